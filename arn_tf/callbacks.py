@@ -1,0 +1,72 @@
+"""What watches a training run: numbers that are not finite, and codes that collapse."""
+
+import math
+
+import keras
+from absl import logging
+
+from arn_tf.errors import UserError
+from arn_tf.model import TERMS
+
+# Healthy runs stayed within 1 to 2 times the first norm; collapses were at 85, 0.25 and 0.13.
+_NORM_RANGE = (0.3, 10.0)
+
+
+class NonFiniteGuard(keras.callbacks.Callback):
+    """Stops the run at the first step whose loss is not finite, before it can be saved.
+
+    Args:
+        last_good: function of no arguments that names the newest checkpoint.
+    """
+
+    def __init__(self, last_good):
+        super().__init__()
+        self._last_good = last_good
+
+    def on_train_batch_end(self, batch, logs=None):
+        if all(math.isfinite(value) for value in (logs or {}).values()):
+            return
+        broken = [name for name in (*TERMS, "loss") if not math.isfinite(logs.get(name, 0.0))]
+        broken = broken or [name for name, value in logs.items() if not math.isfinite(value)]
+        names = ", ".join({"class": "L_class", "contrastive": "L_ctrs"}.get(n, n) for n in broken)
+        raise UserError(
+            f"{names} is not finite at step {int(self.model.optimizer.iterations.numpy())}. The last good "
+            f"state is {self._last_good()}. Make the steps smaller with --learning_rate_scale, or "
+            "the weight of that term; --loss_normalization=literal diverges with the paper's "
+            "weights"
+        )
+
+
+class CollapseWarning(keras.callbacks.Callback):
+    """Says in words when the codes shrink, grow, or carry no identity.
+
+    Args:
+        num_identities: of the source.
+        tell: function of one text, called with each warning and the epoch.
+    """
+
+    def __init__(self, num_identities, tell):
+        super().__init__()
+        self._chance = math.log(num_identities)
+        self._tell = tell
+
+    def on_epoch_end(self, epoch, logs=None):
+        ratio = logs["code_norm"] / max(float(self.model.initial_code_norm.numpy()), 1e-12)
+        if not _NORM_RANGE[0] <= ratio <= _NORM_RANGE[1]:
+            self._warn(
+                epoch,
+                f"the codes' norm is {ratio:.3g} times what it was at first: they are collapsing "
+                "or exploding",
+            )
+        # One epoch may pass before the classifier has learnt anything.
+        if epoch > 0 and logs.get("class", 0.0) > 0.98 * self._chance:
+            self._warn(
+                epoch,
+                f"L_class is {logs['class']:.3f}, chance is log(identities) = {self._chance:.3f}: "
+                "the codes carry no identity",
+            )
+
+    def _warn(self, epoch, text):
+        text = f"epoch {epoch + 1}: {text}. Lower --learning_rate_scale or the weight of a term"
+        logging.warning(text)
+        self._tell(text, epoch)

@@ -1,0 +1,112 @@
+"""Scores a run: `python -m arn_tf.evaluate --model_dir=runs/m2d`.
+
+Prints CMC and mAP on the target for ARN and, beside it, the two baselines without which nobody can
+tell adaptation from transfer; writes the same to `results.json`.
+"""
+
+import json
+import os
+
+from absl import flags
+
+from arn_tf import cli, embedding, scoring
+from arn_tf.errors import UserError
+from arn_tf.feature_cache import cached_maps
+from arn_tf.input_pipeline import ReidData
+from arn_tf.model import SOURCE, TARGET
+from arn_tf.run_dir import RunDir
+
+UNTRAINED = "untrained pooled backbone"
+SOURCE_ONLY = "source only"
+SOURCE_ONLY_TARGET_STATISTICS = "source only, target statistics"
+ARN_ROW = "ARN"
+
+
+def evaluate(run, settings):
+    """Scores every model of a finished run on the target.
+
+    Args:
+        run: `RunDir`.
+        settings: the run's `Settings`.
+
+    Returns:
+        {row name: RankingResult}, and the ranked lists of the last row as a `PIL.Image`.
+
+    Raises:
+        UserError: the run isn't finished, or its data can't be read.
+    """
+    data = ReidData(
+        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
+    )
+    query, gallery = data.split("query"), data.split("gallery")
+    results = {}
+
+    def add(name, embed, model):
+        nonlocal picture
+        embeddings = [embed(model, split, _maps(model, data, key, settings))
+                      for key, split in (("query", query), ("gallery", gallery))]  # fmt: skip
+        results[name] = scoring.score(*embeddings, query, gallery)
+        title = f"{settings.source} to {settings.target}: {name}"
+        picture = scoring.draw_ranked_lists(*embeddings, query, gallery, title)
+
+    picture = None
+    # Loaded first: it is the one that an unfinished run lacks.
+    arn = run.load_model("model.keras")
+    add(UNTRAINED, embedding.pool_split, run.load_model("initial.keras"))
+    if settings.source_only_baseline:
+        model = run.load_model("source_only.keras")
+        for name, domain in ((SOURCE_ONLY, SOURCE), (SOURCE_ONLY_TARGET_STATISTICS, TARGET)):
+            add(name, lambda *a, domain=domain: embedding.embed_split(*a, domain), model)
+    add(ARN_ROW, embedding.embed_split, arn)
+    return results, picture
+
+
+def _maps(model, data, split, settings):
+    if settings.feature_cache != "disk":
+        return None
+    title = f"{data.name} {split}"
+    return cached_maps(model, data.split(split), 1, settings.feature_dir, title)
+
+
+def report(run, settings, results):
+    """Prints the table and writes `results.json`.
+
+    Raises:
+        UserError: the file can't be written.
+    """
+    rows = {name: result.to_json() for name, result in results.items()}
+    counts = results[ARN_ROW]
+    print(f"\n{settings.source} to {settings.target}, in percent:\n")
+    print(scoring.table(list(rows.items())))
+    print(
+        f"\n{counts.valid_queries} of {counts.queries} queries have a match on another camera and "
+        f"count; {counts.junk} junk pictures dropped, {counts.distractors} distractors kept."
+    )
+    path = run.file("results.json")
+    try:
+        with open(path + ".new", "w") as file:
+            json.dump({"source": settings.source, "target": settings.target, "rows": rows}, file,
+                      indent=2)  # fmt: skip
+            file.write("\n")
+        os.replace(path + ".new", path)
+    except OSError as error:
+        raise UserError(f"--model_dir={run.path}: {error}") from error
+
+
+def main():
+    run = RunDir(flags.FLAGS.model_dir)
+    settings = run.settings()
+    results, picture = evaluate(run, settings)
+    report(run, settings, results)
+    if flags.FLAGS.ranked_lists:
+        try:
+            picture.save(flags.FLAGS.ranked_lists)
+        except (OSError, ValueError) as error:
+            raise UserError(f"--ranked_lists={flags.FLAGS.ranked_lists}: {error}") from error
+        print(f"ranked lists: {flags.FLAGS.ranked_lists}")
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
+    flags.DEFINE_string("ranked_lists", "", "PNG file to draw ranked lists of ARN into")
+    cli.run(main)

@@ -1,0 +1,154 @@
+"""What a run shows in TensorBoard: losses, rates, gradients, the target's scores and pictures."""
+
+import os
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tensorboard.plugins import projector
+
+from arn_tf import embedding, input_pipeline, scoring
+from arn_tf.model import TERMS
+from arn_tf.optimizers import group_learning_rates
+
+# Points of loss curves in an epoch.
+_POINTS_PER_EPOCH = 10
+_SPRITE_SIZE = (64, 32)
+_PROJECTOR_POINTS = 1000
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Keras's progress bar with the loss terms alone.
+
+    Args:
+        steps_per_epoch: steps.
+        epochs: the branch's last epoch.
+    """
+
+    def __init__(self, steps_per_epoch, epochs):
+        super().__init__()
+        self._steps = steps_per_epoch
+        self._epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        print(f"epoch {epoch + 1}/{self._epochs}", flush=True)
+        # The logs are means already.
+        self._bar = keras.utils.Progbar(self._steps, stateful_metrics=["loss", *TERMS])
+
+    def on_train_batch_end(self, batch, logs=None):
+        shown = [(name, logs[name]) for name in ("loss", *TERMS) if name in logs]
+        self._bar.update(batch + 1, shown)
+
+
+class ScalarLog(keras.callbacks.Callback):
+    """Writes losses, learning rates and gradient norms: means since the epoch began.
+
+    Args:
+        writer: `tf.summary` writer of the branch.
+        steps_per_epoch: steps.
+    """
+
+    def __init__(self, writer, steps_per_epoch):
+        super().__init__()
+        self._writer = writer
+        self._every = max(steps_per_epoch // _POINTS_PER_EPOCH, 1)
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.model.optimizer.iterations.numpy())
+        if step % self._every == 0:
+            self._write(step, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._write(int(self.model.optimizer.iterations.numpy()), logs)
+        self._writer.flush()
+
+    def _write(self, step, logs):
+        with self._writer.as_default(step=step):
+            tf.summary.scalar("loss/total", logs["loss"])
+            tf.summary.scalar("codes/norm", logs["code_norm"])
+            for term in TERMS:
+                if term in logs:
+                    weight = self.model.loss_weights[term]
+                    tf.summary.scalar(f"loss_raw/{term}", logs[term])
+                    tf.summary.scalar(f"loss_weighted/{term}", weight * logs[term])
+            for name, value in logs.items():
+                if name.startswith("gradient_norm_"):
+                    tf.summary.scalar(name.replace("norm_", "norm/"), value)
+            for group, rate in group_learning_rates(self.model.optimizer).items():
+                tf.summary.scalar(f"learning_rate/{group}", rate)
+
+
+class TargetMonitor(keras.callbacks.Callback):
+    """Scores the target after every few epochs, for the eye alone: nothing in training reads it.
+
+    Args:
+        writer: `tf.summary` writer of the branch.
+        data: {split: (Split, its cached maps or None)} of the target: train, query, gallery.
+        every: epochs between two looks.
+        last_epoch: the last epoch of the branch, looked at in any case.
+    """
+
+    def __init__(self, writer, data, every, last_epoch):
+        super().__init__()
+        self._writer = writer
+        self._data = data
+        self._every = every
+        self._last_epoch = last_epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self._every and epoch + 1 != self._last_epoch:
+            return
+        embedding.estimate_target_statistics(self.model, *self._data["train"])
+        query, gallery = self._data["query"], self._data["gallery"]
+        embeddings = [embedding.embed_split(self.model, *part) for part in (query, gallery)]
+        result = scoring.score(*embeddings, query[0], gallery[0])
+        picture = scoring.draw_ranked_lists(
+            *embeddings, query[0], gallery[0], f"epoch {epoch + 1}: target, {len(query[0])} queries"
+        )
+        note = "monitoring only: the method never sees target labels"
+        with self._writer.as_default(step=int(self.model.optimizer.iterations.numpy())):
+            for name in ("rank-1", "rank-5", "rank-10", "rank-20", "mean_ap"):
+                value = result.to_json()[name]
+                tf.summary.scalar(f"monitoring_target/{name}", value, description=note)
+            tf.summary.image(
+                "monitoring_target/ranked_lists", np.asarray(picture)[None], description=note
+            )
+        self._writer.flush()
+        print(
+            f"target (monitoring only): rank-1 {100 * result.rank(1):.1f}, "
+            f"mAP {100 * result.mean_ap:.1f}",
+            flush=True,
+        )
+
+
+def write_projector(log_dir, split, embeddings):
+    """Writes TensorBoard's projector data: embeddings with thumbnails, person and camera.
+
+    Args:
+        log_dir: folder of the branch's events.
+        split: `input_pipeline.Split` of the pictures.
+        embeddings: float32 [N, D].
+    """
+    count = min(len(split), _PROJECTOR_POINTS)
+    rows = np.linspace(0, len(split) - 1, count).astype(int)
+    with open(os.path.join(log_dir, "metadata.tsv"), "w") as file:
+        file.write("person_id\tcamera_id\tfile_name\n")
+        for row in rows:
+            file.write(f"{split.person_id[row]}\t{split.camera_id[row]}\t{split.file_name[row]}\n")
+    side = int(np.ceil(np.sqrt(count)))
+    height, width = _SPRITE_SIZE
+    sprite = Image.new("RGB", (side * width, side * height))
+    for place, row in enumerate(rows):
+        image = input_pipeline.decode(split.images[row], _SPRITE_SIZE).numpy()
+        sprite.paste(Image.fromarray(image), (place % side * width, place // side * height))
+    sprite.save(os.path.join(log_dir, "sprite.png"))
+    np.savetxt(os.path.join(log_dir, "embeddings.tsv"), embeddings[rows], "%.6g", "\t")
+    config = projector.ProjectorConfig()
+    entry = config.embeddings.add()
+    entry.tensor_name = "query embeddings"
+    entry.tensor_path = "embeddings.tsv"
+    entry.metadata_path = "metadata.tsv"
+    entry.sprite.image_path = "sprite.png"
+    entry.sprite.single_image_dim.extend([width, height])
+    projector.visualize_embeddings(log_dir, config)

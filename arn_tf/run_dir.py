@@ -1,0 +1,148 @@
+"""The folder of one run: what is in it, and how files get there without being half written.
+
+settings.json      what the run was told
+initial.keras      the model before training
+source_only.keras  trained on the source alone for as many epochs
+model.keras        ARN
+checkpoints/       BRANCH-EPOCH.keras, weights and optimizers, while the run goes on
+logs/              TensorBoard
+results.json       written by arn_tf.evaluate
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import zipfile
+
+import keras
+
+from arn_tf.config import Settings
+from arn_tf.errors import UserError
+
+
+class RunDir:
+    """Paths and files of one run.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path):
+        self.path = path
+
+    def file(self, name):
+        return os.path.join(self.path, name)
+
+    @property
+    def logs(self):
+        return self.file("logs")
+
+    @contextlib.contextmanager
+    def claimed_for(self, settings):
+        """Creates the folder, or resumes it; one process at a time.
+
+        Raises:
+            UserError: it can't be written, belongs to other settings, or is in use.
+        """
+        try:
+            os.makedirs(self.file("checkpoints"), exist_ok=True)
+            lock = open(self.file(".lock"), "w")  # noqa: SIM115 - held for the whole run
+        except OSError as error:
+            raise UserError(f"--model_dir={self.path}: {error}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UserError(
+                    f"--model_dir={self.path}: another process is training there"
+                ) from error
+            self._keep_settings(settings)
+            yield
+
+    def settings(self):
+        """The run's `Settings`.
+
+        Raises:
+            UserError: this is not the folder of a run.
+        """
+        path = self.file("settings.json")
+        if not os.path.exists(path):
+            raise UserError(
+                f"--model_dir={self.path}: no settings.json there; name the folder of a run of "
+                "arn_tf.train"
+            )
+        return Settings.load(path)
+
+    def save_model(self, model, name):
+        """Writes a model beside its place and renames it there.
+
+        Raises:
+            UserError: it can't be written; whatever was there before still is.
+        """
+        path = self.file(name)
+        # Keras wants the suffix.
+        partial = os.path.join(os.path.dirname(path), ".partial.keras")
+        try:
+            model.save(partial)
+            with open(partial, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.remove(partial)
+            raise UserError(
+                f"can't write {path}: {error}. The last checkpoint is kept: make room and give "
+                "the same command again"
+            ) from error
+
+    def load_model(self, name):
+        """Loads a model that `save_model` wrote.
+
+        Raises:
+            UserError: it is missing or broken.
+        """
+        path = self.file(name)
+        if not os.path.exists(path):
+            raise UserError(
+                f"--model_dir={self.path}: {name} is not there; finish the run with the "
+                "arn_tf.train command that began it"
+            )
+        try:
+            return keras.models.load_model(path)
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path}: can't be loaded ({error})") from error
+
+    def checkpoint(self, branch, epoch):
+        """Name of the state after `epoch` epochs of a branch."""
+        return os.path.join("checkpoints", f"{branch}-{epoch:04d}.keras")
+
+    def newest_checkpoint(self, branch):
+        """(epoch, name) of a branch's newest checkpoint, or (None, None)."""
+        found = [
+            int(match[1])
+            for entry in os.listdir(self.file("checkpoints"))
+            if (match := re.fullmatch(rf"{branch}-(\d+)\.keras", entry))
+        ]
+        return (max(found), self.checkpoint(branch, max(found))) if found else (None, None)
+
+    def forget_checkpoints(self, branch, keep=None):
+        """Removes a branch's checkpoints but that of epoch `keep`."""
+        for entry in os.listdir(self.file("checkpoints")):
+            match = re.fullmatch(rf"{branch}-(\d+)\.keras", entry)
+            if match and int(match[1]) != keep:
+                os.remove(self.file(os.path.join("checkpoints", entry)))
+
+    def _keep_settings(self, settings):
+        path = self.file("settings.json")
+        if not os.path.exists(path):
+            settings.save(path + ".new")
+            os.replace(path + ".new", path)
+            return
+        differences = Settings.load(path).differences(settings)
+        if differences:
+            raise UserError(
+                f"--model_dir={self.path} holds a run with other settings:\n  "
+                + "\n  ".join(differences)
+                + "\nGive its settings to go on with it, or name another --model_dir"
+            )

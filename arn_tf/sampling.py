@@ -1,0 +1,120 @@
+"""Which pictures make up each batch: a pure function of data, seed and epoch.
+
+Nothing here has state, so a resumed run draws the batches that an uninterrupted one would.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from arn_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochPlan:
+    """Rows of one epoch, batch by batch; flips are 1 where the picture is mirrored.
+
+    Attributes:
+        source_rows: int64 [steps, B].
+        source_flips: uint8 [steps, B].
+        target_rows: int64 [steps, B].
+        target_flips: uint8 [steps, B].
+    """
+
+    source_rows: np.ndarray
+    source_flips: np.ndarray
+    target_rows: np.ndarray
+    target_flips: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """Identity-balanced source batches and random target batches.
+
+    A source batch holds `batch_size / images_per_identity` different identities. Every identity
+    comes up equally often, and so does each of its pictures; one with fewer pictures than a batch
+    takes lends them more than once. An epoch has as many steps as fill the source once.
+
+    Args:
+        labels: int32 [N], rows of the classifier, of the source pictures.
+        target_size: number of target pictures.
+        batch_size: pictures of each domain in a step.
+        images_per_identity: pictures of each identity in a source batch.
+        seed: of all drawing.
+    """
+
+    labels: np.ndarray
+    target_size: int
+    batch_size: int
+    images_per_identity: int
+    seed: int
+
+    def check(self):
+        """Raises UserError where the data can't fill a batch."""
+        wanted, found = self.batch_size // self.images_per_identity, len(np.unique(self.labels))
+        if found < wanted:
+            raise UserError(
+                f"--batch_size={self.batch_size} --images_per_identity={self.images_per_identity} "
+                f"needs {wanted} identities, the source has {found}: make the batch smaller"
+            )
+        if self.target_size < self.batch_size:
+            raise UserError(
+                f"--batch_size={self.batch_size} is more than the {self.target_size} pictures of "
+                "the target: make the batch smaller"
+            )
+
+    @property
+    def steps_per_epoch(self):
+        return max(len(self.labels) // self.batch_size, 1)
+
+    def epoch(self, epoch):
+        """The plan of one epoch, counted from 0."""
+        steps, size = self.steps_per_epoch, self.batch_size
+        source, target = (np.random.default_rng([self.seed, epoch, k]) for k in range(2))
+        return EpochPlan(
+            self._source_rows(source),
+            source.integers(0, 2, (steps, size), dtype=np.uint8),
+            _cycle(target, self.target_size, steps * size).reshape(steps, size),
+            target.integers(0, 2, (steps, size), dtype=np.uint8),
+        )
+
+    def _source_rows(self, rng):
+        per_batch = self.batch_size // self.images_per_identity
+        count = int(self.labels.max()) + 1
+        rows_of = np.split(
+            np.argsort(self.labels, kind="stable"), np.cumsum(np.bincount(self.labels))[:-1]
+        )
+        identities = _distinct_cycle(rng, count, self.steps_per_epoch, per_batch)
+        turns = np.bincount(identities.ravel(), minlength=count)
+        decks = [
+            iter(rows[_cycle(rng, len(rows), turn * self.images_per_identity)])
+            for rows, turn in zip(rows_of, turns, strict=True)
+        ]
+        return np.array(
+            [
+                [next(decks[i]) for i in batch for _ in range(self.images_per_identity)]
+                for batch in identities
+            ],
+            np.int64,
+        )
+
+
+def _cycle(rng, size, count):
+    """`count` numbers below `size`: fresh permutations one after the other, int64 [count]."""
+    rounds = -(-count // size)
+    permutations = [rng.permutation(size) for _ in range(rounds)] or [np.zeros(0, np.int64)]
+    return np.concatenate(permutations)[:count].astype(np.int64)
+
+
+def _distinct_cycle(rng, size, steps, width):
+    """int64 [steps, width]: permutations in turn, no number twice in a row of the result."""
+    waiting, batches = [], []
+    for _ in range(steps):
+        if len(waiting) < width:
+            # Those still waiting go first; the fresh ones must not repeat them in this batch.
+            fresh = rng.permutation(size)
+            again = np.isin(fresh, waiting)
+            waiting = [*waiting, *fresh[~again], *fresh[again]]
+        batches.append(waiting[:width])
+        waiting = waiting[width:]
+    return np.array(batches, np.int64)

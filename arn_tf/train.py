@@ -1,0 +1,293 @@
+"""Trains ARN: `python -m arn_tf.train --source=market --target=duke --model_dir=runs/m2d`.
+
+A run has up to three branches, each a stretch of epochs with a checkpoint after every one:
+
+    pretrain     the first --source_only_epochs, the source alone
+    source_only  from there to --epochs, still the source alone: the baseline
+    arn          from the end of pretrain to --epochs, all four terms
+
+Whatever happens, the same command goes on from the newest checkpoint.
+"""
+
+import dataclasses
+import os
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from arn_tf import callbacks, cli, config, embedding, monitor
+from arn_tf.errors import UserError
+from arn_tf.feature_cache import cached_maps
+from arn_tf.input_pipeline import ReidData
+from arn_tf.model import ARN
+from arn_tf.optimizers import ConstantThenCosine, grouped_optimizer
+from arn_tf.run_dir import RunDir
+from arn_tf.sampling import Sampler
+from arn_tf.training_data import training_batches
+
+# Pictures that measure the scale of X before training.
+_CALIBRATION_PICTURES = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Branch:
+    """A stretch of epochs that ends in a model."""
+
+    name: str
+    start: str  # name of the model that it begins with
+    first_epoch: int
+    last_epoch: int
+    joint: bool  # whether L_rec and L_diff take part
+    result: str  # name of the model that it ends in
+
+
+def branches(settings):
+    """The branches of a run, in order."""
+    pretrained, total = settings.source_only_epochs, settings.epochs
+    result = []
+    start = "initial.keras"
+    if pretrained:
+        result.append(Branch("pretrain", start, 0, pretrained, False, "pretrained.keras"))
+        start = "pretrained.keras"
+    if settings.source_only_baseline:
+        result.append(Branch("source_only", start, pretrained, total, False, "source_only.keras"))
+    result.append(Branch("arn", start, pretrained, total, True, "model.keras"))
+    return result
+
+
+def train(settings):
+    """Runs, or goes on with, the run that the settings describe, and returns its `RunDir`.
+
+    Raises:
+        UserError: see `Settings.check`, `ReidData`, `backbone.build`, `RunDir`; or a loss that is
+            not finite.
+    """
+    settings.check()
+    run = RunDir(settings.run_dir)
+    strategy = make_strategy(settings)
+    with run.claimed_for(settings):
+        keras.utils.set_random_seed(settings.seed)
+        tf.config.experimental.enable_op_determinism()
+        source, target = (
+            ReidData(name, settings.data_dir, settings.manual_dir, settings.skip_bad_images)
+            for name in (settings.source, settings.target)
+        )
+        for data in (source, target):
+            if data.notes:
+                print(f"{data.name}: {'; '.join(data.notes)}")
+        labels, num_identities = source.split("train").labels()
+        sampler = Sampler(
+            labels, len(target.split("train")), settings.batch_size,
+            settings.images_per_identity, settings.seed,
+        )  # fmt: skip
+        sampler.check()
+        if not os.path.exists(run.file("initial.keras")):
+            with strategy.scope():
+                model = _initial_model(settings, num_identities, sampler, source.split("train"))
+            run.save_model(model, "initial.keras")
+        for branch in branches(settings):
+            if not os.path.exists(run.file(branch.result)):
+                _Trainer(settings, run, strategy, sampler, source, target).run(branch)
+    return run
+
+
+def make_strategy(settings):
+    """`MirroredStrategy` over all GPUs, `--replicas` of them, or parts of the CPU.
+
+    Raises:
+        UserError: fewer GPUs than asked for, or a batch that doesn't divide.
+    """
+    gpus, wanted = tf.config.list_physical_devices("GPU"), settings.replicas
+    if gpus:
+        if wanted > len(gpus):
+            raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
+        devices = [f"GPU:{i}" for i in range(wanted or len(gpus))]
+    else:
+        wanted = wanted or 1
+        if len(tf.config.list_logical_devices("CPU")) < wanted:
+            raise UserError(f"--replicas={wanted}: call split_cpu before TensorFlow starts")
+        devices = [f"CPU:{i}" for i in range(wanted)]
+    if settings.batch_size % len(devices):
+        raise UserError(
+            f"--batch_size={settings.batch_size} can't be divided by the {len(devices)} replicas"
+        )
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def split_cpu(replicas):
+    """Makes the CPU count as several devices; before TensorFlow has used it."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * replicas
+    )
+
+
+def _initial_model(settings, num_identities, sampler, train_split):
+    model = ARN(
+        num_identities,
+        backbone=settings.backbone,
+        backbone_weights=settings.backbone_weights,
+        input_size=settings.image_size,
+        shared_encoder=settings.shared_encoder,
+        private_encoders=settings.private_encoders,
+        embedding_dim=settings.embedding_dim,
+        hidden_width=settings.hidden_width,
+        dropout=settings.dropout,
+        margin=settings.margin,
+        loss_weights=settings.loss_weights,
+        loss_normalization=settings.loss_normalization,
+        seed=settings.seed,
+    )
+    rows = np.linspace(0, len(train_split) - 1, min(len(train_split), _CALIBRATION_PICTURES))
+    maps = np.concatenate(
+        list(embedding.map_batches(model, train_split, rows=rows.astype(np.int64)))
+    )
+    try:
+        model.calibrate(maps)
+    except ValueError as error:
+        raise UserError(f"--backbone_weights={settings.backbone_weights}: {error}") from error
+    joint_epochs = settings.epochs - settings.source_only_epochs
+    steps = sampler.steps_per_epoch
+    schedules = {
+        group: ConstantThenCosine(rate, settings.source_only_epochs * steps, joint_epochs * steps)
+        for group, rate in settings.learning_rates().items()
+    }
+    model.compile(
+        optimizer=grouped_optimizer(model, schedules, settings.momentum), jit_compile=False
+    )
+    return model
+
+
+class _Trainer:
+    """Trains one branch after the other on the same data."""
+
+    def __init__(self, settings, run, strategy, sampler, source, target):
+        self._settings = settings
+        self._run = run
+        self._strategy = strategy
+        self._sampler = sampler
+        self._source = source
+        self._target = target
+
+    def run(self, branch):
+        """Trains a branch from its newest checkpoint and saves its result."""
+        run, settings = self._run, self._settings
+        epoch, name = run.newest_checkpoint(branch.name)
+        if epoch is None:
+            epoch, name = branch.first_epoch, branch.start
+        else:
+            print(f"{branch.name}: going on after epoch {epoch}")
+        with self._strategy.scope():
+            model = run.load_model(name)
+        weights = dict(settings.loss_weights)
+        if not branch.joint:
+            weights |= {"reconstruction": 0.0, "difference": 0.0}
+        model.loss_weights = weights
+        writer = tf.summary.create_file_writer(os.path.join(run.logs, branch.name))
+        with writer.as_default(step=0):
+            tf.summary.text("settings", _as_markdown(settings))
+        tuned = min(max(settings.encoder_i_epochs, epoch), branch.last_epoch)
+        for first, last, tune in ((epoch, tuned, True), (tuned, branch.last_epoch, False)):
+            if first < last:
+                self._fit(model, branch, writer, range(first, last), tune)
+        target = self._data(model, self._target, ("train", "query"), cached=True)
+        embedding.estimate_target_statistics(model, *target["train"])
+        monitor.write_projector(
+            os.path.join(run.logs, branch.name),
+            target["query"][0],
+            embedding.embed_split(model, *target["query"]),
+        )
+        writer.close()
+        run.save_model(model, branch.result)
+        run.forget_checkpoints(branch.name)
+
+    def _fit(self, model, branch, writer, epochs, tune):
+        settings, run = self._settings, self._run
+        cached = settings.feature_cache == "disk" and not tune
+        joint = branch.joint and any(
+            model.loss_weights[term] for term in ("reconstruction", "difference")
+        )
+        source = self._data(model, self._source, ("train",), cached)
+        target = self._data(model, self._target, ("train", "query", "gallery"), cached)
+        pictures = [
+            split.images if maps is None else maps
+            for split, maps in (source["train"], target["train"])
+        ]
+        dataset = training_batches(
+            self._sampler, *pictures, epochs, image_size=model.input_size, with_target=joint
+        )
+        model.tune_encoder_i = tune
+        model.make_train_function(force=True)
+        steps = self._sampler.steps_per_epoch
+        watchers = [
+            monitor.ProgressBar(steps, branch.last_epoch),
+            callbacks.NonFiniteGuard(lambda: self._newest(branch)),
+            callbacks.CollapseWarning(
+                self._sampler.labels.max() + 1, lambda text, epoch: _tell(writer, text, epoch)
+            ),
+            monitor.ScalarLog(writer, steps),
+        ]
+        if settings.monitor_every:
+            watchers.append(
+                monitor.TargetMonitor(writer, target, settings.monitor_every, branch.last_epoch)
+            )
+        watchers.append(_Checkpoints(run, branch.name))
+        print(f"{branch.name}: epochs {epochs.start + 1} to {epochs.stop}", flush=True)
+        model.fit(
+            dataset, epochs=epochs.stop, initial_epoch=epochs.start, callbacks=watchers,
+            steps_per_epoch=steps, shuffle=False, verbose=0,
+        )  # fmt: skip
+
+    def _data(self, model, data, splits, cached):
+        """{split: (Split, cached maps or None)}; only training pictures are ever mirrored."""
+        cached = cached and self._settings.feature_cache == "disk"
+        return {
+            name: (
+                data.split(name),
+                cached_maps(
+                    model, data.split(name), 2 if name == "train" else 1,
+                    self._settings.feature_dir, f"{data.name} {name}",
+                ) if cached else None,
+            )
+            for name in splits
+        }  # fmt: skip
+
+    def _newest(self, branch):
+        _, name = self._run.newest_checkpoint(branch.name)
+        return self._run.file(name or branch.start)
+
+
+class _Checkpoints(keras.callbacks.Callback):
+    """Saves model and optimizers after every epoch; the one before goes when the new one is safe."""
+
+    def __init__(self, run, branch):
+        super().__init__()
+        self._run = run
+        self._branch = branch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._run.save_model(self.model, self._run.checkpoint(self._branch, epoch + 1))
+        self._run.forget_checkpoints(self._branch, keep=epoch + 1)
+
+
+def _tell(writer, text, epoch):
+    with writer.as_default(step=epoch):
+        tf.summary.text("warnings", text)
+
+
+def _as_markdown(settings):
+    return "\n".join(f"    {name}: {value}" for name, value in dataclasses.asdict(settings).items())
+
+
+def main():
+    settings = config.from_flags()
+    if settings.replicas > 1 and not tf.config.list_physical_devices("GPU"):
+        split_cpu(settings.replicas)
+    run = train(settings)
+    print(f"done: {run.path}. Score it with\n  python -m arn_tf.evaluate --model_dir={run.path}")
+
+
+if __name__ == "__main__":
+    config.define_flags()
+    cli.run(main)

@@ -1,0 +1,1 @@
+"""TensorFlow Datasets builders of the person re-identification data sets."""

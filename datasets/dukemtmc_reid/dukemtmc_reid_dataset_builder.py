@@ -1,0 +1,68 @@
+"""DukeMTMC-reID: eight cameras on a campus."""
+
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from datasets import archive
+
+LAYOUT = archive.Layout(
+    archive="DukeMTMC-reID.zip",
+    folder="DukeMTMC-reID",
+    # Identity, camera, frame.
+    name_pattern=r"(?P<person>\d{1,9})_c(?P<camera>[1-9]\d{0,3})_f\d+(\.jpg)+",
+    name_example="0052_c2_f0052004.jpg",
+    train_per_camera=(2809, 3009, 1088, 1395, 1685, 3700, 1330, 1506),
+    train_identities=702,
+    query_pictures=2228,
+    gallery_pictures=17661,
+)
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """DukeMTMC-reID from its official archive, or a smaller archive of the same layout."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    Put {LAYOUT.archive}, or the folder {LAYOUT.folder} extracted from it, into the manual
+    directory. Its authors have withdrawn it, so it can no longer be downloaded from them.
+    """
+
+    def __init__(self, *, skip_bad_images: bool = False, **kwargs):
+        """Creates the builder.
+
+        Args:
+          skip_bad_images: leave out pictures that do not decode and files with unknown names,
+            and list them in `info.metadata["skipped"]`, instead of raising.
+          **kwargs: passed to `tfds.core.GeneratorBasedBuilder`.
+        """
+        super().__init__(**kwargs)
+        self._skip_bad_images = skip_bad_images
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
+                    "person_id": np.int64,  # as in the name
+                    "camera_id": np.int64,  # from 1
+                    "file_name": tfds.features.Text(),
+                }
+            ),
+            homepage="https://github.com/sxzrt/DukeMTMC-reID_evaluation",
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+        contents = archive.scan(archive.manual_dir(dl_manager), LAYOUT, self._skip_bad_images)
+        self.info.metadata.clear()  # It may still hold what an overwritten data set had.
+        self.info.metadata.update(contents.metadata)
+        return {
+            split: self._generate_examples(contents.source, pictures)
+            for split, pictures in contents.splits.items()
+        }
+
+    def _generate_examples(self, source, pictures):
+        return archive.read_examples(source, pictures)

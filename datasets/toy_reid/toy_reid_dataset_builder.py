@@ -1,0 +1,56 @@
+"""Toy re-identification: drawn pedestrians under two camera networks, no download."""
+
+import dataclasses
+import io
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from datasets.toy_reid import camera, roster
+
+
+@dataclasses.dataclass
+class ToyReidConfig(tfds.core.BuilderConfig):
+    """A camera network; `name` is its key in `network.NETWORKS`."""
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Draws the pictures; see README.md."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012
+    BUILDER_CONFIGS = [  # noqa: RUF012
+        ToyReidConfig(name="market", description="Summer market square, 6 cameras."),
+        ToyReidConfig(name="duke", description="Winter campus, 8 cameras."),
+    ]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
+                    "person_id": np.int64,
+                    "camera_id": np.int64,
+                    "file_name": tfds.features.Text(),
+                }
+            ),
+            supervised_keys=None,
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+        del dl_manager  # Nothing is downloaded.
+        return {split: self._generate_examples(split) for split in ("train", "query", "gallery")}
+
+    def _generate_examples(self, split: str):
+        config = self.builder_config.name
+        for seen in roster.sightings(config, split):
+            picture = camera.take(config, seen.number, seen.camera, seen.shot, seen.crop)
+            yield (
+                seen.file_name,
+                {
+                    "image": io.BytesIO(picture),
+                    "person_id": seen.person_id,
+                    "camera_id": seen.camera,
+                    "file_name": seen.file_name,
+                },
+            )
