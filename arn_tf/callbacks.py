@@ -29,9 +29,9 @@ class NonFiniteGuard(keras.callbacks.Callback):
         broken = [name for name in (*TERMS, "loss") if not math.isfinite(logs.get(name, 0.0))]
         broken = broken or [name for name, value in logs.items() if not math.isfinite(value)]
         names = ", ".join({"class": "L_class", "contrastive": "L_ctrs"}.get(n, n) for n in broken)
+        step = int(self.model.optimizer.iterations.numpy())
         raise UserError(
-            f"{names} is not finite at step {int(self.model.optimizer.iterations.numpy())}. The last good "
-            f"state is {self._last_good()}. Make the steps smaller with --learning_rate_scale, or "
+            f"{names} is not finite at step {step}. The last good state is {self._last_good()}. Make the steps smaller with --learning_rate_scale, or "
             "the weight of that term; --loss_normalization=literal diverges with the paper's "
             "weights"
         )

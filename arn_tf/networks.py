@@ -28,7 +28,9 @@ def _initializer(seed, layer):
 
 @keras.saving.register_keras_serializable(package="arn_tf")
 class ConvolutionalEncoder(keras.layers.Layer):
-    """X, float [B, h, w, C] -> code, float [B, width_out]; convolution, BN, ReLU twice, convolution.
+    """X, float [B, h, w, C] -> code, float [B, embedding_dim]: E_C, E_S or E_T.
+
+    Convolution, batch normalisation and ReLU twice, then a convolution.
 
     Args:
         hidden_width: channels of the two inner layers.

@@ -259,7 +259,7 @@ class _Trainer:
 
 
 class _Checkpoints(keras.callbacks.Callback):
-    """Saves model and optimizers after every epoch; the one before goes when the new one is safe."""
+    """Saves model and optimizers after every epoch, then drops the one before."""
 
     def __init__(self, run, branch):
         super().__init__()

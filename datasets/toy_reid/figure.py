@@ -33,11 +33,20 @@ class Pose:
 
 
 def tone(colour: Colour, factor: float) -> Colour:
+    """A colour in shade (factor below 1) or in light."""
     return tuple(int(min(255, max(0, c * factor))) for c in colour)
 
 
 class Figure:
-    """The pencil: one person in one pose on one layer."""
+    """The pencil: one person in one pose on one layer.
+
+    Args:
+      layer: RGBA picture to draw on.
+      person, pose: who and how.
+      foot: pixel position between the feet.
+      scale: height of this person, pixels.
+      sun: side the light comes from: 1 right, -1 left.
+    """
 
     def __init__(
         self, layer: Image.Image, person: Person, pose: Pose, foot, scale: float, sun: float

@@ -34,7 +34,9 @@ class Sighting:
     file_name: str
 
 
-def _sighting(config: str, label: int, number: int, camera: int, shot: int, crop: str = "good"):
+def _sighting(
+    config: str, label: int, number: int, camera: int, shot: int, crop: str = "good"
+) -> Sighting:
     frame = 487 * number + 53 * camera + 7 * shot
     if config == "market":
         label_text = f"{label:04d}" if label >= 0 else "-1"
@@ -69,10 +71,10 @@ def sightings(config: str, split: str) -> Iterator[Sighting]:
         yield from _crowd(config, rng, persons, sorted(tested), cameras)
 
 
-def _crowd(config, rng, persons: int, tested: list[int], cameras: int) -> Iterator[Sighting]:
+def _crowd(config: str, rng, persons: int, tested: list[int], cameras: int) -> Iterator[Sighting]:
     """Gallery pictures that match no query."""
     if config == "duke":  # Other persons under their own numbers, each by one camera.
-        for number in range(persons + 1, persons + STRANGERS // 2 + JUNK // 2 + 1):
+        for number in range(persons + 1, persons + (STRANGERS + JUNK) // 2 + 1):
             camera = int(rng.integers(1, cameras + 1))
             for shot in range(2):
                 yield _sighting(config, number, number, camera, shot)

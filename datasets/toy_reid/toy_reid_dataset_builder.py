@@ -1,6 +1,5 @@
 """Toy re-identification: drawn pedestrians under two camera networks, no download."""
 
-import dataclasses
 import io
 
 import numpy as np
@@ -9,19 +8,15 @@ import tensorflow_datasets as tfds
 from datasets.toy_reid import camera, roster
 
 
-@dataclasses.dataclass
-class ToyReidConfig(tfds.core.BuilderConfig):
-    """A camera network; `name` is its key in `network.NETWORKS`."""
-
-
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Draws the pictures; see README.md."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
-        ToyReidConfig(name="market", description="Summer market square, 6 cameras."),
-        ToyReidConfig(name="duke", description="Winter campus, 8 cameras."),
+        # The name is the key of a camera network in `network.NETWORKS`.
+        tfds.core.BuilderConfig(name="market", description="Summer market square, 6 cameras."),
+        tfds.core.BuilderConfig(name="duke", description="Winter campus, 8 cameras."),
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:
