@@ -31,9 +31,9 @@ class NonFiniteGuard(keras.callbacks.Callback):
         names = ", ".join({"class": "L_class", "contrastive": "L_ctrs"}.get(n, n) for n in broken)
         step = int(self.model.optimizer.iterations.numpy())
         raise UserError(
-            f"{names} is not finite at step {step}. The last good state is {self._last_good()}. Make the steps smaller with --learning_rate_scale, or "
-            "the weight of that term; --loss_normalization=literal diverges with the paper's "
-            "weights"
+            f"{names} is not finite at step {step}. The last good state is {self._last_good()}. "
+            "Make the steps smaller with --learning_rate_scale, or the weight of that term; "
+            "--loss_normalization=literal diverges with the paper's weights"
         )
 
 

@@ -1,0 +1,104 @@
+"""The paper's table 2: `python -m arn_tf.ablate --source=market --target=duke`.
+
+Its four rows, and beside them source-only training and the untrained backbone, over one feature
+cache; each row a run of its own under --model_dir, so the same command goes on where it stopped.
+"""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from arn_tf import cli, config, evaluate, scoring
+from arn_tf.errors import UserError
+from arn_tf.train import split_cpu, train
+
+# Row of the table -> the settings that make it. The two unsupervised ones can't begin with
+# source-only epochs: all their epochs are joint.
+_UNSUPERVISED = {
+    "class_weight": 0.0,
+    "contrastive_weight": 0.0,
+    "source_only_epochs": 0,
+    "source_only_baseline": False,
+}
+_WITHOUT_PRIVATE = {"private_encoders": False, "difference_weight": 0.0}
+ROWS = {
+    "w/o L_ctrs, L_class, E_S, E_T": _UNSUPERVISED | _WITHOUT_PRIVATE,
+    "w/o L_ctrs, L_class": _UNSUPERVISED,
+    "w/o E_S, E_T": _WITHOUT_PRIVATE | {"source_only_baseline": False},
+    "full ARN": {"source_only_baseline": True},
+}
+_FOLDERS = ("rec", "rec_diff", "no_private", "full")
+
+
+def ablate(settings, seeds):
+    """Trains and scores every row with seeds 0 to `seeds` - 1.
+
+    Args:
+        settings: of the full model; `seed` is the first seed.
+        seeds: number of seeds.
+
+    Returns:
+        {row: [metrics of each seed]}, see `RankingResult.to_json`.
+
+    Raises:
+        UserError: see `train` and `evaluate`.
+    """
+    scores = {}
+    for seed in range(settings.seed, settings.seed + seeds):
+        for (row, changes), folder in zip(ROWS.items(), _FOLDERS, strict=True):
+            run_dir = os.path.join(settings.run_dir, f"seed_{seed}", folder)
+            row_settings = dataclasses.replace(settings, **changes, seed=seed, model_dir=run_dir)
+            print(f"\n=== seed {seed}, {row}", flush=True)
+            run = train(row_settings)
+            results, _ = evaluate.evaluate(run, row_settings)
+            results[row] = results.pop(evaluate.ARN_ROW)
+            for name, result in results.items():
+                # Every run has the untrained backbone; the full one speaks for all.
+                if name == row or folder == "full":
+                    scores.setdefault(name, []).append(result.to_json())
+    return scores
+
+
+def summary(scores):
+    """Rows in the table's order with (mean, spread) over seeds; spread is the sample deviation."""
+    baselines = [name for name in scores if name not in ROWS]
+    rows = []
+    for name in [*baselines, *ROWS]:
+        values = scores[name]
+        row = {}
+        for key in values[0]:
+            numbers = [value[key] for value in values]
+            spread = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else 0.0
+            row[key] = (float(np.mean(numbers)), spread)
+        rows.append((name, row))
+    return rows
+
+
+def main():
+    settings = config.from_flags()
+    seeds = flags.FLAGS.seeds
+    if settings.replicas > 1 and not tf.config.list_physical_devices("GPU"):
+        split_cpu(settings.replicas)
+    scores = ablate(settings, seeds)
+    rows = summary(scores)
+    text = scoring.table(rows)
+    print(f"\n{settings.source} to {settings.target}, {seeds} seeds, percent, mean ± deviation:\n")
+    print(text)
+    try:
+        with open(os.path.join(settings.run_dir, "table2.json"), "w") as file:
+            json.dump({"settings": dataclasses.asdict(settings), "seeds": scores}, file, indent=2)
+        with open(os.path.join(settings.run_dir, "table2.md"), "w") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        raise UserError(f"--model_dir={settings.run_dir}: {error}") from error
+    print(f"\nsaved as table2.md and table2.json in {settings.run_dir}")
+
+
+if __name__ == "__main__":
+    config.define_flags()
+    flags.DEFINE_integer("seeds", 1, "seeds to train every row with", lower_bound=1)
+    cli.run(main)
