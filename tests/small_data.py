@@ -1,0 +1,141 @@
+"""Tiny archives in the layouts of Market-1501 and DukeMTMC-reID, and settings to train on them.
+
+Every person has two colours, every camera a tint, and every picture its noise and a person who
+stands anywhere but in the middle: pictures differ from each other and from their mirror images.
+"""
+
+import io
+import os
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+from PIL import Image
+
+from arn_tf.config import Settings
+from datasets.dukemtmc_reid.dukemtmc_reid_dataset_builder import LAYOUT as DUKE
+from datasets.market1501.market1501_dataset_builder import LAYOUT as MARKET
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+LAYOUTS = {"market": MARKET, "duke": DUKE}
+HEIGHT, WIDTH = 64, 32
+
+
+def picture(person, camera, shot, size=(HEIGHT, WIDTH)):
+    """One JPEG, as bytes: the same for the same numbers."""
+    rng = np.random.default_rng([person + 1, camera, shot])
+    height, width = size
+    top, bottom = np.random.default_rng(person + 100).integers(30, 226, (2, 3))
+    pixels = np.full((height, width, 3), 70 + 30 * camera, np.float64)
+    left = int(rng.integers(0, width // 3))
+    pixels[: height // 2, left : left + width // 2] = top
+    pixels[height // 2 :, left : left + width // 2] = bottom
+    pixels += rng.normal(0, 12, pixels.shape) + np.array([10, -10, 5]) * (camera - 2)
+    encoded = io.BytesIO()
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(encoded, "JPEG", quality=92)
+    return encoded.getvalue()
+
+
+def file_name(data_set, person, camera, shot):
+    if data_set == "market":
+        name = "-1" if person == -1 else f"{person:04d}"
+        return f"{name}_c{camera}s1_{shot:06d}_00.jpg"
+    return f"{person:04d}_c{camera}_f{shot:07d}.jpg"
+
+
+def pictures(data_set, identities=6, shots=2, cameras=2):
+    """{path below the data set's folder: JPEG}: people 1.. train, 101.. are searched for."""
+    offset = 0 if data_set == "market" else 20
+    found = {}
+
+    def add(folder, person, camera, shot):
+        name = file_name(data_set, person, camera, shot)
+        found[f"{folder}/{name}"] = picture(person + offset, camera, shot)
+
+    for camera in range(1, cameras + 1):
+        for shot in range(1, shots + 1):
+            for person in range(1, identities + 1):
+                add("bounding_box_train", person, camera, shot)
+            for person in range(101, 105):
+                add("query" if shot == 1 else "bounding_box_test", person, camera, shot)
+        add("bounding_box_test", 0, camera, 7)
+    if data_set == "market":
+        add("bounding_box_test", -1, 1, 8)
+    return found
+
+
+def write_archive(manual_dir, data_set, files=None, **sizes):
+    """Writes the archive of `market` or `duke` into `manual_dir` and returns its path."""
+    manual_dir = pathlib.Path(manual_dir)
+    manual_dir.mkdir(parents=True, exist_ok=True)
+    layout = LAYOUTS[data_set]
+    path = manual_dir / layout.archive
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in (files or pictures(data_set, **sizes)).items():
+            # A fixed date: equal archives are equal files.
+            archive.writestr(zipfile.ZipInfo(f"{layout.folder}/{name}"), data)
+    return path
+
+
+def write_archives(folder):
+    """Both archives, and where prepared data sets go: {manual_dir, data_dir} for `Settings`."""
+    manual = pathlib.Path(folder) / "manual"
+    for data_set in LAYOUTS:
+        write_archive(manual, data_set)
+    return {"manual_dir": str(manual), "data_dir": str(pathlib.Path(folder) / "prepared")}
+
+
+TINY = {
+    "source": "market",
+    "target": "duke",
+    "backbone": "MobileNetV2",
+    "backbone_weights": "random",
+    "input_size": f"{HEIGHT}x{WIDTH}",
+    "embedding_dim": 16,
+    "hidden_width": 8,
+    "batch_size": 8,
+    "images_per_identity": 2,
+    "epochs": 3,
+    "source_only_epochs": 2,
+    "encoder_i_epochs": 1,
+    "replicas": 1,
+}
+
+
+def settings(model_dir, **changes):
+    """`Settings` of a run that takes seconds."""
+    return Settings(**TINY | {"model_dir": str(model_dir)} | changes)
+
+
+def command(module, **flags):
+    """The command line of a module with such flags."""
+    return [sys.executable, "-m", module, *(f"--{name}={value}" for name, value in flags.items())]
+
+
+def start(module, environment=None, **flags):
+    """Starts a command line; its output, errors among it, is a pipe of text."""
+    return subprocess.Popen(
+        command(module, **flags), cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env=os.environ | (environment or {}),
+    )  # fmt: skip
+
+
+def finish(module, **flags):
+    """Runs a command line to its end: a `subprocess.CompletedProcess` with stdout and stderr."""
+    return subprocess.run(
+        command(module, **flags), cwd=ROOT, text=True, capture_output=True, timeout=300, check=False
+    )
+
+
+def weights(path):
+    """{path: NumPy array} of every variable of a saved model, those of its optimizers included."""
+    model = keras.models.load_model(path)
+    found = {variable.path: variable.numpy() for variable in model.variables}
+    for inner in model.optimizer.optimizers:
+        for i, variable in enumerate(inner.variables):
+            found[f"optimizer {inner.name} {i} {variable.path}"] = variable.numpy()
+    found["iterations"] = model.optimizer.iterations.numpy()
+    return found
