@@ -8,7 +8,9 @@ import io
 import os
 import pathlib
 import subprocess
+import runpy
 import sys
+import types
 import zipfile
 
 import keras
@@ -80,18 +82,40 @@ def write_archive(manual_dir, data_set, files=None, **sizes):
     return path
 
 
-def write_archives(folder):
-    """Both archives, and where prepared data sets go: {manual_dir, data_dir} for `Settings`."""
-    manual = pathlib.Path(folder) / "manual"
+def tiny_network(include_top, weights, input_shape):
+    """What a network of `keras.applications` is, but built in a moment."""
+    assert not include_top and weights is None
+    picture = keras.Input(input_shape)
+    x = keras.layers.Conv2D(12, 5, 4, "same", use_bias=False, name="conv1")(picture)
+    x = keras.layers.BatchNormalization(name="norm1")(x)
+    x = keras.layers.ReLU()(x)
+    x = keras.layers.Conv2D(24, 5, 4, "same", name="conv2")(x)
+    return keras.Model(picture, keras.layers.ReLU()(x), name="tiny")
+
+
+def register_tiny_network():
+    """Makes --backbone=Tiny a network of `keras.applications`, in this process."""
+    module = types.ModuleType("tiny")
+    module.Tiny = tiny_network
+    module.preprocess_input = lambda images: images / 127.5 - 1.0
+    keras.applications.tiny = module
+
+
+def write_inputs(folder):
+    """Writes both archives; returns what `Settings` must know of them."""
+    folder = pathlib.Path(folder)
     for data_set in LAYOUTS:
-        write_archive(manual, data_set)
-    return {"manual_dir": str(manual), "data_dir": str(pathlib.Path(folder) / "prepared")}
+        write_archive(folder / "manual", data_set)
+    return {
+        "manual_dir": str(folder / "manual"),
+        "data_dir": str(folder / "prepared"),
+    }
 
 
 TINY = {
     "source": "market",
     "target": "duke",
-    "backbone": "MobileNetV2",
+    "backbone": "Tiny",
     "backbone_weights": "random",
     "input_size": f"{HEIGHT}x{WIDTH}",
     "embedding_dim": 16,
@@ -111,23 +135,13 @@ def settings(model_dir, **changes):
 
 
 def command(module, **flags):
-    """The command line of a module with such flags."""
-    return [sys.executable, "-m", module, *(f"--{name}={value}" for name, value in flags.items())]
+    """A command line that knows the tiny network; otherwise that of `python -m module`."""
+    script = [sys.executable, "-u", str(ROOT / "tests" / "small_data.py"), module]
+    return script + [f"--{name}={value}" for name, value in flags.items()]
 
 
-def start(module, environment=None, **flags):
-    """Starts a command line; its output, errors among it, is a pipe of text."""
-    return subprocess.Popen(
-        command(module, **flags), cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, env=os.environ | (environment or {}),
-    )  # fmt: skip
-
-
-def finish(module, **flags):
-    """Runs a command line to its end: a `subprocess.CompletedProcess` with stdout and stderr."""
-    return subprocess.run(
-        command(module, **flags), cwd=ROOT, text=True, capture_output=True, timeout=300, check=False
-    )
+def environment():
+    return os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 def weights(path):
@@ -139,3 +153,10 @@ def weights(path):
             found[f"optimizer {inner.name} {i} {variable.path}"] = variable.numpy()
     found["iterations"] = model.optimizer.iterations.numpy()
     return found
+
+
+register_tiny_network()
+
+if __name__ == "__main__":
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

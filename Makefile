@@ -1,0 +1,41 @@
+# Needs only make and Python 3.11 or newer; another Python: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/installed
+REQUIREMENTS := requirements.txt requirements-dev.txt requirements-lock.txt
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo    train on the built-in toy data, evaluate, print a table"
+	@echo "make test    lint, then run the tests; some of them: TESTS=tests/losses_test.py"
+	@echo "make lint    style and formatting"
+	@echo "make clean   remove the environment and caches; runs and data stay"
+
+demo: $(STAMP)
+	$(RUN) -m arn_tf.demo
+
+test: lint
+	$(RUN) -m pytest $(TESTS)
+
+lint: $(STAMP)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+# The stamp is written last: an interrupted installation starts anew.
+$(STAMP): $(REQUIREMENTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) must be Python 3.11 or newer: name one, as in make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "$(PYTHON) lacks venv or pip: install them (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Installing into $(VENV); this takes a few minutes the first time"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(RUN) -m pip install --quiet -r requirements-dev.txt -r requirements-lock.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
