@@ -4,6 +4,7 @@ Prints CMC and mAP on the target for ARN and, beside it, the two baselines witho
 tell adaptation from transfer; writes the same to `results.json`.
 """
 
+import dataclasses
 import json
 import os
 
@@ -20,6 +21,8 @@ UNTRAINED = "untrained pooled backbone"
 SOURCE_ONLY = "source only"
 SOURCE_ONLY_TARGET_STATISTICS = "source only, target statistics"
 ARN_ROW = "ARN"
+# Settings of a run that another machine may change.
+_FOLDERS = ("data_dir", "manual_dir", "cache_dir")
 
 
 def evaluate(run, settings):
@@ -95,7 +98,10 @@ def report(run, settings, results):
 
 def main():
     run = RunDir(flags.FLAGS.model_dir)
-    settings = run.settings()
+    moved = {name: flags.FLAGS[name].value for name in _FOLDERS}
+    settings = dataclasses.replace(
+        run.settings(), **{name: value for name, value in moved.items() if value is not None}
+    )
     results, picture = evaluate(run, settings)
     report(run, settings, results)
     if flags.FLAGS.ranked_lists:
@@ -108,5 +114,7 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
+    for name in _FOLDERS:
+        flags.DEFINE_string(name, None, "where the run's data has moved to")
     flags.DEFINE_string("ranked_lists", "", "PNG file to draw ranked lists of ARN into")
     cli.run(main)

@@ -115,7 +115,7 @@ class ARN(keras.Model):
             shared_dim = self.map_shape[-1]
         else:
             self.encoder_c = networks.ConvolutionalEncoder(
-                **encoder, domains=2, seed=4 * self.seed, name="encoder_c"
+                **encoder, domains=2, seed=5 * self.seed, name="encoder_c"
             )
             shared_dim = config["embedding_dim"]
         self.encoder_c.build(batch)
@@ -123,18 +123,18 @@ class ARN(keras.Model):
         self.encoder_s = self.encoder_t = None
         if config["private_encoders"]:
             self.encoder_s, self.encoder_t = (
-                networks.ConvolutionalEncoder(**encoder, seed=4 * self.seed + k, name=name)
+                networks.ConvolutionalEncoder(**encoder, seed=5 * self.seed + k, name=name)
                 for k, name in ((1, "encoder_s"), (2, "encoder_t"))
             )
             self.encoder_s.build(batch)
             self.encoder_t.build(batch)
             code_dim += config["embedding_dim"]
         self.decoder_c = networks.Decoder(
-            self.map_shape, config["hidden_width"], seed=4 * self.seed + 3, name="decoder_c"
+            self.map_shape, config["hidden_width"], seed=5 * self.seed + 3, name="decoder_c"
         )
         self.decoder_c.build((None, code_dim))
         self.classifier_s = networks.IdentityClassifier(
-            config["num_identities"], config["dropout"], seed=4 * self.seed, name="classifier_s"
+            config["num_identities"], config["dropout"], seed=5 * self.seed + 4, name="classifier_s"
         )
         self.classifier_s.build((None, shared_dim))
         self.embedding_dim = shared_dim

@@ -1,20 +1,22 @@
 """What a run shows in TensorBoard: losses, rates, gradients, the target's scores and pictures."""
 
+import io
 import os
 
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 from tensorboard.plugins import projector
 
-from arn_tf import embedding, input_pipeline, scoring
+from arn_tf import embedding, scoring
 from arn_tf.model import TERMS
 from arn_tf.optimizers import group_learning_rates
 
 # Points of loss curves in an epoch.
 _POINTS_PER_EPOCH = 10
-_SPRITE_SIZE = (64, 32)
+# The projector draws squares.
+_SPRITE_SIDE = 64
 _PROJECTOR_POINTS = 1000
 
 
@@ -137,11 +139,12 @@ def write_projector(log_dir, split, embeddings):
         for row in rows:
             file.write(f"{split.person_id[row]}\t{split.camera_id[row]}\t{split.file_name[row]}\n")
     side = int(np.ceil(np.sqrt(count)))
-    height, width = _SPRITE_SIZE
-    sprite = Image.new("RGB", (side * width, side * height))
+    sprite = Image.new("RGB", (side * _SPRITE_SIDE, side * _SPRITE_SIDE), "white")
     for place, row in enumerate(rows):
-        image = input_pipeline.decode(split.images[row], _SPRITE_SIZE).numpy()
-        sprite.paste(Image.fromarray(image), (place % side * width, place // side * height))
+        thumbnail = Image.open(io.BytesIO(split.images[row])).convert("RGB")
+        thumbnail = ImageOps.contain(thumbnail, (_SPRITE_SIDE, _SPRITE_SIDE))
+        left = place % side * _SPRITE_SIDE + (_SPRITE_SIDE - thumbnail.width) // 2
+        sprite.paste(thumbnail, (left, place // side * _SPRITE_SIDE))
     sprite.save(os.path.join(log_dir, "sprite.png"))
     np.savetxt(os.path.join(log_dir, "embeddings.tsv"), embeddings[rows], "%.6g", "\t")
     config = projector.ProjectorConfig()
@@ -150,5 +153,5 @@ def write_projector(log_dir, split, embeddings):
     entry.tensor_path = "embeddings.tsv"
     entry.metadata_path = "metadata.tsv"
     entry.sprite.image_path = "sprite.png"
-    entry.sprite.single_image_dim.extend([width, height])
+    entry.sprite.single_image_dim.extend([_SPRITE_SIDE, _SPRITE_SIDE])
     projector.visualize_embeddings(log_dir, config)

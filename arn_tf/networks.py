@@ -3,8 +3,8 @@
 The paper gives three-layer fully convolutional networks from X to 1 x 1 x 2048 and back, and no
 kernel sizes. The layout here is chosen by its cost (README, "Speed"): the first layer of an encoder
 and the last of the decoder, which touch all channels of X, are 1 x 1 convolutions and so plain
-matrix products; the middle layer is 3 x 3 with stride 2 and the innermost spans what is left
-(7 x 7 -> 7 x 7 -> 3 x 3 -> 1 x 1).
+matrix products; the middle layer is 3 x 3 (4 x 4 for an X of even size) with stride 2 and the
+innermost spans what is left (7 x 7 -> 7 x 7 -> 3 x 3 -> 1 x 1).
 """
 
 import keras
@@ -12,13 +12,15 @@ import tensorflow as tf
 
 from arn_tf.normalization import DomainBatchNormalization
 
-# Kernel and stride of the middle layer.
-_KERNEL, _STRIDE = 3, 2
+_STRIDE = 2
 
 
 def _inner_size(size):
-    """Spatial size after the middle layer: (kernel, inner size) for one axis."""
-    kernel = min(_KERNEL, size)
+    """Of the middle layer, for one axis: (kernel, spatial size after it).
+
+    The kernel is 4 where the size is even, so that the stride reaches the last row and column.
+    """
+    kernel = min(3 if size % 2 else 4, size)
     return kernel, (size - kernel) // _STRIDE + 1
 
 
@@ -152,9 +154,6 @@ class Decoder(keras.layers.Layer):
             self._inner[0] * self._inner[1] * hidden, use_bias=False,
             kernel_initializer=_initializer(self.seed, 0), name="expand",
         )  # fmt: skip
-        # Odd sizes that the stride does not reach are padded at the far edge.
-        reached = [(n - 1) * _STRIDE + k for n, k in zip(self._inner, kernels, strict=True)]
-        self._missing = [[0, 0], [0, height - reached[0]], [0, width - reached[1]], [0, 0]]
         self.upsample = keras.layers.Conv2DTranspose(
             hidden, kernels, _STRIDE, use_bias=False, padding="valid",
             kernel_initializer=_initializer(self.seed, 1), name="upsample",
@@ -168,14 +167,14 @@ class Decoder(keras.layers.Layer):
         self.expand.build(input_shape)
         self.normalizations[0].build((None, *self._inner, hidden))
         self.upsample.build((None, *self._inner, hidden))
-        self.normalizations[1].build((None, *reached, hidden))
+        self.normalizations[1].build((None, height, width, hidden))
         self.project.build((None, height, width, hidden))
 
     def call(self, codes, training=False):
         x = tf.reshape(self.expand(codes), [-1, *self._inner, self.hidden_width])
         x = tf.nn.relu(self.normalizations[0](x, training=training))
         x = tf.nn.relu(self.normalizations[1](self.upsample(x), training=training))
-        return self.project(tf.pad(x, self._missing))
+        return self.project(x)
 
     def get_config(self):
         return super().get_config() | {

@@ -209,7 +209,8 @@ class _Trainer:
             model.loss_weights[term] for term in ("reconstruction", "difference")
         )
         source = self._data(model, self._source, ("train",), cached)
-        target = self._data(model, self._target, ("train", "query", "gallery"), cached)
+        looked_at = ("query", "gallery") if settings.monitor_every else ()
+        target = self._data(model, self._target, ("train", *looked_at), cached)
         pictures = [
             split.images if maps is None else maps
             for split, maps in (source["train"], target["train"])
