@@ -17,7 +17,7 @@ def application(name):
     names = set()
     for module in vars(keras.applications).values():
         if isinstance(module, types.ModuleType) and hasattr(module, "preprocess_input"):
-            if name in vars(module):
+            if name[:1].isupper() and name in vars(module):
                 return module
             names |= {key for key, value in vars(module).items() if key[0].isupper()}
     raise UserError(

@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 from absl import logging
 
 from arn_tf.errors import UserError
@@ -10,10 +11,16 @@ from arn_tf.model import TERMS
 
 # Healthy runs stayed within 1 to 2 times the first norm; collapses were at 85, 0.25 and 0.13.
 _NORM_RANGE = (0.3, 10.0)
+_SYMBOLS = {
+    "class": "L_class", "contrastive": "L_ctrs", "reconstruction": "L_rec", "difference": "L_diff"
+}  # fmt: skip
 
 
 class NonFiniteGuard(keras.callbacks.Callback):
     """Stops the run at the first step whose loss is not finite, before it can be saved.
+
+    The last step of an epoch can spoil the weights without its loss showing it, so these are
+    looked at too before they are saved.
 
     Args:
         last_good: function of no arguments that names the newest checkpoint.
@@ -28,10 +35,17 @@ class NonFiniteGuard(keras.callbacks.Callback):
             return
         broken = [name for name in (*TERMS, "loss") if not math.isfinite(logs.get(name, 0.0))]
         broken = broken or [name for name, value in logs.items() if not math.isfinite(value)]
-        names = ", ".join({"class": "L_class", "contrastive": "L_ctrs"}.get(n, n) for n in broken)
+        self._stop(", ".join(_SYMBOLS.get(name, name) for name in broken))
+
+    def on_epoch_end(self, epoch, logs=None):
+        for variable in self.model.variables:
+            if not np.isfinite(variable.numpy()).all():
+                self._stop(variable.path)
+
+    def _stop(self, what):
         step = int(self.model.optimizer.iterations.numpy())
         raise UserError(
-            f"{names} is not finite at step {step}. The last good state is {self._last_good()}. "
+            f"{what} is not finite at step {step}. The last good state is {self._last_good()}. "
             "Make the steps smaller with --learning_rate_scale, or the weight of that term; "
             "--loss_normalization=literal diverges with the paper's weights"
         )

@@ -102,7 +102,7 @@ class Settings:
     def image_size(self):
         """(height, width) in pixels."""
         parts = self.input_size.lower().split("x")
-        if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
             raise UserError(f"--input_size={self.input_size}: give HEIGHTxWIDTH, such as 224x224")
         return int(parts[0]), int(parts[1])
 

@@ -41,7 +41,7 @@ def cached_maps(model, split, views, directory, title):
 
     Raises:
         UserError: no room on the disk, a folder that can't be written, a broken cache file, or
-            maps that float16 can't hold.
+            maps too large or too small for float16.
     """
     key = _key(model, split, views)
     path = os.path.join(directory, hashlib.sha256(key.encode()).hexdigest()[:32] + ".npy")
@@ -97,6 +97,9 @@ def _write(model, split, path, shape, title):
                 f"{needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are free. Name a folder with "
                 "room, or pass --feature_cache=none"
             )
+        # One of an earlier file would pass off empty rows as done.
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(journal)
         np.lib.format.open_memmap(partial, "w+", np.float16, shape).flush()
         with open(partial, "r+b") as file:
             # A memory map on a disk that fills up kills the process: claim the room now.
@@ -126,7 +129,7 @@ def _resume(partial, journal, shape):
         with open(journal) as file:
             rows = json.load(file)["rows"]
         found = np.load(partial, mmap_mode="r")
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError):
         return 0
     return rows if found.shape == shape and found.dtype == np.float16 else 0
 
@@ -135,7 +138,7 @@ def _open(path, shape):
     way_out = "Delete it and run again to compute it anew"
     try:
         maps = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise UserError(f"feature cache {path} is broken ({error}). {way_out}") from error
     if maps.shape != shape or maps.dtype != np.float16:
         raise UserError(
@@ -146,10 +149,10 @@ def _open(path, shape):
 
 
 def _as_float16(maps):
-    largest = np.max(np.abs(maps))
-    if not largest <= np.finfo(np.float16).max:
+    largest, float16 = np.max(np.abs(maps)), np.finfo(np.float16)
+    if not (largest == 0 or float16.smallest_normal <= largest <= float16.max):
         raise UserError(
-            f"the maps of E_I reach {largest:.3g}, more than float16 can hold: pass "
+            f"the maps of E_I reach {largest:.3g}, which float16 can't hold: pass "
             "--feature_cache=none, or other --backbone_weights"
         )
     return maps.astype(np.float16)

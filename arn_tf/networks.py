@@ -12,16 +12,17 @@ import tensorflow as tf
 
 from arn_tf.normalization import DomainBatchNormalization
 
-_STRIDE = 2
 
+def _middle_layer(sizes):
+    """(kernel, stride, size after it) of the middle layer, each by axis.
 
-def _inner_size(size):
-    """Of the middle layer, for one axis: (kernel, spatial size after it).
-
-    The kernel is 4 where the size is even, so that the stride reaches the last row and column.
+    The kernel is 4 where the size is even, so that the stride reaches the last row and column; it
+    spans the axis, without a stride, where that is no longer.
     """
-    kernel = min(3 if size % 2 else 4, size)
-    return kernel, (size - kernel) // _STRIDE + 1
+    kernels = tuple(min(3 if size % 2 else 4, size) for size in sizes)
+    strides = tuple(1 if k == size else 2 for k, size in zip(kernels, sizes, strict=True))
+    axes = zip(sizes, kernels, strides, strict=True)
+    return kernels, strides, tuple((size - k) // stride + 1 for size, k, stride in axes)
 
 
 def _initializer(seed, layer):
@@ -49,7 +50,7 @@ class ConvolutionalEncoder(keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape):
-        kernels, inner = zip(*map(_inner_size, input_shape[1:3]), strict=True)
+        kernels, strides, inner = _middle_layer(input_shape[1:3])
         width = self.hidden_width
         self.convolutions = [
             keras.layers.Conv2D(
@@ -57,7 +58,7 @@ class ConvolutionalEncoder(keras.layers.Layer):
                 kernel_initializer=_initializer(self.seed, i), name=f"convolution_{i}",
             )
             for i, (filters, kernel, stride, bias) in enumerate((
-                (width, 1, 1, False), (width, kernels, _STRIDE, False),
+                (width, 1, 1, False), (width, kernels, strides, False),
                 (self.embedding_dim, inner, 1, True),
             ))
         ]  # fmt: skip
@@ -147,7 +148,7 @@ class Decoder(keras.layers.Layer):
 
     def build(self, input_shape):
         height, width, channels = self.map_shape
-        kernels, self._inner = zip(*map(_inner_size, (height, width)), strict=True)
+        kernels, strides, self._inner = _middle_layer((height, width))
         hidden = self.hidden_width
         # A transposed convolution from 1 x 1 is a matrix product; as such it runs faster.
         self.expand = keras.layers.Dense(
@@ -155,7 +156,7 @@ class Decoder(keras.layers.Layer):
             kernel_initializer=_initializer(self.seed, 0), name="expand",
         )  # fmt: skip
         self.upsample = keras.layers.Conv2DTranspose(
-            hidden, kernels, _STRIDE, use_bias=False, padding="valid",
+            hidden, kernels, strides, use_bias=False, padding="valid",
             kernel_initializer=_initializer(self.seed, 1), name="upsample",
         )  # fmt: skip
         self.project = keras.layers.Conv2D(

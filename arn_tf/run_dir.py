@@ -135,9 +135,13 @@ class RunDir:
 
     def _keep_settings(self, settings):
         path = self.file("settings.json")
-        if not os.path.exists(path):
-            settings.save(path + ".new")
-            os.replace(path + ".new", path)
+        # Until there is a model nothing has come of them: a first command may have had a mistake.
+        if not (os.path.exists(path) and os.path.exists(self.file("initial.keras"))):
+            try:
+                settings.save(path + ".new")
+                os.replace(path + ".new", path)
+            except OSError as error:
+                raise UserError(f"can't write {path}: {error}") from error
             return
         differences = Settings.load(path).differences(settings)
         if differences:

@@ -228,7 +228,7 @@ def test_gradients_equal_finite_differences(kind):
     for function, arguments in (
         (lambda c: losses.contrastive(c, labels, 1.2, kind), [codes]),
         (lambda c, p: losses.difference(c, p, kind), [codes, private]),
-        (lambda c: losses.reconstruction(c, codes[::-1], kind), [codes]),
+        (lambda c: losses.reconstruction(c, codes.numpy()[::-1], kind), [codes]),
     ):
         exact, numeric = tf.test.compute_gradient(function, arguments, delta=1e-6)
         for left, right in zip(exact, numeric, strict=True):

@@ -4,12 +4,17 @@ Every person has two colours, every camera a tint, and every picture its noise a
 stands anywhere but in the middle: pictures differ from each other and from their mirror images.
 """
 
+import atexit
+import dataclasses
+import functools
 import io
 import os
 import pathlib
-import subprocess
 import runpy
+import shutil
+import subprocess
 import sys
+import tempfile
 import types
 import zipfile
 
@@ -17,6 +22,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from arn_tf import train
 from arn_tf.config import Settings
 from datasets.dukemtmc_reid.dukemtmc_reid_dataset_builder import LAYOUT as DUKE
 from datasets.market1501.market1501_dataset_builder import LAYOUT as MARKET
@@ -101,17 +107,24 @@ def register_tiny_network():
     keras.applications.tiny = module
 
 
-def write_inputs(folder):
-    """Writes both archives; returns what `Settings` must know of them."""
-    folder = pathlib.Path(folder)
+@functools.cache
+def folder():
+    """A folder for this process, removed at its end."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="arn_tf_test_"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+@functools.cache
+def inputs():
+    """Writes both archives, once; returns what `Settings` must know of them."""
     for data_set in LAYOUTS:
-        write_archive(folder / "manual", data_set)
-    return {
-        "manual_dir": str(folder / "manual"),
-        "data_dir": str(folder / "prepared"),
-    }
+        write_archive(folder() / "manual", data_set)
+    return {"manual_dir": str(folder() / "manual"), "data_dir": str(folder() / "prepared")}
 
 
+# Three branches in three epochs of three steps: E_I is tuned in the first epoch, and the joint
+# objective comes in the last.
 TINY = {
     "source": "market",
     "target": "duke",
@@ -125,34 +138,72 @@ TINY = {
     "epochs": 3,
     "source_only_epochs": 2,
     "encoder_i_epochs": 1,
+    "encoder_i_learning_rate": 1e-4,
+    "learning_rate_scale": 5.0,
     "replicas": 1,
+}
+# The arn branch alone, E_I frozen, and nobody looking.
+SHORT = {
+    "epochs": 1,
+    "source_only_epochs": 0,
+    "encoder_i_epochs": 0,
+    "source_only_baseline": False,
+    "monitor_every": 0,
 }
 
 
 def settings(model_dir, **changes):
     """`Settings` of a run that takes seconds."""
-    return Settings(**TINY | {"model_dir": str(model_dir)} | changes)
+    return Settings(**TINY | inputs() | {"model_dir": str(model_dir)} | changes)
 
 
-def command(module, **flags):
-    """A command line that knows the tiny network; otherwise that of `python -m module`."""
-    script = [sys.executable, "-u", str(ROOT / "tests" / "small_data.py"), module]
-    return script + [f"--{name}={value}" for name, value in flags.items()]
+@functools.cache
+def finished_run():
+    """The `RunDir` of a whole run with the settings of `TINY`, trained once."""
+    return train.train(settings(folder() / "finished"))
 
 
-def environment():
-    return os.environ | {"PYTHONPATH": str(ROOT)}
+def short_run(model_dir, **changes):
+    """{variable: NumPy array} after a run with the settings of `SHORT`."""
+    return weights(train.train(settings(model_dir, **SHORT | changes)).file("model.keras"))
 
 
 def weights(path):
-    """{path: NumPy array} of every variable of a saved model, those of its optimizers included."""
+    """{name: NumPy array} of every variable of a saved model and of its optimizers."""
     model = keras.models.load_model(path)
     found = {variable.path: variable.numpy() for variable in model.variables}
     for inner in model.optimizer.optimizers:
         for i, variable in enumerate(inner.variables):
-            found[f"optimizer {inner.name} {i} {variable.path}"] = variable.numpy()
-    found["iterations"] = model.optimizer.iterations.numpy()
+            found[f"{inner.name}/{i}/{variable.path}"] = variable.numpy()
     return found
+
+
+def distance(a, b):
+    """Euclidean distance of two results of `weights`, over variables whose names agree."""
+    assert a.keys() == b.keys()
+    return float(np.sqrt(sum(np.sum((a[k].astype("f8") - b[k].astype("f8")) ** 2) for k in a)))
+
+
+def command(module, settings=None, **flags):
+    """The command line of `python -m module`, in a process that knows the tiny network."""
+    flags = (dataclasses.asdict(settings) if settings else {}) | flags
+    script = [sys.executable, "-u", str(ROOT / "tests" / "small_data.py"), module]
+    return script + [f"--{name}={value}" for name, value in flags.items()]
+
+
+def start(line):
+    """Starts a command line; stdout and stderr are pipes of text."""
+    return subprocess.Popen(
+        line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def finish(line):
+    """Runs a command line to its end: (status, stdout, stderr)."""
+    process = start(line)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
 
 
 register_tiny_network()
