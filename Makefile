@@ -7,7 +7,7 @@ REQUIREMENTS := requirements.txt requirements-dev.txt requirements-lock.txt
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint pytest clean
 
 help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
@@ -18,12 +18,14 @@ help:
 demo: $(STAMP)
 	$(RUN) -m arn_tf.demo
 
-test: lint
-	$(RUN) -m pytest $(TESTS)
+test: lint pytest
 
 lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+pytest: $(STAMP)
+	$(RUN) -m pytest $(TESTS)
 
 # The stamp is written last: an interrupted installation starts anew.
 $(STAMP): $(REQUIREMENTS)

@@ -4,8 +4,10 @@ Its four rows, and beside them source-only training and the untrained backbone, 
 cache; each row a run of its own under --model_dir, so the same command goes on where it stopped.
 """
 
+import concurrent.futures
 import dataclasses
 import json
+import multiprocessing
 import os
 
 import numpy as np
@@ -48,19 +50,29 @@ def ablate(settings, seeds):
         UserError: see `train` and `evaluate`.
     """
     scores = {}
+    # TensorFlow keeps the memory of finished models: each row has a process of its own.
+    spawn = multiprocessing.get_context("spawn")
     for seed in range(settings.seed, settings.seed + seeds):
         for (row, changes), folder in zip(ROWS.items(), _FOLDERS, strict=True):
             run_dir = os.path.join(settings.run_dir, f"seed_{seed}", folder)
             row_settings = dataclasses.replace(settings, **changes, seed=seed, model_dir=run_dir)
             print(f"\n=== seed {seed}, {row}", flush=True)
-            run = train(row_settings)
-            results, _ = evaluate.evaluate(run, row_settings)
+            with concurrent.futures.ProcessPoolExecutor(1, spawn) as process:
+                results = process.submit(_train_and_score, row_settings).result()
             results[row] = results.pop(evaluate.ARN_ROW)
-            for name, result in results.items():
+            for name, metrics in results.items():
                 # Every run has the untrained backbone; the full one speaks for all.
                 if name == row or folder == "full":
-                    scores.setdefault(name, []).append(result.to_json())
+                    scores.setdefault(name, []).append(metrics)
     return scores
+
+
+def _train_and_score(settings):
+    """{row of one run's table: metrics}."""
+    if settings.replicas > 1 and not tf.config.list_physical_devices("GPU"):
+        split_cpu(settings.replicas)
+    results, _ = evaluate.evaluate(train(settings), settings)
+    return {name: result.to_json() for name, result in results.items()}
 
 
 def summary(scores):
@@ -81,8 +93,6 @@ def summary(scores):
 def main():
     settings = config.from_flags()
     seeds = flags.FLAGS.seeds
-    if settings.replicas > 1 and not tf.config.list_physical_devices("GPU"):
-        split_cpu(settings.replicas)
     scores = ablate(settings, seeds)
     rows = summary(scores)
     text = scoring.table(rows)

@@ -67,7 +67,6 @@ def train(settings):
     run = RunDir(settings.run_dir)
     strategy = make_strategy(settings)
     with run.claimed_for(settings):
-        keras.utils.set_random_seed(settings.seed)
         tf.config.experimental.enable_op_determinism()
         source, target = (
             ReidData(name, settings.data_dir, settings.manual_dir, settings.skip_bad_images)
@@ -83,6 +82,8 @@ def train(settings):
         )  # fmt: skip
         sampler.check()
         if not os.path.exists(run.file("initial.keras")):
+            # Not earlier: preparing a data set draws random numbers too.
+            keras.utils.set_random_seed(settings.seed)
             with strategy.scope():
                 model = _initial_model(settings, num_identities, sampler, source.split("train"))
             run.save_model(model, "initial.keras")

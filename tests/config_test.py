@@ -248,7 +248,7 @@ def test_flags_give_settings(parse):
 
 
 def test_flags_are_checked(parse):
-    with pytest.raises(UserError, match="--dropout=3.0"):
+    with pytest.raises(UserError, match=r"--dropout=3\.0"):
         parse("--dropout=3")
 
 

@@ -164,9 +164,7 @@ def test_estimated_statistics_are_those_of_all_pictures(split):
         # The other domain keeps the statistics that it had.
         np.testing.assert_array_equal(normalization.moving_mean[0], np.zeros(6))
         np.testing.assert_array_equal(normalization.moving_variance[0], np.ones(6))
-    np.testing.assert_allclose(
-        layer(tf.constant(maps), domain=1), expected, rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(layer(tf.constant(maps), domain=1), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_estimating_forgets_what_was_there():

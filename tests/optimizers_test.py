@@ -242,7 +242,7 @@ def test_saved_with_its_model_the_next_step_is_the_same(tmp_path, batch):
         name: ConstantThenCosine(rate, 1, 4)
         for name, rate in optimizers.PAPER_LEARNING_RATES.items()
     }
-    model.compile(optimizer=grouped_optimizer(model, schedules))
+    model.compile(optimizer=grouped_optimizer(model, schedules), jit_compile=False)
     data = tf.data.Dataset.from_tensors(batch)
     model.fit(data.repeat(2), verbose=0)
     model.save(tmp_path / "model.keras")
