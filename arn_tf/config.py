@@ -118,11 +118,12 @@ class Settings:
 
     @property
     def run_dir(self):
-        return self.model_dir or os.path.join("runs", f"{self.source}_to_{self.target}")
+        run_dir = self.model_dir or os.path.join("runs", f"{self.source}_to_{self.target}")
+        return os.path.expanduser(run_dir)
 
     @property
     def feature_dir(self):
-        return self.cache_dir or os.path.join(os.path.expanduser(self.data_dir), "arn_features")
+        return os.path.expanduser(self.cache_dir or os.path.join(self.data_dir, "arn_features"))
 
     def learning_rates(self):
         """{variable group: constant learning rate}."""

@@ -97,7 +97,7 @@ def report(run, settings, results):
 
 
 def main():
-    run = RunDir(flags.FLAGS.model_dir)
+    run = RunDir(os.path.expanduser(flags.FLAGS.model_dir))
     moved = {name: flags.FLAGS[name].value for name in _FOLDERS}
     settings = dataclasses.replace(
         run.settings(), **{name: value for name, value in moved.items() if value is not None}

