@@ -87,7 +87,12 @@ def reconstruction(maps, rebuilt, normalization="normalized"):
             loss could otherwise fall by flattening the map.
         rebuilt: same shape, the decoder's output.
         normalization: one of `NORMALIZATIONS`.
+
+    Raises:
+        ValueError: the shapes differ.
     """
+    # Shapes that merely broadcast would give a loss too.
+    maps.shape.assert_is_compatible_with(rebuilt.shape)
     error = tf.square(maps - rebuilt)
     return tf.reduce_sum(error) if _is_literal(normalization) else tf.reduce_mean(error)
 

@@ -213,7 +213,10 @@ class IdentityClassifier(keras.layers.Layer):
     def call(self, codes, dropout_seed=None):
         """dropout_seed: int [2] in training, None to keep every entry."""
         if dropout_seed is not None and self.dropout > 0:
-            codes = tf.nn.experimental.stateless_dropout(codes, self.dropout, dropout_seed)
+            # By name: the default algorithm differs between kinds of device.
+            codes = tf.nn.experimental.stateless_dropout(
+                codes, self.dropout, dropout_seed, rng_alg="philox"
+            )
         return self.dense(codes)
 
     def get_config(self):

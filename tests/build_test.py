@@ -89,6 +89,9 @@ def imports(path):
 @functools.cache
 def distribution(module):
     """The name on the package index of what a third-party module belongs to."""
+    if module.startswith("google."):
+        # Many distributions share that name; the code takes protobuf from it.
+        return "protobuf"
     found = installed().get(module.split(".")[0])
     assert found, f"nothing installed provides {module}"
     return canonical(found[0])

@@ -1,0 +1,92 @@
+"""The README runs as written: its commands, flags, make targets, files and Python."""
+
+import dataclasses
+import functools
+import pathlib
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import arn_tf
+from arn_tf.config import Settings
+
+ROOT = pathlib.Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+def commands():
+    """(module, flags) of every `python -m` in the README, continued lines joined."""
+    text = TEXT.replace("\\\n", " ")
+    found = re.findall(r"python -m ([\w.]+)((?: +--?[\w=./$-]+)*)", text)
+    return [(module, re.findall(r"--(\w+)", flags)) for module, flags in found]
+
+
+def flags_of(module):
+    source = (ROOT / (module.replace(".", "/") + ".py")).read_text()
+    own = set(re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', source))
+    settings = {field.name for field in dataclasses.fields(Settings)}
+    return own | (settings if "config.define_flags(" in source else set())
+
+
+def test_every_command_is_there_and_takes_its_flags():
+    assert {module for module, _ in commands()} >= {
+        "arn_tf.train", "arn_tf.evaluate", "arn_tf.ablate",
+    }  # fmt: skip
+    for module, flags in commands():
+        assert set(flags) <= flags_of(module), module
+
+
+def test_every_flag_in_the_text_exists():
+    known = flags_of("arn_tf.train") | flags_of("arn_tf.evaluate") | flags_of("arn_tf.ablate")
+    mentioned = set(re.findall(r"--([a-z_]+)", TEXT))
+    assert mentioned - known <= {"help", "logdir"}
+
+
+def test_every_make_target_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"make ([a-z-]+)", "\n".join(body for _, body in BLOCKS)))
+    assert targets >= {"demo", "test"}
+    assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
+
+
+def test_every_file_in_the_layout_exists():
+    layout = TEXT[TEXT.index("## How the house is laid out") :]
+    cells = re.findall(r"^\| (`[^|]*`) \|", layout, flags=re.MULTILINE)
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert len(names) > 15
+    for name in names:
+        assert (ROOT / name).exists() or (ROOT / "arn_tf" / name).exists(), name
+
+
+def test_every_module_is_in_the_layout():
+    layout = TEXT[TEXT.index("## How the house is laid out") :]
+    modules = {path.name for path in (ROOT / "arn_tf").glob("[a-z]*.py")}
+    assert modules <= set(re.findall(r"(\w+\.py)", layout))
+
+
+def test_the_python_runs(monkeypatch, tmp_path):
+    (code,) = [body for language, body in BLOCKS if language == "python"]
+    small = functools.partial(
+        arn_tf.ARN, backbone="MobileNetV2", backbone_weights="random", input_size=(32, 32)
+    )
+    monkeypatch.setattr(arn_tf, "ARN", small)
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    batch = {"source_labels": np.repeat(np.arange(2, dtype=np.int32), 2)}
+    for domain in ("source", "target"):
+        batch[f"{domain}_images"] = rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    names = {
+        "batches": tf.data.Dataset.from_tensors(batch),
+        "images": batch["target_images"],
+    }
+    exec(code, names)
+    assert names["embeddings"].shape == (4, 2048)
+    np.testing.assert_allclose(np.linalg.norm(names["embeddings"], axis=1), 1, rtol=1e-5)
+    assert (tmp_path / "arn.keras").exists()
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
