@@ -1,14 +1,18 @@
 """The paper's table 2: `python -m arn_tf.ablate --source=market --target=duke`.
 
-Its four rows, and beside them source-only training and the untrained backbone, over one feature
-cache; each row a run of its own under --model_dir, so the same command goes on where it stopped.
+Its four rows, and beside them source-only training and the untrained backbone; each row is a run of
+its own under --model_dir, so the same command goes on where it stopped. With --encoder_i_epochs=0
+all rows and seeds read one feature cache; where E_I is tuned, each objective makes another E_I.
 """
 
 import concurrent.futures
+import concurrent.futures.process
 import dataclasses
 import json
 import multiprocessing
 import os
+import signal
+import threading
 
 import numpy as np
 import tensorflow as tf
@@ -57,14 +61,34 @@ def ablate(settings, seeds):
             run_dir = os.path.join(settings.run_dir, f"seed_{seed}", folder)
             row_settings = dataclasses.replace(settings, **changes, seed=seed, model_dir=run_dir)
             print(f"\n=== seed {seed}, {row}", flush=True)
-            with concurrent.futures.ProcessPoolExecutor(1, spawn) as process:
-                results = process.submit(_train_and_score, row_settings).result()
+            try:
+                with concurrent.futures.ProcessPoolExecutor(
+                    1, spawn, initializer=_follow_parent
+                ) as process:
+                    results = process.submit(_train_and_score, row_settings).result()
+            except concurrent.futures.process.BrokenProcessPool as error:
+                raise UserError(
+                    f"the process of row {row!r}, seed {seed}, was killed, perhaps for want of "
+                    "memory. The same command goes on there"
+                ) from error
             results[row] = results.pop(evaluate.ARN_ROW)
             for name, metrics in results.items():
                 # Every run has the untrained backbone; the full one speaks for all.
                 if name == row or folder == "full":
                     scores.setdefault(name, []).append(metrics)
     return scores
+
+
+def _follow_parent():
+    """Ends this process with its parent, whose row would otherwise stay locked."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+    # The parent says what there is to say.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
 def _train_and_score(settings):
@@ -93,16 +117,26 @@ def summary(scores):
 def main():
     settings = config.from_flags()
     seeds = flags.FLAGS.seeds
+    if not settings.private_encoders or not all(settings.loss_weights.values()):
+        raise UserError(
+            "the ablation's rows choose --private_encoders and the zero weights themselves"
+        )
+    if not settings.model_dir:
+        settings = dataclasses.replace(
+            settings, model_dir=f"runs/table2_{settings.source}_to_{settings.target}"
+        )
     scores = ablate(settings, seeds)
     rows = summary(scores)
     text = scoring.table(rows)
     print(f"\n{settings.source} to {settings.target}, {seeds} seeds, percent, mean ± deviation:\n")
     print(text)
+    record = {"settings": dataclasses.asdict(settings), "seeds": scores}
     try:
-        with open(os.path.join(settings.run_dir, "table2.json"), "w") as file:
-            json.dump({"settings": dataclasses.asdict(settings), "seeds": scores}, file, indent=2)
-        with open(os.path.join(settings.run_dir, "table2.md"), "w") as file:
-            file.write(text + "\n")
+        for name, content in (("table2.json", json.dumps(record, indent=2)), ("table2.md", text)):
+            path = os.path.join(settings.run_dir, name)
+            with open(path + ".new", "w") as file:
+                file.write(content + "\n")
+            os.replace(path + ".new", path)
     except OSError as error:
         raise UserError(f"--model_dir={settings.run_dir}: {error}") from error
     print(f"\nsaved as table2.md and table2.json in {settings.run_dir}")
@@ -110,5 +144,6 @@ def main():
 
 if __name__ == "__main__":
     config.define_flags()
+    flags.adopt_module_key_flags(config)
     flags.DEFINE_integer("seeds", 1, "seeds to train every row with", lower_bound=1)
     cli.run(main)

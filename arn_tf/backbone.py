@@ -1,7 +1,8 @@
 """E_I: any classifier of `keras.applications` without its head, with its own preprocessing."""
 
 import os
-import types
+import re
+import sys
 
 import keras
 
@@ -9,21 +10,18 @@ from arn_tf.errors import UserError
 
 
 def application(name):
-    """The `keras.applications` module that builds `name` and owns its `preprocess_input`.
+    """The module of the network `name` of `keras.applications`, with its `preprocess_input`.
 
     Raises:
         UserError: no such network; the text lists those there are.
     """
-    names = set()
-    for module in vars(keras.applications).values():
-        if isinstance(module, types.ModuleType) and hasattr(module, "preprocess_input"):
-            if name[:1].isupper() and name in vars(module):
-                return module
-            names |= {key for key, value in vars(module).items() if key[0].isupper()}
-    raise UserError(
-        f"--backbone={name} is not a network of keras.applications. There are: "
-        + ", ".join(sorted(names))
-    )
+    networks = {key: value for key, value in vars(keras.applications).items() if key[0].isupper()}
+    if name not in networks:
+        raise UserError(
+            f"--backbone={name} is not a network of keras.applications. There are: "
+            + ", ".join(sorted(networks))
+        )
+    return sys.modules[networks[name].__module__]
 
 
 def build(name, input_size, weights="imagenet"):
@@ -48,8 +46,36 @@ def build(name, input_size, weights="imagenet"):
     if weights == "imagenet":
         _load_imagenet(network, make, name, shape)
     elif weights != "random":
-        _load_file(network, name, weights)
-    return network
+        _load_file(network, name, os.path.expanduser(weights))
+    return _with_lasting_names(network)
+
+
+def _with_lasting_names(network):
+    """The same network, whose variables have equal paths each time that it is built.
+
+    Some networks of `keras.applications` leave layers to Keras's counter, which goes on from
+    model to model; a saved optimizer knows its variables by their paths.
+    """
+    names = {
+        id(layer): f"encoder_i_{place}" if _is_counted(layer) else layer.name
+        for place, layer in enumerate(network.layers)
+    }
+    if all(names[id(layer)] == layer.name for layer in network.layers if layer.weights):
+        return network
+    lasting = keras.models.clone_model(
+        network,
+        clone_function=lambda layer: type(layer).from_config(
+            layer.get_config() | {"name": names[id(layer)]}
+        ),
+    )
+    lasting.set_weights(network.get_weights())
+    return lasting
+
+
+def _is_counted(layer):
+    """Whether Keras named a layer after its class and a counter: conv2d, conv2d_1, ..."""
+    name = re.sub(r"_\d+$", "", layer.name).replace("_", "")
+    return name == type(layer).__name__.lower()
 
 
 def _load_imagenet(network, make, name, shape):

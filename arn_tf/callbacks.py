@@ -46,7 +46,8 @@ class NonFiniteGuard(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations.numpy())
         raise UserError(
             f"{what} is not finite at step {step}. The last good state is {self._last_good()}. "
-            "Make the steps smaller with --learning_rate_scale, or the weight of that term; "
+            "In a new --model_dir, make the steps smaller with --learning_rate_scale, or the "
+            "weight of that term; "
             "--loss_normalization=literal diverges with the paper's weights"
         )
 

@@ -158,10 +158,10 @@ class Settings:
         for name, limit in (("dropout", 1), ("momentum", 1)):
             if getattr(self, name) >= limit:
                 raise UserError(f"--{name}={getattr(self, name)}: must be less than {limit}")
-        if self.source_only_epochs > self.epochs:
+        if self.source_only_epochs >= self.epochs:
             raise UserError(
-                f"--source_only_epochs={self.source_only_epochs} is more than --epochs="
-                f"{self.epochs}"
+                f"--source_only_epochs={self.source_only_epochs} leaves none of --epochs="
+                f"{self.epochs} to ARN: name both"
             )
         if self.batch_size % self.images_per_identity:
             raise UserError(

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.feature_cache import maps_of_rows
+from arn_tf.feature_cache import maps_of_pictures
 from arn_tf.model import TARGET
 
 _BATCH = 64
@@ -21,12 +21,12 @@ def map_batches(model, split, maps=None, rows=None):
         rows: int [n].
     """
     rows = np.arange(len(split)) if rows is None else np.asarray(rows)
+    if maps is None:
+        for views in maps_of_pictures(model, split.images[rows], 1, _BATCH):
+            yield views[:, 0]
+        return
     for start in range(0, len(rows), _BATCH):
-        batch = rows[start : start + _BATCH]
-        if maps is None:
-            yield maps_of_rows(model, split, batch, np.zeros(len(batch), np.uint8))
-        else:
-            yield maps[batch, 0].astype(np.float32)
+        yield maps[rows[start : start + _BATCH], 0].astype(np.float32)
 
 
 def embed_split(model, split, maps=None, domain=TARGET):

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 
+import tensorflow as tf
 from absl import flags
 
 from arn_tf import cli, embedding, scoring
@@ -42,6 +43,8 @@ def evaluate(run, settings):
         settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
     )
     query, gallery = data.split("query"), data.split("gallery")
+    run.keep_data({"target query": query.digest, "target gallery": gallery.digest})
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     results = {}
 
     def add(name, embed, model):

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.errors import UserError
-from arn_tf.input_pipeline import decode_rows
+from arn_tf.input_pipeline import decoded_batches
 
 _BATCH = 32
 # Rows between two entries of the journal.
@@ -59,12 +59,18 @@ def cached_maps(model, split, views, directory, title):
         ) from error
 
 
-def maps_of_rows(model, split, rows, flips):
-    """X of some pictures through E_I, float32 [len(rows), h, w, C]."""
-    images = decode_rows(
-        tf.constant(split.images[rows]), tf.range(len(rows)), flips, model.input_size
-    )
-    return model.compiled_feature_maps(images).numpy()
+def maps_of_pictures(model, images, views, batch_size):
+    """Yields X of encoded pictures in order, float32 [<=batch_size, views, h, w, C].
+
+    Args:
+        model: an `ARN`.
+        images: encoded pictures, object [N].
+        views: 1, or 2 for the mirror images too.
+        batch_size: pictures in a batch.
+    """
+    for batch in decoded_batches(images, model.input_size, batch_size):
+        both = [batch, tf.reverse(batch, axis=[2])][:views]
+        yield np.stack([model.compiled_feature_maps(view).numpy() for view in both], axis=1)
 
 
 def _key(model, split, views):
@@ -72,9 +78,14 @@ def _key(model, split, views):
     for variable in model.encoder_i.variables:
         weights.update(np.ascontiguousarray(variable.numpy()).tobytes())
     return json.dumps([
-        _FORMAT, keras.__version__, model.get_config()["backbone"], model.input_size, views,
-        weights.hexdigest(), split.digest,
+        _FORMAT, keras.__version__, tf.__version__, _device(), model.get_config()["backbone"],
+        model.input_size, views, weights.hexdigest(), split.digest,
     ])  # fmt: skip
+
+
+def _device():
+    """GPU and CPU round differently."""
+    return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 
 @contextlib.contextmanager
@@ -110,12 +121,12 @@ def _write(model, split, path, shape, title):
     bar.update(done)
     for start in range(done, shape[0], _CHUNK):
         stop = min(start + _CHUNK, shape[0])
-        for first in range(start, stop, _BATCH):
-            rows = np.arange(first, min(first + _BATCH, stop))
-            for view in range(shape[1]):
-                flips = np.full(len(rows), view, np.uint8)
-                maps[rows, view] = _as_float16(maps_of_rows(model, split, rows, flips))
-            bar.update(int(rows[-1]) + 1)
+        first = start
+        for views in maps_of_pictures(model, split.images[start:stop], shape[1], _BATCH):
+            last = first + len(views)
+            maps[first:last] = _as_float16(views)
+            bar.update(last)
+            first = last
         maps.flush()
         _replace_text(journal, json.dumps({"rows": stop}))
     del maps

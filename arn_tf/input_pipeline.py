@@ -5,6 +5,7 @@ can be reached by its row; decoding happens in `tf.data`, in parallel with train
 """
 
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import importlib
@@ -13,7 +14,6 @@ import os
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from absl import logging
 
 from arn_tf.errors import UserError
 from datasets.archive import DataError, fingerprint
@@ -89,13 +89,17 @@ class ReidData:
             arguments["config"] = tfds_name.split("/")[1]
         self._builder = module.Builder(data_dir=data_dir, **arguments)
         try:
-            if self._builder.is_prepared():
-                self._check_origin(manual, layout)
-            else:
-                self._prepare(manual)
+            os.makedirs(data_dir, exist_ok=True)
+            # Two runs that want one data set: the second waits, then finds it prepared.
+            with open(os.path.join(data_dir, f".{name}.lock"), "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if self._builder.is_prepared():
+                    self._check_origin(manual, layout, skip_bad_images)
+                else:
+                    self._prepare(manual)
         except DataError as error:
             raise UserError(f"--source/--target {name}: {error}") from error
-        except OSError as error:
+        except (OSError, tf.errors.OpError) as error:
             raise UserError(f"--data_dir={data_dir}: {error}") from error
 
     def split(self, name):
@@ -127,19 +131,28 @@ class ReidData:
         )
         self._builder.download_and_prepare(download_config=config)
 
-    def _check_origin(self, manual, layout):
-        if layout is None or not os.path.isdir(manual):
+    def _check_origin(self, manual, layout, skip_bad_images):
+        if layout is None:
             return
+        metadata = self._builder.info.metadata or {}
+        way_out = "Remove that folder to prepare it again, or name another --data_dir"
+        folder = self._builder.data_dir
+        if "fingerprint" not in metadata:
+            raise DataError(f"{folder} was prepared by another program. {way_out}")
+        if metadata["skipped"] and not skip_bad_images:
+            raise DataError(
+                f"{folder} was prepared without {len(metadata['skipped'])} unusable pictures: pass "
+                f"--skip_bad_images. {way_out}"
+            )
         try:
             found = fingerprint(manual, layout)
         except DataError as error:
-            # The archive may be gone once the data set is prepared.
-            logging.info("no archive to compare with: %s", error)
+            # It may well be gone once the data set is prepared.
+            print(f"{self.name}: as prepared in {folder}; nothing to compare it with: {error}")
             return
-        if found != self._builder.info.metadata["fingerprint"]:
+        if found != metadata["fingerprint"]:
             raise DataError(
-                f"{self._builder.data_dir} was prepared from other pictures than those in "
-                f"{manual}. Remove that folder to prepare it again, or name another --data_dir"
+                f"{folder} was prepared from other pictures than those in {manual}. {way_out}"
             )
 
 
@@ -190,3 +203,19 @@ def decode_rows(images, rows, flips, image_size):
         return tf.cond(flip > 0, lambda: tf.reverse(image, axis=[1]), lambda: image)
 
     return tf.map_fn(one, (tf.gather(images, rows), flips), fn_output_signature=tf.uint8)
+
+
+def decoded_batches(images, image_size, batch_size):
+    """Yields all pictures in order, uint8 [<=batch_size, height, width, 3].
+
+    They are decoded in parallel and ahead of their use.
+
+    Args:
+        images: encoded pictures, object [N].
+        image_size: (height, width) in pixels.
+        batch_size: pictures in a batch.
+    """
+    with tf.device("CPU"):
+        dataset = tf.data.Dataset.from_tensor_slices(tf.constant(images))
+    dataset = dataset.map(lambda encoded: decode(encoded, image_size), tf.data.AUTOTUNE)
+    yield from dataset.batch(batch_size).prefetch(2)

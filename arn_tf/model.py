@@ -72,6 +72,8 @@ class ARN(keras.Model):
         unknown = set(loss_weights or {}) - set(TERMS)
         if unknown:
             raise ValueError(f"loss_weights names no terms of ARN: {sorted(unknown)}")
+        if not any((PAPER_WEIGHTS | (loss_weights or {})).values()):
+            raise ValueError("all loss weights are 0: there is nothing to train")
         self._settings = {
             "num_identities": num_identities,
             "backbone": backbone,
@@ -287,7 +289,11 @@ class ARN(keras.Model):
         groups = {name: owned for name, owned in groups.items() if owned}
         gradients = tape.gradient(scaled, groups)
         # A group that no weighted term reaches has no gradient and stands still.
-        gradients = {k: v for k, v in gradients.items() if all(g is not None for g in v)}
+        gradients = {k: v for k, v in gradients.items() if any(g is not None for g in v)}
+        for name, values in gradients.items():
+            lost = [v.path for v, g in zip(groups[name], values, strict=True) if g is None]
+            if lost:
+                raise ValueError(f"no term of the objective reaches {lost} of {name}")
         if isinstance(self.optimizer, keras.optimizers.MultiOptimizer):
             optimizers.apply_groups(self.optimizer, gradients, groups)
         else:

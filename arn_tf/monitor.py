@@ -6,10 +6,12 @@ import os
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from PIL import Image, ImageOps
 from tensorboard.plugins import projector
 
 from arn_tf import embedding, scoring
+from arn_tf.errors import UserError
 from arn_tf.model import TERMS
 from arn_tf.optimizers import group_learning_rates
 
@@ -18,6 +20,21 @@ _POINTS_PER_EPOCH = 10
 # The projector draws squares.
 _SPRITE_SIDE = 64
 _PROJECTOR_POINTS = 1000
+
+
+def flush(writer):
+    """Writes out what a `tf.summary` writer holds.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    try:
+        writer.flush()
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"can't write TensorBoard's logs: {error.message}. Make room and give the same "
+            "command again"
+        ) from error
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -63,7 +80,7 @@ class ScalarLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._write(int(self.model.optimizer.iterations.numpy()), logs)
-        self._writer.flush()
+        flush(self._writer)
 
     def _write(self, step, logs):
         with self._writer.as_default(step=step):
@@ -78,7 +95,9 @@ class ScalarLog(keras.callbacks.Callback):
                 if name.startswith("gradient_norm_"):
                     tf.summary.scalar(name.replace("norm_", "norm/"), value)
             for group, rate in group_learning_rates(self.model.optimizer).items():
-                tf.summary.scalar(f"learning_rate/{group}", rate)
+                # The others stand still.
+                if f"gradient_norm_{group}" in logs:
+                    tf.summary.scalar(f"learning_rate/{group}", rate)
 
 
 class TargetMonitor(keras.callbacks.Callback):
@@ -101,6 +120,18 @@ class TargetMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self._every and epoch + 1 != self._last_epoch:
             return
+        # Looking must not leave a trace in the model.
+        statistics = self.model.encoder_c.non_trainable_variables
+        before = [variable.numpy() for variable in statistics]
+        try:
+            self._look(epoch)
+        except UserError as error:
+            logging.warning("the target can't be monitored: %s", error)
+            self._every = self._last_epoch + 1
+        for variable, value in zip(statistics, before, strict=True):
+            variable.assign(value)
+
+    def _look(self, epoch):
         embedding.estimate_target_statistics(self.model, *self._data["train"])
         query, gallery = self._data["query"], self._data["gallery"]
         embeddings = [embedding.embed_split(self.model, *part) for part in (query, gallery)]
@@ -116,7 +147,7 @@ class TargetMonitor(keras.callbacks.Callback):
             tf.summary.image(
                 "monitoring_target/ranked_lists", np.asarray(picture)[None], description=note
             )
-        self._writer.flush()
+        flush(self._writer)
         print(
             f"target (monitoring only): rank-1 {100 * result.rank(1):.1f}, "
             f"mAP {100 * result.mean_ap:.1f}",

@@ -104,6 +104,13 @@ def check_partition(groups, variables):
         raise ValueError(f"optimizer groups hold variables that do not train: {foreign}")
 
 
+def check_restored(optimizer):
+    """Raises ValueError if a loaded optimizer doesn't know every variable as it did when saved."""
+    for inner in optimizer.optimizers:
+        if inner.built and inner.name == "no_group":
+            raise ValueError("variables of the model have other paths than when it was saved")
+
+
 def apply_groups(optimizer, gradients, groups):
     """One step of the groups that have gradients; the others, momentum and all, stand still.
 

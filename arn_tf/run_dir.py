@@ -1,6 +1,7 @@
 """The folder of one run: what is in it, and how files get there without being half written.
 
 settings.json      what the run was told
+data.json          fingerprints of the pictures that it began with
 initial.keras      the model before training
 source_only.keras  trained on the source alone for as many epochs
 model.keras        ARN
@@ -11,12 +12,14 @@ results.json       written by arn_tf.evaluate
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import zipfile
 
 import keras
 
+from arn_tf import optimizers
 from arn_tf.config import Settings
 from arn_tf.errors import UserError
 
@@ -74,6 +77,34 @@ class RunDir:
             )
         return Settings.load(path)
 
+    def keep_data(self, digests):
+        """Notes what data the run learns from, or checks that it is still the same.
+
+        Args:
+            digests: {"source train": `Split.digest`, ...}; those not noted yet are added.
+
+        Raises:
+            UserError: a split holds other pictures than when the run began.
+        """
+        path = self.file("data.json")
+        try:
+            known = {}
+            if os.path.exists(path):
+                with open(path) as file:
+                    known = json.load(file)
+            for name, digest in digests.items():
+                if known.get(name, digest) != digest:
+                    raise UserError(
+                        f"--model_dir={self.path}: the pictures of {name} are not those that the "
+                        "run began with. Check --data_dir and --manual_dir, or name another "
+                        "--model_dir"
+                    )
+            with open(path + ".new", "w") as file:
+                json.dump(known | digests, file, indent=2)
+            os.replace(path + ".new", path)
+        except (OSError, json.JSONDecodeError) as error:
+            raise UserError(f"{path}: {error}") from error
+
     def save_model(self, model, name):
         """Writes a model beside its place and renames it there.
 
@@ -88,7 +119,8 @@ class RunDir:
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(partial, path)
-        except OSError as error:
+        # RuntimeError is HDF5's word for a full disk.
+        except (OSError, RuntimeError) as error:
             with contextlib.suppress(OSError):
                 os.remove(partial)
             raise UserError(
@@ -109,7 +141,9 @@ class RunDir:
                 "arn_tf.train command that began it"
             )
         try:
-            return keras.models.load_model(path)
+            model = keras.models.load_model(path)
+            optimizers.check_restored(model.optimizer)
+            return model
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: can't be loaded ({error})") from error
 

@@ -57,7 +57,7 @@ def table(rows):
     A metric may also be a pair (mean, spread), over seeds.
     """
     columns = {"rank-1": "rank-1", "rank-5": "rank-5", "rank-10": "rank-10", "rank-20": "rank-20",
-               "mean_ap": "mAP"}  # fmt: skip
+               "mean_ap": "mAP", "mean_ap_trapezoid": "trapezoid mAP"}  # fmt: skip
     body = [[name, *(_number(metrics[key]) for key in columns)] for name, metrics in rows]
     header = ["", *columns.values()]
     widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]

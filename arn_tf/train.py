@@ -15,6 +15,7 @@ import os
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import flags
 
 from arn_tf import callbacks, cli, config, embedding, monitor
 from arn_tf.errors import UserError
@@ -68,6 +69,8 @@ def train(settings):
     strategy = make_strategy(settings)
     with run.claimed_for(settings):
         tf.config.experimental.enable_op_determinism()
+        # TF32 has ten bits: too few for distances between codes that are nearly equal.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
         source, target = (
             ReidData(name, settings.data_dir, settings.manual_dir, settings.skip_bad_images)
             for name in (settings.source, settings.target)
@@ -81,6 +84,13 @@ def train(settings):
             settings.images_per_identity, settings.seed,
         )  # fmt: skip
         sampler.check()
+        run.keep_data({
+            f"{role} {name}": data.split(name).digest
+            for role, data, names in (
+                ("source", source, ("train",)), ("target", target, ("train", "query", "gallery"))
+            )
+            for name in names
+        })  # fmt: skip
         if not os.path.exists(run.file("initial.keras")):
             # Not earlier: preparing a data set draws random numbers too.
             keras.utils.set_random_seed(settings.seed)
@@ -90,6 +100,7 @@ def train(settings):
         for branch in branches(settings):
             if not os.path.exists(run.file(branch.result)):
                 _Trainer(settings, run, strategy, sampler, source, target).run(branch)
+            run.forget_checkpoints(branch.name)
     return run
 
 
@@ -104,14 +115,20 @@ def make_strategy(settings):
         if wanted > len(gpus):
             raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
         devices = [f"GPU:{i}" for i in range(wanted or len(gpus))]
+        print(f"training on {', '.join(devices)}")
     else:
+        print(
+            "training on the CPU: TensorFlow sees no GPU. On a machine that has one, "
+            "pip install 'tensorflow[and-cuda]'"
+        )
         wanted = wanted or 1
         if len(tf.config.list_logical_devices("CPU")) < wanted:
             raise UserError(f"--replicas={wanted}: call split_cpu before TensorFlow starts")
         devices = [f"CPU:{i}" for i in range(wanted)]
     if settings.batch_size % len(devices):
         raise UserError(
-            f"--batch_size={settings.batch_size} can't be divided by the {len(devices)} replicas"
+            f"--batch_size={settings.batch_size} can't be divided by the {len(devices)} replicas: "
+            "pass --replicas=N or another batch"
         )
     return tf.distribute.MirroredStrategy(devices)
 
@@ -194,9 +211,9 @@ class _Trainer:
                 self._fit(model, branch, writer, range(first, last), tune)
         if branch.name != "pretrain":
             self._ready_to_score(model, os.path.join(run.logs, branch.name))
+        monitor.flush(writer)
         writer.close()
         run.save_model(model, branch.result)
-        run.forget_checkpoints(branch.name)
 
     def _fit(self, model, branch, writer, epochs, tune):
         settings, run = self._settings, self._run
@@ -220,6 +237,8 @@ class _Trainer:
         watchers = [
             monitor.ProgressBar(steps, branch.last_epoch),
             callbacks.NonFiniteGuard(lambda: self._newest(branch)),
+            # Before whatever else may fail or be killed.
+            _Checkpoints(run, branch.name),
             callbacks.CollapseWarning(
                 self._sampler.labels.max() + 1, lambda text, epoch: _tell(writer, text, epoch)
             ),
@@ -229,7 +248,6 @@ class _Trainer:
             watchers.append(
                 monitor.TargetMonitor(writer, target, settings.monitor_every, branch.last_epoch)
             )
-        watchers.append(_Checkpoints(run, branch.name))
         print(f"{branch.name}: epochs {epochs.start + 1} to {epochs.stop}", flush=True)
         model.fit(
             dataset, epochs=epochs.stop, initial_epoch=epochs.start, callbacks=watchers,
@@ -296,4 +314,5 @@ def main():
 
 if __name__ == "__main__":
     config.define_flags()
+    flags.adopt_module_key_flags(config)
     cli.run(main)

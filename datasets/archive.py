@@ -1,20 +1,20 @@
 """Reads a re-ID data set as its authors packed it: an archive or its extracted folder.
 
 Market-1501 and DukeMTMC-reID share one layout (folders `bounding_box_train`, `query` and
-`bounding_box_test`; identity and camera in each file name), so finding, listing, parsing,
-checking and counting are written here once; a builder adds only its `Layout`.
+`bounding_box_test`; identity and camera in each file name), so finding, listing, parsing
+and checking are written here once; a builder adds only its `Layout`.
 
-Every mistake in the data is a `DataError`. `scan` looks at everything, decoding each picture,
-before TFDS has written a record. TFDS passes the exception on unchanged (`download_and_prepare`
-raises `DataError` itself) and removes its temporary folder, so no partial data set is left. The
-same holds for `read_examples`, which fails only if the source changes after it was scanned.
-Nothing is ever extracted, so a hostile path inside an archive leads nowhere.
+Every mistake in the data is a `DataError`. `scan` checks every name and decodes every picture
+before TFDS has written a record. TFDS passes the exception on unchanged and removes its temporary
+folder, so no partial data set is left. The same holds for `read_examples`, which fails only if the
+source changes after the scan. Nothing is extracted, so no path inside an archive can do harm.
 """
 
 import collections
 import contextlib
 import dataclasses
 import hashlib
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +24,8 @@ import tensorflow as tf
 from absl import logging
 from etils import epath
 
+from datasets.counts import Layout, Picture, compare, summary
+
 SPLIT_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 MAX_BYTES = 32 * 2**20  # of one picture file; the real ones have a few kilobytes
 MAX_PIXELS = 2**24  # of one picture, so that a small file cannot unpack to gigabytes
@@ -32,30 +34,6 @@ _LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, as are names wi
 
 class DataError(ValueError):
     """The data on disk cannot be used; the text names the file and the way out."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """What one data set looks like on disk, and its official counts."""
-
-    archive: str  # file name of the official archive
-    folder: str  # the one folder inside it
-    name_pattern: str  # of a whole file name, any letter case; groups `person` and `camera`
-    name_example: str  # a name that fits, for messages
-    train_per_camera: tuple[int, ...]  # training pictures of camera 1, 2, ...
-    train_identities: int
-    query_pictures: int
-    gallery_pictures: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """One usable picture: where it is inside the source, and what its name says."""
-
-    path: str
-    file_name: str
-    person_id: int
-    camera_id: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +49,6 @@ class Contents:
 class _File:
     path: str
     size: int
-    stamp: str  # CRC in an archive, modification time in a folder
     folder: str  # one of SPLIT_FOLDERS
     name: str  # below that folder
 
@@ -85,17 +62,18 @@ def manual_dir(dl_manager: Any) -> epath.Path:
 
 
 def fingerprint(manual_dir: epath.PathLike, layout: Layout) -> str:
-    """Returns a short text that changes when the pictures in `manual_dir` are other ones.
+    """Returns a short text that tells whether the pictures in `manual_dir` are still the same.
 
-    It reads the list of files, not the pictures: name, CRC and size of each picture in an
-    archive; name, size and modification time in a folder. An archive and the folder extracted
-    from it therefore differ. Equals `metadata["fingerprint"]` of a data set prepared from it.
+    It detects pictures that are added, missing, renamed, moved to another split or of another
+    size. It does not detect other content of the same size, because it reads the list of files
+    and not the pictures. An archive, the folder extracted from it and any copy of them have the
+    same fingerprint, which equals `metadata["fingerprint"]` of a data set prepared from them.
 
     Raises:
       DataError: if there is no such source or its list of files cannot be read.
     """
-    with _open_source(manual_dir, layout) as (source, files, _):
-        return _fingerprint(source, files)
+    with _open_source(manual_dir, layout) as (_, files, _):
+        return _fingerprint(files)
 
 
 def scan(manual_dir: epath.PathLike, layout: Layout, skip_bad_images: bool = False) -> Contents:
@@ -128,24 +106,20 @@ def scan(manual_dir: epath.PathLike, layout: Layout, skip_bad_images: bool = Fal
             f"{source}: no usable picture is left in {', '.join(empty)} ({_some(bad)}); put an "
             "intact copy in its place"
         )
-    comparison = _compare(splits, layout)
-    for line in comparison:
-        logging.info("%s: %s", source.name, line)
     metadata = {
         "source": source.name,
         "source_bytes": sum(f.size for f in files) if source.is_dir() else source.stat().length,
-        "fingerprint": _fingerprint(source, files),
-        "splits": {split: _summary(pictures) for split, pictures in splits.items()},
+        "fingerprint": _fingerprint(files),
+        "splits": {split: summary(pictures) for split, pictures in splits.items()},
         "skip_bad_images": skip_bad_images,
         "skipped": bad,
-        "official_comparison": comparison,
+        "official_comparison": compare(splits, layout),
     }
+    logging.info("%s: %s", source.name, "; ".join(metadata["official_comparison"]))
     return Contents(source, splits, metadata)
 
 
-def read_examples(
-    source: epath.Path, pictures: Iterable[Picture]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_examples(source: epath.Path, pictures: Iterable[Picture]) -> Iterator[tuple[str, dict]]:
     """Yields (file name, example) of each picture, in the given order, one at a time.
 
     Raises:
@@ -153,15 +127,8 @@ def read_examples(
     """
     with _reader(source) as (_, read):
         for picture in pictures:
-            yield (
-                picture.file_name,
-                {
-                    "image": read(picture.path),
-                    "person_id": picture.person_id,
-                    "camera_id": picture.camera_id,
-                    "file_name": picture.file_name,
-                },
-            )
+            example = dataclasses.asdict(picture)
+            yield picture.file_name, {"image": read(example.pop("path")), **example}
 
 
 @contextlib.contextmanager
@@ -196,7 +163,7 @@ def _find(manual_dir: epath.Path, layout: Layout) -> epath.Path:
 
 @contextlib.contextmanager
 def _reader(source: epath.Path) -> Iterator[tuple]:
-    """Yields the (path, size, stamp) of each file in a source, and a function path -> bytes."""
+    """Yields the (path, size) of each file in a source, and a function path -> bytes."""
     with contextlib.ExitStack() as stack:
         if source.is_dir():
             listing, fetch = _walk(source), lambda path: (source / path).read_bytes()
@@ -213,8 +180,7 @@ def _reader(source: epath.Path) -> Iterator[tuple]:
             entries = [e for e in archive.infolist() if not e.filename.endswith("/")]
             if any(e.flag_bits & 1 for e in entries):
                 raise DataError(f"{source}: encrypted; put an unencrypted copy in its place")
-            listing = [(e.filename, e.file_size, f"{e.CRC:08x}") for e in entries]
-            fetch = archive.read
+            listing, fetch = [(e.filename, e.file_size) for e in entries], archive.read
 
         def read(path: str) -> bytes:
             try:
@@ -225,30 +191,31 @@ def _reader(source: epath.Path) -> Iterator[tuple]:
         yield listing, read
 
 
-def _walk(source: epath.Path) -> Iterator[tuple[str, int, str]]:
+def _walk(source: epath.Path) -> Iterator[tuple[str, int]]:
     """Lists the split folders of `source` and, if it is nested, of the folders inside it."""
-    for root in [source, *(path for path in source.iterdir() if path.is_dir())]:
-        for folder in SPLIT_FOLDERS.values():
-            for path in (root / folder).iterdir() if (root / folder).is_dir() else ():
-                try:
-                    size, stamp = path.stat().length, str(path.stat().mtime)
-                except OSError:  # A dangling link: reading it will report the problem.
-                    size, stamp = 0, ""
-                yield path.relative_to(source).as_posix(), size, stamp
+    splits = SPLIT_FOLDERS.values()
+    nested = [path for path in source.iterdir() if path.is_dir() and path.name not in splits]
+    folders = [root / split for root in [source, *nested] for split in splits]
+    for folder in folders:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.is_dir() and not os.path.islink(path):
+                folders.append(path)  # What it holds is unusable, but an archive lists it too.
+            else:
+                size = path.stat().length if path.exists() else 0  # A dangling link has none.
+                yield path.relative_to(source).as_posix(), size
 
 
 def _picture_files(source: epath.Path, listing: Iterable[tuple], layout: Layout) -> list[_File]:
     """Returns the files in the three split folders, sorted by folder and base name."""
     by_root = collections.defaultdict(list)
-    for path, size, stamp in listing:
+    for path, size in listing:
         *parents, name = path.replace("\\", "/").split("/")  # Some archivers write backslashes.
         litter = name.startswith(".") or name.lower() in _LITTER or "__MACOSX" in parents
         levels = [i for i, parent in enumerate(parents) if parent in SPLIT_FOLDERS.values()]
         if levels and not litter:
             at = levels[-1]
             name = "/".join([*parents[at + 1 :], name])
-            by_root["/".join(parents[:at])].append(_File(path, size, stamp, parents[at], name))
-
+            by_root["/".join(parents[:at])].append(_File(path, size, parents[at], name))
     folders = {root: {file.folder for file in files} for root, files in by_root.items()}
     complete = [root for root in folders if len(folders[root]) == len(SPLIT_FOLDERS)]
     if len(complete) != 1:
@@ -260,10 +227,9 @@ def _picture_files(source: epath.Path, listing: Iterable[tuple], layout: Layout)
         )
     if complete[0] != ("" if source.is_dir() else layout.folder):
         logging.info("%s: its pictures are not where they should be but in %r", source, complete[0])
-
     files = sorted(by_root[complete[0]], key=lambda file: (file.folder, file.name))
-    counts = collections.Counter(f"{file.folder}/{file.name}" for file in files)
-    twice = [name for name, count in counts.items() if count > 1]
+    names = collections.Counter(f"{file.folder}/{file.name}" for file in files)
+    twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise DataError(
             f"{source}: {len(twice)} names occur more than once: {_some(twice)}. Leave one of "
@@ -272,12 +238,10 @@ def _picture_files(source: epath.Path, listing: Iterable[tuple], layout: Layout)
     return files
 
 
-def _fingerprint(source: epath.Path, files: list[_File]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        line = f"{file.folder}/{file.name}\0{file.stamp}\0{file.size}\n"
-        digest.update(line.encode(errors="surrogateescape"))  # Names need not be valid UTF-8.
-    return f"{'folder' if source.is_dir() else 'archive'}:{digest.hexdigest()}"
+def _fingerprint(files: list[_File]) -> str:
+    lines = "".join(f"{file.folder}/{file.name}\0{file.size}\n" for file in files)
+    data = lines.encode(errors="surrogateescape")  # Names need not be valid UTF-8.
+    return hashlib.sha256(data).hexdigest()
 
 
 def _check(source, files, read, layout, splits) -> list[str]:
@@ -291,9 +255,15 @@ def _check(source, files, read, layout, splits) -> list[str]:
             f"{layout.archive} in its place"
         )
     split_of = {folder: split for split, folder in SPLIT_FOLDERS.items()}
+    gallery = SPLIT_FOLDERS["gallery"]
     bad = []
     for file, match in named:
-        problem = _picture_problem(file, read) if match else "not such a name"
+        if not match:
+            problem = "not such a name"
+        elif int(match["person"]) <= 0 and file.folder != gallery:
+            problem = f"person {match['person']}: only {gallery} may hold junk or distractors"
+        else:
+            problem = _picture_problem(file, read)
         if problem:
             bad.append(f"{file.folder}/{file.name}: {problem}")
         else:
@@ -323,48 +293,6 @@ def _picture_problem(file: _File, read: Callable[[str], bytes]) -> str | None:
     except tf.errors.InvalidArgumentError:
         return "a truncated or broken JPEG"
     return None
-
-
-def _identities(pictures: list[Picture]) -> set[int]:
-    return {picture.person_id for picture in pictures if picture.person_id > 0}
-
-
-def _summary(pictures: list[Picture]) -> dict[str, Any]:
-    """Counts one split; cameras are text because TFDS stores metadata as JSON."""
-    per_camera = collections.Counter(picture.camera_id for picture in pictures)
-    return {
-        "pictures": len(pictures),
-        "identities": len(_identities(pictures)),
-        "cameras": len(per_camera),
-        "pictures_per_camera": {str(camera): per_camera[camera] for camera in sorted(per_camera)},
-        "junk": sum(picture.person_id == -1 for picture in pictures),
-        "distractors": sum(picture.person_id == 0 for picture in pictures),
-    }
-
-
-def _compare(splits: dict[str, list[Picture]], layout: Layout) -> list[str]:
-    """Returns lines of text: a verdict, then each count beside the official one."""
-    found = collections.Counter(picture.camera_id for picture in splits["train"])
-    official = dict(enumerate(layout.train_per_camera, start=1))
-    trained = _identities(splits["train"])
-    tested = _identities(splits["query"] + splits["gallery"])
-    counts = [
-        ("train pictures", len(splits["train"]), sum(layout.train_per_camera)),
-        *(
-            (f"train pictures of camera {camera}", found[camera], official.get(camera, 0))
-            for camera in sorted({*found, *official})
-        ),
-        ("train identities", len(trained), layout.train_identities),
-        ("train identities also in query or gallery", len(trained & tested), 0),
-        ("query pictures", len(splits["query"]), layout.query_pictures),
-        ("gallery pictures", len(splits["gallery"]), layout.gallery_pictures),
-    ]
-    differ = sum(count != expected for _, count, expected in counts)
-    verdict = f"{differ} of {len(counts)} counts differ from" if differ else "all counts equal"
-    return [f"{verdict} those of the official {layout.archive}"] + [
-        f"{what}: {count} (official {expected}{'' if count == expected else ', differs'})"
-        for what, count, expected in counts
-    ]
 
 
 def _some(names: list[str], shown: int = 5) -> str:

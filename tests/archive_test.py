@@ -4,6 +4,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import shutil
 import zipfile
 
 import numpy as np
@@ -58,7 +59,6 @@ def write_folder(manual: pathlib.Path, files: dict[str, bytes], root: str = FOLD
         path = manual / root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        os.utime(path, (10**9, 10**9))  # As an extraction does; the same in every test.
 
 
 def facts(contents: archive.Contents) -> dict:
@@ -118,9 +118,10 @@ def test_metadata_counts_and_official_comparison(tmp_path):
     assert "train pictures of camera 1: 2 (official 2)" in lines
     assert "query pictures: 1 (official 9, differs)" in lines
 
-    write_zip(tmp_path, good_files() | {"query/0007_c1.jpg": jpeg(8), "query/0000_c1.jpg": jpeg(9)})
+    files = {"query/0007_c1.jpg": jpeg(8), "bounding_box_test/0002_c2.jpg": jpeg(9)}
+    write_zip(tmp_path, good_files() | files)
     lines = archive.scan(tmp_path, LAYOUT).metadata["official_comparison"]
-    assert "train identities also in query or gallery: 1 (official 0, differs)" in lines
+    assert "train identities also in query or gallery: 2 (official 0, differs)" in lines
 
 
 @pytest.mark.parametrize(
@@ -292,26 +293,63 @@ def test_a_source_changed_after_the_scan(tmp_path):
 
 
 @pytest.mark.parametrize("write", [write_zip, write_folder])
-def test_fingerprint_notices_another_source(tmp_path, write):
-    write(tmp_path, good_files())
-    first = archive.fingerprint(tmp_path, LAYOUT)
-    assert archive.scan(tmp_path, LAYOUT).metadata["fingerprint"] == first
-    assert archive.fingerprint(str(tmp_path), LAYOUT) == first
-    write(tmp_path, good_files() | {"gt_bbox/0001_c1.jpg": b"not one of ours"})
-    assert archive.fingerprint(tmp_path, LAYOUT) == first
-    write(tmp_path, good_files() | {"query/0003_c1.jpg": jpeg(9)})
-    assert archive.fingerprint(tmp_path, LAYOUT) != first
+def test_fingerprint_notices_other_pictures(tmp_path, write):
+    def fingerprint(name: str, files: dict[str, bytes]) -> str:
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, files)
+        return archive.fingerprint(tmp_path / name, LAYOUT)
+
+    files = good_files()
+    first = fingerprint("first", files)
+    assert archive.fingerprint(str(tmp_path / "first"), LAYOUT) == first
+    assert archive.scan(tmp_path / "first", LAYOUT).metadata["fingerprint"] == first
+    assert fingerprint("ignored", files | {"gt_bbox/0001_c1.jpg": b"other", "a.txt": b""}) == first
+
+    without = dict(files)
+    renamed = without.pop("bounding_box_train/0007_c2.jpg")
+    others = {
+        first,
+        fingerprint("larger", files | {"query/0003_c1.jpg": files["query/0003_c1.jpg"] + b"0"}),
+        fingerprint("added", files | {"query/0003_c2.jpg": jpeg(8)}),
+        fingerprint("missing", without),
+        fingerprint("renamed", without | {"bounding_box_train/0008_c2.jpg": renamed}),
+    }
+    assert len(others) == 5
+
+    # 0008 moves from the start of one split to the end of another: the names keep their order.
+    files = {name: data for name, data in files.items() if not name.startswith("query")}
+    files["query/0009_c1.jpg"] = jpeg(9)
+    moved = {"query/0008_c1.jpg": jpeg(8)}, {"bounding_box_train/0008_c1.jpg": jpeg(8)}
+    assert fingerprint("query", files | moved[0]) != fingerprint("train", files | moved[1])
 
 
-def test_fingerprint_notices_a_change_of_equal_size(tmp_path):
-    write_folder(tmp_path, good_files())
-    first = archive.fingerprint(tmp_path, LAYOUT)
-    os.utime(tmp_path / FOLDER / "query/0003_c1.jpg", (10**9, 10**9 + 1))
-    assert archive.fingerprint(tmp_path, LAYOUT) != first
-    write_zip(tmp_path, good_files())
-    first = archive.fingerprint(tmp_path, LAYOUT)
-    write_zip(tmp_path, good_files() | {"query/0003_c1.jpg": jpeg(4)[::-1]})
-    assert archive.fingerprint(tmp_path, LAYOUT) != first
+def test_an_archive_its_folder_and_a_copy_have_one_fingerprint(tmp_path):
+    """Also where a split holds a folder, whose own size depends on the file system."""
+    zipped, extracted, copy = (tmp_path / name for name in ("zipped", "extracted", "copy"))
+    zipped.mkdir()
+    write_zip(zipped, good_files() | {"query/deeper/0003_c1.jpg": jpeg(8), "query/none/": b""})
+    with zipfile.ZipFile(zipped / LAYOUT.archive) as source:
+        source.extractall(extracted)
+    shutil.copytree(extracted, copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (10**9, 10**9))
+    first, *others = (archive.fingerprint(path, LAYOUT) for path in (zipped, extracted, copy))
+    assert others == [first, first]
+
+
+@pytest.mark.parametrize("folder", ["bounding_box_train", "query"])
+@pytest.mark.parametrize("person", ["-1", "0", "0000"])
+def test_only_the_gallery_may_hold_junk_or_distractors(tmp_path, folder, person):
+    write_zip(tmp_path, good_files() | {f"{folder}/{person}_c1.jpg": jpeg(8)})
+    problem = (
+        f"{folder}/{person}_c1.jpg: person {person}: "
+        "only bounding_box_test may hold junk or distractors"
+    )
+    fails(tmp_path, "1 of 8 files", problem, "skip_bad_images")
+    contents = archive.scan(tmp_path, LAYOUT, skip_bad_images=True)
+    assert contents.metadata["skipped"] == [problem]
+    assert [len(pictures) for pictures in contents.splits.values()] == [3, 1, 3]
+    assert {picture.person_id for picture in contents.splits["gallery"]} == {-1, 0, 3}
 
 
 def test_png_would_pass_the_decoder():

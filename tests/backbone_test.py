@@ -85,17 +85,18 @@ def test_random_weights_need_no_download(monkeypatch):
     assert any(np.std(value) > 0 for value in small().get_weights())
 
 
-def test_random_weights_keep_the_maps_alive(network):
-    """Unlike those that Keras starts from, under which X all but vanishes."""
-    images = np.random.default_rng(1).normal(size=(4, 32, 32, 3)).astype("f4")
-    settled, started = (np.asarray(one(images)) for one in (network, small(None)))
-    assert 0.1 < np.sqrt(np.mean(settled**2)) < 10
-    assert np.sqrt(np.mean(started**2)) < 1e-4
-    assert {
-        layer.momentum
-        for layer in network.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-    } == {0.999}
+@pytest.mark.parametrize("name", [name for name in dir(keras.applications) if name[0].isupper()])
+def test_every_network_has_its_preprocessing(name):
+    assert callable(backbone.application(name).preprocess_input)
+
+
+def test_paths_of_variables_do_not_depend_on_what_was_built_before():
+    """Xception leaves some of its layers to Keras's counter."""
+    first, second = (backbone.build("Xception", (71, 71), "random") for _ in range(2))
+    paths = [[variable.path for variable in network.variables] for network in (first, second)]
+    assert paths[0] == paths[1]
+    assert len(set(paths[0])) == len(paths[0])
+    assert first.name == second.name == "xception"
 
 
 def test_weights_file(network, tmp_path):

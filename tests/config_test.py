@@ -86,7 +86,7 @@ def test_which_fields_are_numbers_and_choices():
         ({"target": "toy_market"}, "--source and --target are both toy_market"),
         ({"dropout": 1.0}, "--dropout=1.0: must be less than 1"),
         ({"momentum": 1.0}, "--momentum=1.0: must be less than 1"),
-        ({"source_only_epochs": 51}, "--source_only_epochs=51 is more than --epochs=50"),
+        ({"source_only_epochs": 50}, "--source_only_epochs=50 leaves none of --epochs=50 to ARN"),
         ({"batch_size": 30}, "--batch_size=30 is not a multiple of --images_per_identity=4"),
         ({"replicas": 3}, "--batch_size=32 can't be divided by --replicas=3"),
         ({"private_encoders": False}, "--noprivate_encoders"),
@@ -116,7 +116,7 @@ def test_what_cannot_be(values, message):
     "values",
     [
         {"dropout": 0.0, "momentum": 0.0, "margin": 0.0, "monitor_every": 0, "seed": 0},
-        {"source_only_epochs": 50},
+        {"source_only_epochs": 49},
         {"source_only_epochs": 0, "encoder_i_epochs": 0},
         {"replicas": 4},
         {"private_encoders": False, "difference_weight": 0.0},

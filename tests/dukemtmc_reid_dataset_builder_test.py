@@ -79,6 +79,15 @@ def test_the_archive_of_the_other_data_set(tmp_path):
         prepare(tmp_path, tmp_path / "prepared", skip_bad_images=True)
 
 
+def test_distractors_are_for_the_gallery_only(tmp_path):
+    write_archive(tmp_path, [*FILES, "bounding_box_test/0000_c1_f0046001.jpg"])
+    builder = prepare(tmp_path, tmp_path / "prepared")
+    assert builder.info.metadata["splits"]["gallery"]["distractors"] == 1
+    write_archive(tmp_path, [*FILES, "bounding_box_train/0000_c1_f0046001.jpg"])
+    with pytest.raises(archive.DataError, match="person 0000: only bounding_box_test may hold"):
+        prepare(tmp_path, tmp_path / "again")
+
+
 @pytest.mark.skipif(not MANUAL.exists(), reason="the shared archives are not here")
 def test_shared_archive(tmp_path):
     builder = prepare(MANUAL, tmp_path)

@@ -22,7 +22,7 @@ ROWS = [
     "source only, target statistics",
     "ARN",
 ]
-METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mean_ap")
+METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mean_ap", "mean_ap_trapezoid")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import small_data
 
 from arn_tf import feature_cache, train
 from arn_tf.errors import UserError
-from arn_tf.feature_cache import cached_maps, maps_of_rows
+from arn_tf.feature_cache import cached_maps, maps_of_pictures
 from arn_tf.input_pipeline import ReidData, decode
 from arn_tf.model import ARN
 
@@ -35,15 +35,19 @@ def split():
 
 
 @pytest.fixture
-def computed(monkeypatch):
+def computed(monkeypatch, split):
     """Lists every (row, view) that goes through E_I; chunks of 8 pictures, batches of 4."""
     calls = []
+    row_of = {image: row for row, image in enumerate(split.images)}
 
-    def counting(model, split, rows, flips):
-        calls.extend((int(row), int(flip)) for row, flip in zip(rows, flips, strict=True))
-        return maps_of_rows(model, split, rows, flips)
+    def counting(model, images, views, batch_size):
+        rows = [row_of.get(image, -1) for image in images]
+        for maps in maps_of_pictures(model, images, views, batch_size):
+            calls.extend((row, view) for row in rows[: len(maps)] for view in range(views))
+            rows = rows[len(maps) :]
+            yield maps
 
-    monkeypatch.setattr(feature_cache, "maps_of_rows", counting)
+    monkeypatch.setattr(feature_cache, "maps_of_pictures", counting)
     monkeypatch.setattr(feature_cache, "_CHUNK", 8)
     monkeypatch.setattr(feature_cache, "_BATCH", 4)
     return calls
@@ -119,20 +123,21 @@ def test_an_interrupted_cache_goes_on_where_it_stopped(
 ):
     expected = np.array(cached_maps(model, split, 2, str(tmp_path / "whole"), "title"))
     computed.clear()
-    counting = feature_cache.maps_of_rows
+    counting = feature_cache.maps_of_pictures
 
-    def killed(model, split, rows, flips):
-        if rows[-1] >= survived:
-            raise KeyboardInterrupt
-        return counting(model, split, rows, flips)
+    def killed(*arguments):
+        for maps in counting(*arguments):
+            if len(computed) // 2 > survived:
+                raise KeyboardInterrupt
+            yield maps
 
-    monkeypatch.setattr(feature_cache, "maps_of_rows", killed)
+    monkeypatch.setattr(feature_cache, "maps_of_pictures", killed)
     with pytest.raises(KeyboardInterrupt):
         cached_maps(model, split, 2, str(tmp_path / "cut"), "title")
     assert not files(tmp_path / "cut")
     done = survived // 8 * 8  # whole chunks
     computed.clear()
-    monkeypatch.setattr(feature_cache, "maps_of_rows", counting)
+    monkeypatch.setattr(feature_cache, "maps_of_pictures", counting)
     found = cached_maps(model, split, 2, str(tmp_path / "cut"), "title")
     assert sorted(computed) == [(row, view) for row in range(done, 24) for view in (0, 1)]
     np.testing.assert_array_equal(found, expected)
@@ -162,8 +167,12 @@ def test_a_journal_without_its_file_is_not_believed(tmp_path, model, split, comp
     os.remove(path)
     with open(f"{path}.journal", "w") as file:
         json.dump({"rows": 24}, file)
+
+    def stopped(*_):
+        raise KeyError
+
     with monkeypatch.context() as patch:
-        patch.setattr(feature_cache, "maps_of_rows", lambda *a: (_ for _ in ()).throw(KeyError()))
+        patch.setattr(feature_cache, "maps_of_pictures", stopped)
         with pytest.raises(KeyError):
             cached_maps(model, split, 1, str(tmp_path), "title")
     np.testing.assert_array_equal(cached_maps(model, split, 1, str(tmp_path), "title"), expected)
@@ -237,7 +246,9 @@ def test_a_folder_that_cannot_be_written(tmp_path, model, split):
 @pytest.mark.parametrize("factor", [1e7, 1e-12, np.nan, np.inf])
 def test_maps_beyond_float16_are_refused(tmp_path, model, split, monkeypatch, factor):
     monkeypatch.setattr(
-        feature_cache, "maps_of_rows", lambda *arguments: maps_of_rows(*arguments) * factor
+        feature_cache,
+        "maps_of_pictures",
+        lambda *arguments: (maps * factor for maps in maps_of_pictures(*arguments)),
     )
     with pytest.raises(UserError, match=r"which float16 can't hold: pass --feature_cache=none"):
         cached_maps(model, split, 1, str(tmp_path), "title")

@@ -101,11 +101,16 @@ def test_an_error_while_records_are_written_is_passed_on_too(tmp_path, monkeypat
 
 
 def test_bad_pictures_can_be_skipped(tmp_path):
-    extra = [*FILES, "query/0009_c1s1_000001_00.jpg", "query/what.jpg"]
+    names = ["0009_c1s1_000001_00.jpg", "-1_c1s1_000001_00.jpg", "what.jpg"]
+    extra = [*FILES, *(f"query/{name}" for name in names)]
     write_archive(tmp_path, extra)
     builder = prepare(tmp_path, tmp_path / "prepared", skip_bad_images=True)
     assert builder.info.splits["query"].num_examples == 2
-    assert builder.info.metadata["skipped"] == ["query/what.jpg: not such a name"]
+    assert builder.info.metadata["skipped"] == [
+        "query/-1_c1s1_000001_00.jpg: person -1: only bounding_box_test may hold junk or "
+        "distractors",
+        "query/what.jpg: not such a name",
+    ]
 
 
 def test_preparing_again_replaces_the_metadata(tmp_path):

@@ -52,6 +52,10 @@ def test_every_make_target_exists():
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
 
 
+def test_every_number_is_filled_in():
+    assert not re.findall(r"@[A-Z0-9_]+@", TEXT)
+
+
 def test_every_file_in_the_layout_exists():
     layout = TEXT[TEXT.index("## How the house is laid out") :]
     cells = re.findall(r"^\| (`[^|]*`) \|", layout, flags=re.MULTILINE)

@@ -167,9 +167,32 @@ def test_the_newest_checkpoint_of_a_branch(run):
 
 def test_models_come_back(run):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(optimizer=multi_optimizer("dense.*"))
     run.save_model(model, "model.keras")
     for a, b in zip(model.weights, run.load_model("model.keras").weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_optimizer_that_lost_variables_is_noticed(run):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="here")])
+    model.compile(optimizer=multi_optimizer("elsewhere.*"))
+    run.save_model(model, "model.keras")
+    with pytest.raises(UserError, match=r"can't be loaded.*other paths"):
+        run.load_model("model.keras")
+
+
+def multi_optimizer(pattern):
+    default = keras.optimizers.SGD(0.0, name="no_group")
+    groups = {f"(sequential.*/)?{pattern}": keras.optimizers.SGD(0.1, name="group")}
+    return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(default, groups))
+
+
+def test_other_data_are_noticed(run):
+    os.makedirs(run.path, exist_ok=True)
+    run.keep_data({"source train": "a"})
+    run.keep_data({"source train": "a", "target train": "b"})
+    with pytest.raises(UserError, match=r"pictures of target train are not those.*--data_dir"):
+        run.keep_data({"target train": "c"})
 
 
 def test_a_missing_model_says_that_the_run_is_not_finished(run):

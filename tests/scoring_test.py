@@ -81,13 +81,14 @@ def test_the_table():
         QUERY_EMBEDDINGS, GALLERY_EMBEDDINGS, QUERY.person_id, GALLERY.person_id,
         QUERY.camera_id, GALLERY.camera_id,
     )  # fmt: skip
-    spread = {key: (0.5, 0.0123) for key in ("rank-1", "rank-5", "rank-10", "rank-20", "mean_ap")}
+    names = ("rank-1", "rank-5", "rank-10", "rank-20", "mean_ap", "mean_ap_trapezoid")
+    spread = dict.fromkeys(names, (0.5, 0.0123))
     table = scoring.table([("ARN", result.to_json()), ("over seeds", spread)])
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    assert cells[0] == ["", "rank-1", "rank-5", "rank-10", "rank-20", "mAP"]
+    assert cells[0] == ["", "rank-1", "rank-5", "rank-10", "rank-20", "mAP", "trapezoid mAP"]
     assert set("".join(cells[1])) == {"-"}
-    assert cells[2] == ["ARN", "50.0", "100.0", "100.0", "100.0", "75.0"]
-    assert cells[3] == ["over seeds", *["50.0 ± 1.2"] * 5]
+    assert cells[2] == ["ARN", "50.0", "100.0", "100.0", "100.0", "75.0", "62.5"]
+    assert cells[3] == ["over seeds", *["50.0 ± 1.2"] * 6]
     assert len({len(line) for line in table.splitlines()}) == 1
 
 

@@ -89,22 +89,23 @@ def write_archive(manual_dir, data_set, files=None, **sizes):
 
 
 def tiny_network(include_top, weights, input_shape):
-    """What a network of `keras.applications` is, but built in a moment."""
+    """What a network of `keras.applications` is, but built in a moment; Keras names its layers."""
     assert not include_top and weights is None
     picture = keras.Input(input_shape)
-    x = keras.layers.Conv2D(12, 5, 4, "same", use_bias=False, name="conv1")(picture)
-    x = keras.layers.BatchNormalization(name="norm1")(x)
+    x = keras.layers.Conv2D(12, 5, 4, "same", use_bias=False)(picture)
+    x = keras.layers.BatchNormalization()(x)
     x = keras.layers.ReLU()(x)
-    x = keras.layers.Conv2D(24, 5, 4, "same", name="conv2")(x)
+    x = keras.layers.Conv2D(24, 5, 4, "same")(x)
     return keras.Model(picture, keras.layers.ReLU()(x), name="tiny")
 
 
 def register_tiny_network():
     """Makes --backbone=Tiny a network of `keras.applications`, in this process."""
     module = types.ModuleType("tiny")
-    module.Tiny = tiny_network
+    module.Tiny = keras.applications.Tiny = tiny_network
     module.preprocess_input = lambda images: images / 127.5 - 1.0
-    keras.applications.tiny = module
+    tiny_network.__module__ = "tiny"
+    sys.modules["tiny"] = module
 
 
 @functools.cache
