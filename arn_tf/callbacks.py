@@ -44,6 +44,7 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
     def _stop(self, what):
         step = int(self.model.optimizer.iterations.numpy())
+        print(flush=True)  # The progress bar left its line open.
         raise UserError(
             f"{what} is not finite at step {step}. The last good state is {self._last_good()}. "
             "In a new --model_dir, make the steps smaller with --learning_rate_scale, or the "
