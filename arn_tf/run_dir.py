@@ -99,9 +99,10 @@ class RunDir:
                         "run began with. Check --data_dir and --manual_dir, or name another "
                         "--model_dir"
                     )
-            with open(path + ".new", "w") as file:
-                json.dump(known | digests, file, indent=2)
-            os.replace(path + ".new", path)
+            if known != known | digests:
+                with open(path + ".new", "w") as file:
+                    json.dump(known | digests, file, indent=2)
+                os.replace(path + ".new", path)
         except (OSError, json.JSONDecodeError) as error:
             raise UserError(f"{path}: {error}") from error
 
