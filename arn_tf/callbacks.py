@@ -11,6 +11,8 @@ from arn_tf.model import TERMS
 
 # Healthy runs stayed within 1 to 2 times the first norm; collapses were at 85, 0.25 and 0.13.
 _NORM_RANGE = (0.3, 10.0)
+# At the paper's learning rates L_class leaves chance within fewer.
+_STEPS_TO_LEARN = 500
 _SYMBOLS = {
     "class": "L_class", "contrastive": "L_ctrs", "reconstruction": "L_rec", "difference": "L_diff"
 }  # fmt: skip
@@ -72,17 +74,18 @@ class CollapseWarning(keras.callbacks.Callback):
             self._warn(
                 epoch,
                 f"the codes' norm is {ratio:.3g} times what it was at first: they are collapsing "
-                "or exploding",
+                "or exploding. Lower --learning_rate_scale or the weight of a term",
             )
-        # One epoch may pass before the classifier has learnt anything.
-        if epoch > 0 and logs.get("class", 0.0) > 0.98 * self._chance:
+        steps = int(self.model.optimizer.iterations.numpy())
+        if steps >= _STEPS_TO_LEARN and logs.get("class", 0.0) > 0.98 * self._chance:
             self._warn(
                 epoch,
-                f"L_class is {logs['class']:.3f}, chance is log(identities) = {self._chance:.3f}: "
-                "the codes carry no identity",
+                f"after {steps} steps L_class is {logs['class']:.3f}, where chance is "
+                f"log(identities) = {self._chance:.3f}: the codes carry no identity. Train longer, "
+                "or change --learning_rate_scale",
             )
 
     def _warn(self, epoch, text):
-        text = f"epoch {epoch + 1}: {text}. Lower --learning_rate_scale or the weight of a term"
+        text = f"epoch {epoch + 1}: {text}"
         logging.warning(text)
         self._tell(text, epoch)

@@ -68,9 +68,10 @@ def test_weights_that_the_last_step_spoilt_are_never_saved(guard, value):
         guard.on_epoch_end(0, LOGS)
 
 
-def warnings(epoch, **logs):
+def warnings(epoch, steps=1000, **logs):
     told = []
     callback = watched(CollapseWarning(100, lambda text, at: told.append((text, at))))
+    callback.model.optimizer.iterations.assign(steps)
     callback.on_epoch_end(epoch, logs)
     assert all(at == epoch and text.startswith(f"epoch {epoch + 1}: ") for text, at in told)
     return "\n".join(text for text, _ in told)
@@ -91,12 +92,13 @@ def test_codes_that_keep_their_size(norm):
 
 def test_a_classifier_that_stays_at_chance():
     text = warnings(1, code_norm=2.0, **{"class": 4.6})
-    assert "chance is log(identities) = 4.605: the codes carry no identity" in text
-    assert "L_class is 4.600" in text
+    assert "after 1000 steps L_class is 4.600" in text
+    assert "log(identities) = 4.605: the codes carry no identity" in text
+    assert "Train longer" in text
 
 
-def test_chance_is_no_news_after_one_epoch_nor_where_there_is_no_classifier():
-    assert not warnings(0, code_norm=2.0, **{"class": 4.6})
+def test_chance_is_no_news_after_few_steps_nor_where_there_is_no_classifier():
+    assert not warnings(5, steps=499, code_norm=2.0, **{"class": 4.6})
     assert not warnings(1, code_norm=2.0, **{"class": 4.4})
     assert not warnings(1, code_norm=2.0)
 
