@@ -15,12 +15,12 @@ import signal
 import threading
 
 import numpy as np
-import tensorflow as tf
 from absl import flags
 
 from arn_tf import cli, config, evaluate, scoring
 from arn_tf.errors import UserError
-from arn_tf.train import split_cpu, train
+from arn_tf.replicas import split_cpu
+from arn_tf.train import train
 
 # Row of the table -> the settings that make it. The two unsupervised ones can't begin with
 # source-only epochs: all their epochs are joint.
@@ -93,8 +93,7 @@ def _follow_parent():
 
 def _train_and_score(settings):
     """{row of one run's table: metrics}."""
-    if settings.replicas > 1 and not tf.config.list_physical_devices("GPU"):
-        split_cpu(settings.replicas)
+    split_cpu(settings.replicas)
     results, _ = evaluate.evaluate(train(settings), settings)
     return {name: result.to_json() for name, result in results.items()}
 

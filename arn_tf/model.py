@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf import backbone as backbones
-from arn_tf import losses, networks, optimizers
+from arn_tf import losses, networks, optimizers, replicas
 
 SOURCE, TARGET = 0, 1
 TERMS = ("class", "contrastive", "reconstruction", "difference")
@@ -98,7 +98,12 @@ class ARN(keras.Model):
         self._preprocess = backbones.application(backbone).preprocess_input
         self.encoder_i = backbones.build(backbone, self.input_size, backbone_weights)
         self.map_shape = tuple(self.encoder_i.output_shape[1:])
-        self._build_heads()
+        heads = networks.build_heads(
+            self.map_shape, num_identities, shared_encoder, private_encoders, embedding_dim,
+            hidden_width, dropout, seed,
+        )  # fmt: skip
+        self.encoder_c, self.encoder_s, self.encoder_t, self.decoder_c, self.classifier_s = heads
+        self.embedding_dim = self.map_shape[-1] if shared_encoder == "pooling" else embedding_dim
         self.feature_scale, self.initial_code_norm = (
             self.add_weight(name=key, shape=(), initializer="ones", trainable=False)
             for key in ("feature_scale", "initial_code_norm")
@@ -107,39 +112,6 @@ class ARN(keras.Model):
             key: keras.metrics.Mean(name=key) for key in ("loss", *TERMS, "code_norm")
         } | {f"gradient_norm_{group}": keras.metrics.Mean() for group in self.variable_groups()}
         self.built = True
-
-    def _build_heads(self):
-        config = self._settings
-        encoder = {k: config[k] for k in ("hidden_width", "embedding_dim")}
-        batch = (None, *self.map_shape)
-        if config["shared_encoder"] == "pooling":
-            self.encoder_c = networks.PoolingEncoder(name="encoder_c")
-            shared_dim = self.map_shape[-1]
-        else:
-            self.encoder_c = networks.ConvolutionalEncoder(
-                **encoder, domains=2, seed=5 * self.seed, name="encoder_c"
-            )
-            shared_dim = config["embedding_dim"]
-        self.encoder_c.build(batch)
-        code_dim = shared_dim
-        self.encoder_s = self.encoder_t = None
-        if config["private_encoders"]:
-            self.encoder_s, self.encoder_t = (
-                networks.ConvolutionalEncoder(**encoder, seed=5 * self.seed + k, name=name)
-                for k, name in ((1, "encoder_s"), (2, "encoder_t"))
-            )
-            self.encoder_s.build(batch)
-            self.encoder_t.build(batch)
-            code_dim += config["embedding_dim"]
-        self.decoder_c = networks.Decoder(
-            self.map_shape, config["hidden_width"], seed=5 * self.seed + 3, name="decoder_c"
-        )
-        self.decoder_c.build((None, code_dim))
-        self.classifier_s = networks.IdentityClassifier(
-            config["num_identities"], config["dropout"], seed=5 * self.seed + 4, name="classifier_s"
-        )
-        self.classifier_s.build((None, shared_dim))
-        self.embedding_dim = shared_dim
 
     def variable_groups(self):
         """{sub-network: its trainable variables}: every one of the model's exactly once."""
@@ -242,8 +214,8 @@ class ARN(keras.Model):
         weights, kind = self.loss_weights, self.loss_normalization
         source = self._domain_maps(batch, "source")
         code_s = self.encoder_c(source, domain=SOURCE, training=True)
-        codes = _gather(code_s)
-        labels = _gather(batch["source_labels"])
+        codes = replicas.gather(code_s)
+        labels = replicas.gather(batch["source_labels"])
         terms = {}
         if weights["class"]:
             seed = tf.stack([tf.cast(self.seed, tf.int32), tf.cast(step, tf.int32)])
@@ -268,11 +240,11 @@ class ARN(keras.Model):
                 terms["reconstruction"] = sum(losses.reconstruction(*h, kind) for h in halves)
                 if kind == "literal":
                     # A sum over the batch, where the step below averages over replicas.
-                    terms["reconstruction"] *= _replicas()
+                    terms["reconstruction"] *= replicas.count()
             if weights["difference"] and privates:
                 terms["difference"] = losses.difference(
-                    codes, _gather(privates[0]), kind
-                ) + losses.difference(_gather(code_t), _gather(privates[1]), kind)
+                    codes, replicas.gather(privates[0]), kind
+                ) + losses.difference(replicas.gather(code_t), replicas.gather(privates[1]), kind)
         return terms, tf.reduce_mean(tf.norm(codes, axis=1))
 
     def train_step(self, batch):
@@ -285,7 +257,7 @@ class ARN(keras.Model):
             terms, code_norm = self.compute_losses(batch, step)
             total = sum(self.loss_weights[name] * value for name, value in terms.items())
             # The optimizer sums gradients over replicas.
-            scaled = total / _replicas()
+            scaled = total / replicas.count()
         groups = {name: owned for name, owned in groups.items() if owned}
         gradients = tape.gradient(scaled, groups)
         # A group that no weighted term reaches has no gradient and stands still.
@@ -303,7 +275,7 @@ class ARN(keras.Model):
             )
         logs = {"loss": total, "code_norm": code_norm, **terms}
         for name, values in gradients.items():
-            logs[f"gradient_norm_{name}"] = tf.linalg.global_norm(_sum_over_replicas(values))
+            logs[f"gradient_norm_{name}"] = tf.linalg.global_norm(replicas.total(values))
         for name, value in logs.items():
             self._means[name].update_state(value)
         return {name: self._means[name].result() for name in logs}
@@ -325,22 +297,3 @@ class ARN(keras.Model):
     def from_config(cls, config):
         # The file that holds this configuration holds the weights of E_I too.
         return cls(**config, backbone_weights="random")
-
-
-def _replicas():
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def _gather(value):
-    """Concatenates a per-replica batch over all replicas, in replica order."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_gather(value, axis=0)
-
-
-def _sum_over_replicas(values):
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return values
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)

@@ -225,3 +225,37 @@ class IdentityClassifier(keras.layers.Layer):
             "dropout": self.dropout,
             "seed": self.seed,
         }
+
+
+def build_heads(
+    map_shape, num_identities, shared_encoder, private_encoders, embedding_dim, hidden_width,
+    dropout, seed,
+):  # fmt: skip
+    """Builds E_C, E_S, E_T, D_C and C_S, with weights of their own for each seed.
+
+    Args:
+        map_shape: (h, w, C) of X.
+        num_identities, shared_encoder, private_encoders, embedding_dim, hidden_width, dropout,
+            seed: see `arn_tf.ARN`.
+
+    Returns:
+        E_C, E_S, E_T, D_C, C_S; None in the places of E_S and E_T where there are none.
+    """
+
+    def encoder(name, place, domains=1):
+        return ConvolutionalEncoder(
+            hidden_width, embedding_dim, domains, seed=5 * seed + place, name=name
+        )
+
+    pooling = shared_encoder == "pooling"
+    shared_dim = map_shape[-1] if pooling else embedding_dim
+    private = [encoder("encoder_s", 1), encoder("encoder_t", 2)] if private_encoders else []
+    encoders = [PoolingEncoder(name="encoder_c") if pooling else encoder("encoder_c", 0, 2)]
+    encoders += private
+    for network in encoders:
+        network.build((None, *map_shape))
+    decoder = Decoder(map_shape, hidden_width, seed=5 * seed + 3, name="decoder_c")
+    decoder.build((None, shared_dim + (embedding_dim if private else 0)))
+    classifier = IdentityClassifier(num_identities, dropout, seed=5 * seed + 4, name="classifier_s")
+    classifier.build((None, shared_dim))
+    return *(encoders + [None] * (3 - len(encoders))), decoder, classifier

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from arn_tf import replicas
+
 
 @keras.saving.register_keras_serializable(package="arn_tf")
 class DomainBatchNormalization(keras.layers.Layer):
@@ -69,8 +71,8 @@ class DomainBatchNormalization(keras.layers.Layer):
 
     def _synchronized_moments(self, x):
         axes = list(range(x.shape.rank - 1))
-        mean = _mean_over_replicas(tf.reduce_mean(x, axes))
-        return mean, _mean_over_replicas(tf.reduce_mean(tf.math.squared_difference(x, mean), axes))
+        mean = replicas.mean(tf.reduce_mean(x, axes))
+        return mean, replicas.mean(tf.reduce_mean(tf.math.squared_difference(x, mean), axes))
 
     def _move(self, domain, mean, variance):
         keep = self.momentum
@@ -79,11 +81,3 @@ class DomainBatchNormalization(keras.layers.Layer):
             keep * self.moving_mean[domain] + (1 - keep) * tf.stop_gradient(mean),
             keep * self.moving_variance[domain] + (1 - keep) * tf.stop_gradient(variance),
         )
-
-
-def _mean_over_replicas(value):
-    """Mean of a per-replica value over replicas of equal batch size, with its gradient."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)

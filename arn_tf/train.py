@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import callbacks, cli, config, embedding, monitor
+from arn_tf import callbacks, cli, config, embedding, monitor, replicas
 from arn_tf.errors import UserError
 from arn_tf.feature_cache import cached_maps
 from arn_tf.input_pipeline import ReidData
@@ -66,7 +66,7 @@ def train(settings):
     """
     settings.check()
     run = RunDir(settings.run_dir)
-    strategy = make_strategy(settings)
+    strategy = replicas.make_strategy(settings)
     with run.claimed_for(settings):
         tf.config.experimental.enable_op_determinism()
         # TF32 has ten bits: too few for distances between codes that are nearly equal.
@@ -102,43 +102,6 @@ def train(settings):
                 _Trainer(settings, run, strategy, sampler, source, target).run(branch)
             run.forget_checkpoints(branch.name)
     return run
-
-
-def make_strategy(settings):
-    """`MirroredStrategy` over all GPUs, `--replicas` of them, or parts of the CPU.
-
-    Raises:
-        UserError: fewer GPUs than asked for, or a batch that doesn't divide.
-    """
-    gpus, wanted = tf.config.list_physical_devices("GPU"), settings.replicas
-    if gpus:
-        if wanted > len(gpus):
-            raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
-        devices = [f"GPU:{i}" for i in range(wanted or len(gpus))]
-        print(f"training on {', '.join(devices)}")
-    else:
-        print(
-            "training on the CPU: TensorFlow sees no GPU. On a machine that has one, "
-            "pip install 'tensorflow[and-cuda]'"
-        )
-        wanted = wanted or 1
-        if len(tf.config.list_logical_devices("CPU")) < wanted:
-            raise UserError(f"--replicas={wanted}: call split_cpu before TensorFlow starts")
-        devices = [f"CPU:{i}" for i in range(wanted)]
-    if settings.batch_size % len(devices):
-        raise UserError(
-            f"--batch_size={settings.batch_size} can't be divided by the {len(devices)} replicas: "
-            "pass --replicas=N or another batch"
-        )
-    return tf.distribute.MirroredStrategy(devices)
-
-
-def split_cpu(replicas):
-    """Makes the CPU count as several devices; before TensorFlow has used it."""
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * replicas
-    )
 
 
 def _initial_model(settings, num_identities, sampler, train_split):
@@ -306,8 +269,7 @@ def _as_markdown(settings):
 
 def main():
     settings = config.from_flags()
-    if settings.replicas > 1 and not tf.config.list_physical_devices("GPU"):
-        split_cpu(settings.replicas)
+    replicas.split_cpu(settings.replicas)
     run = train(settings)
     print(f"done: {run.path}. Score it with\n  python -m arn_tf.evaluate --model_dir={run.path}")
 

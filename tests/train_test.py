@@ -211,20 +211,20 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 def test_replicas_that_are_not_there():
     with pytest.raises(UserError, match="--replicas=2: call split_cpu"):
-        train.make_strategy(settings("x", replicas=2))
+        train.replicas.make_strategy(settings("x", replicas=2))
 
 
 def test_a_batch_that_the_devices_cannot_share(monkeypatch):
     devices = [tf.config.LogicalDevice(f"CPU:{i}", "CPU") for i in range(3)]
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: devices)
     with pytest.raises(UserError, match="--batch_size=8 can't be divided by the 3 replicas"):
-        train.make_strategy(settings("x", replicas=3))
+        train.replicas.make_strategy(settings("x", replicas=3))
 
 
 def test_more_gpus_than_there_are(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
     with pytest.raises(UserError, match="--replicas=4: this machine has 1 GPUs"):
-        train.make_strategy(settings("x", replicas=4))
+        train.replicas.make_strategy(settings("x", replicas=4))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from datasets import archive
+from datasets.archive_builder import ArchiveBuilder
 
 LAYOUT = archive.Layout(
     archive="DukeMTMC-reID.zip",
@@ -20,49 +20,14 @@ LAYOUT = archive.Layout(
 )
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(ArchiveBuilder):
     """DukeMTMC-reID from its official archive, or a smaller archive of the same layout."""
 
+    LAYOUT = LAYOUT
+    HOMEPAGE = "https://github.com/sxzrt/DukeMTMC-reID_evaluation"
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
     Put {LAYOUT.archive}, or the folder {LAYOUT.folder} extracted from it, into the manual
     directory. Its authors have withdrawn it, so it can no longer be downloaded from them.
     """
-
-    def __init__(self, *, skip_bad_images: bool = False, **kwargs):
-        """Creates the builder.
-
-        Args:
-          skip_bad_images: leave out pictures that do not decode and files with unknown names,
-            and list them in `info.metadata["skipped"]`, instead of raising.
-          **kwargs: passed to `tfds.core.GeneratorBasedBuilder`.
-        """
-        super().__init__(**kwargs)
-        self._skip_bad_images = skip_bad_images
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
-                    "person_id": np.int64,  # as in the name
-                    "camera_id": np.int64,  # from 1
-                    "file_name": tfds.features.Text(),
-                }
-            ),
-            homepage="https://github.com/sxzrt/DukeMTMC-reID_evaluation",
-            metadata=tfds.core.MetadataDict(),
-        )
-
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        contents = archive.scan(archive.manual_dir(dl_manager), LAYOUT, self._skip_bad_images)
-        self.info.metadata.clear()  # It may still hold what an overwritten data set had.
-        self.info.metadata.update(contents.metadata)
-        return {
-            split: self._generate_examples(contents.source, pictures)
-            for split, pictures in contents.splits.items()
-        }
-
-    def _generate_examples(self, source, pictures):
-        return archive.read_examples(source, pictures)

@@ -1,0 +1,76 @@
+"""Replicas of a model on several devices: how many there are, and what crosses between them.
+
+The functions of tensors are called by every replica inside a step; alone, it does nothing in them.
+"""
+
+import tensorflow as tf
+
+from arn_tf.errors import UserError
+
+
+def make_strategy(settings):
+    """`MirroredStrategy` over all GPUs, `--replicas` of them, or parts of the CPU.
+
+    Raises:
+        UserError: fewer GPUs than asked for, or a batch that doesn't divide.
+    """
+    gpus, wanted = tf.config.list_physical_devices("GPU"), settings.replicas
+    if gpus:
+        if wanted > len(gpus):
+            raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
+        devices = [f"GPU:{i}" for i in range(wanted or len(gpus))]
+        print(f"training on {', '.join(devices)}")
+    else:
+        print(
+            "training on the CPU: TensorFlow sees no GPU. On a machine that has one, "
+            "pip install 'tensorflow[and-cuda]'"
+        )
+        wanted = wanted or 1
+        if len(tf.config.list_logical_devices("CPU")) < wanted:
+            raise UserError(f"--replicas={wanted}: call split_cpu before TensorFlow starts")
+        devices = [f"CPU:{i}" for i in range(wanted)]
+    if settings.batch_size % len(devices):
+        raise UserError(
+            f"--batch_size={settings.batch_size} can't be divided by the {len(devices)} replicas: "
+            "pass --replicas=N or another batch"
+        )
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def split_cpu(replicas):
+    """Without a GPU: makes the CPU count as several devices, before TensorFlow has used it."""
+    if replicas < 2 or tf.config.list_physical_devices("GPU"):
+        return
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * replicas
+    )
+
+
+def count():
+    """Number of replicas of the strategy in force."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def gather(value):
+    """Concatenates the replicas' batches, [B, ...] each, in replica order."""
+    context = _context()
+    return value if context is None else context.all_gather(value, axis=0)
+
+
+def mean(value):
+    """Mean over replicas of a value of each, with its gradient."""
+    context = _context()
+    return value if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def total(values):
+    """Sums over replicas of a list of tensors of each."""
+    context = _context()
+    return values if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def _context():
+    """The replica's context, or None where it is alone or outside a step."""
+    context = tf.distribute.get_replica_context()
+    return context if context is not None and context.num_replicas_in_sync > 1 else None
