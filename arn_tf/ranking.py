@@ -18,12 +18,10 @@ import dataclasses
 
 import numpy as np
 
-JUNK = -1
-DISTRACTOR = 0
+from arn_tf import ranking_arguments
+from arn_tf.ranking_arguments import DISTRACTOR, JUNK
 
 _REPORTED_RANKS = (1, 5, 10, 20)
-# Rows normalised at a time: bounds the temporaries, and fits in a CPU's cache.
-_ROWS = 1024
 # What sorting one score costs, in comparisons of the counting pass (measured).
 _SORT_COST = 128
 
@@ -105,19 +103,19 @@ def rank_gallery(
       ValueError: an argument has a wrong shape, type or value (it is named, with the
         row where there is one), or no query has a match.
     """
-    max_rank = _positive("max_rank", max_rank)
-    block = _positive("block", block)
-    query = _embeddings("query_embeddings", query_embeddings)
-    gallery = _embeddings("gallery_embeddings", gallery_embeddings)
-    dtype = _common_dtype(query, gallery)
-    query_person = _ids("query_person_id", query_person_id, query, 1)
-    query_camera = _ids("query_camera_id", query_camera_id, query)
-    gallery_person = _ids("gallery_person_id", gallery_person_id, gallery, JUNK)
-    gallery_camera = _ids("gallery_camera_id", gallery_camera_id, gallery)
+    max_rank = ranking_arguments.positive("max_rank", max_rank)
+    block = ranking_arguments.positive("block", block)
+    query = ranking_arguments.embeddings("query_embeddings", query_embeddings)
+    gallery = ranking_arguments.embeddings("gallery_embeddings", gallery_embeddings)
+    dtype = ranking_arguments.common_dtype(query, gallery)
+    query_person = ranking_arguments.ids("query_person_id", query_person_id, query, 1)
+    query_camera = ranking_arguments.ids("query_camera_id", query_camera_id, query)
+    gallery_person = ranking_arguments.ids("gallery_person_id", gallery_person_id, gallery, JUNK)
+    gallery_camera = ranking_arguments.ids("gallery_camera_id", gallery_camera_id, gallery)
 
     keep = gallery_person != JUNK
-    query = _unit_rows("query_embeddings", query, dtype, np.full(len(query), True))
-    gallery = _unit_rows("gallery_embeddings", gallery, dtype, keep)
+    query = ranking_arguments.unit_rows("query_embeddings", query, dtype, np.full(len(query), True))
+    gallery = ranking_arguments.unit_rows("gallery_embeddings", gallery, dtype, keep)
     gallery_person, gallery_camera = gallery_person[keep], gallery_camera[keep]
 
     by_person = np.argsort(gallery_person)  # the pictures of a person side by side
@@ -143,7 +141,9 @@ def rank_gallery(
 
     valid = first_match_rank > 0
     if not valid.any():
-        raise ValueError(_no_match(query_person, gallery_person, query_camera, gallery_camera))
+        raise ValueError(
+            ranking_arguments.no_match(query_person, gallery_person, query_camera, gallery_camera)
+        )
     means = per_query[:, valid].mean(axis=1).tolist()
     found = np.bincount(np.minimum(first_match_rank[valid], max_rank + 1), minlength=max_rank + 2)
     return RankingResult(
@@ -185,18 +185,18 @@ def ranked_list(
     Raises:
       ValueError: an argument has a wrong shape, type or value; it is named.
     """
-    k = _positive("k", k)
-    query = _embeddings("query_embedding", query_embedding, ndim=1)
-    gallery = _embeddings("gallery_embeddings", gallery_embeddings)
-    dtype = _common_dtype(query, gallery)
-    person = _ids("query_person_id", [query_person_id], query, 1)
-    camera = _ids("query_camera_id", [query_camera_id], query)
-    gallery_person = _ids("gallery_person_id", gallery_person_id, gallery, JUNK)
-    gallery_camera = _ids("gallery_camera_id", gallery_camera_id, gallery)
+    k = ranking_arguments.positive("k", k)
+    query = ranking_arguments.embeddings("query_embedding", query_embedding, ndim=1)
+    gallery = ranking_arguments.embeddings("gallery_embeddings", gallery_embeddings)
+    dtype = ranking_arguments.common_dtype(query, gallery)
+    person = ranking_arguments.ids("query_person_id", [query_person_id], query, 1)
+    camera = ranking_arguments.ids("query_camera_id", [query_camera_id], query)
+    gallery_person = ranking_arguments.ids("gallery_person_id", gallery_person_id, gallery, JUNK)
+    gallery_camera = ranking_arguments.ids("gallery_camera_id", gallery_camera_id, gallery)
 
     keep = (gallery_person != JUNK) & ((gallery_person != person) | (gallery_camera != camera))
-    query = _unit_rows("query_embedding", query, dtype, np.array([True]))
-    scores = _unit_rows("gallery_embeddings", gallery, dtype, keep) @ query[0]
+    query = ranking_arguments.unit_rows("query_embedding", query, dtype, np.array([True]))
+    scores = ranking_arguments.unit_rows("gallery_embeddings", gallery, dtype, keep) @ query[0]
     rows = np.flatnonzero(keep)
     if rows.size > k:
         # All that reach the k-th best score: some may equal it, and then the first rows win.
@@ -238,82 +238,3 @@ def _query_scores(ranks: np.ndarray) -> tuple[float, float, float]:
     # Just before a match: one picture and one match fewer; 1 where there is no "before".
     previous = np.where(ranks > 1, (matches - 1) / np.maximum(ranks - 1, 1), 1.0)
     return precision.mean(), ((precision + previous) / 2).mean(), precision[-1]
-
-
-def _unit_rows(name: str, embeddings: np.ndarray, dtype, keep: np.ndarray) -> np.ndarray:
-    """A copy of the rows to keep, each divided by its length; all rows are checked."""
-    units = np.empty((np.count_nonzero(keep), embeddings.shape[1]), dtype)
-    filled = 0
-    for start in range(0, len(embeddings), _ROWS):
-        unit = embeddings[start : start + _ROWS].astype(dtype)
-        largest = np.abs(unit).max(axis=1)
-        wrong = np.flatnonzero(~np.isfinite(largest) | (largest == 0))
-        if wrong.size:
-            what = "all zeros" if largest[wrong[0]] == 0 else "not finite"
-            raise ValueError(f"{name}: row {start + wrong[0]} is {what}")
-        # By a power of two near the largest entry first, which rounds nothing: then no row
-        # can overflow or vanish when squared.
-        unit /= np.ldexp(dtype(1), np.frexp(largest)[1] - 1)[:, np.newaxis]
-        unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-        unit = unit[keep[start : start + _ROWS]]
-        units[filled : filled + len(unit)] = unit
-        filled += len(unit)
-    return units
-
-
-def _embeddings(name: str, value, ndim: int = 2) -> np.ndarray:
-    value = np.asarray(value)
-    if value.ndim != ndim or not value.size or value.dtype.kind not in "fiu":
-        shape = "[D]" if ndim == 1 else "[N, D]"
-        raise ValueError(
-            f"{name} must be real numbers of shape {shape}, not {value.dtype} of {value.shape}"
-        )
-    return value.reshape(-1, value.shape[-1])
-
-
-def _common_dtype(query: np.ndarray, gallery: np.ndarray):
-    if query.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f"gallery_embeddings have {gallery.shape[1]} numbers each, the query's {query.shape[1]}"
-        )
-    wide = np.result_type(query, gallery, np.float32).itemsize > 4
-    return np.float64 if wide else np.float32
-
-
-def _ids(name: str, value, like: np.ndarray, least: int | None = None) -> np.ndarray:
-    value = np.asarray(value)
-    if value.shape != like.shape[:1] or value.dtype.kind not in "iu":
-        raise ValueError(
-            f"{name} must be {len(like)} integers, one per embedding, not {value.dtype} of "
-            f"{value.shape}"
-        )
-    value = value.astype(np.int64)
-    if least is not None and value.min() < least:
-        raise ValueError(
-            f"{name}: row {value.argmin()} is {value.min()}, below {least}; persons are numbered "
-            f"from 1, and a gallery may hold {DISTRACTOR} for distractors and {JUNK} for junk"
-        )
-    return value
-
-
-def _positive(name: str, value: int) -> int:
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
-    return int(value)
-
-
-def _no_match(query_person, gallery_person, query_camera, gallery_camera) -> str:
-    """Says why no query has a match; on people's own data it is mostly the cameras."""
-    cameras = np.union1d(query_camera, gallery_camera)
-    if not gallery_person.size:
-        why = f"every gallery picture is junk (person {JUNK})"
-    elif cameras.size == 1:
-        why = (
-            f"all pictures have the camera id {cameras[0]}; if the cameras are not known, give "
-            "the query and the gallery pictures different camera ids"
-        )
-    elif not np.isin(query_person, gallery_person).any():
-        why = "no person of query_person_id is in gallery_person_id"
-    else:
-        why = "every person in both was seen by one camera only"
-    return f"no query has a match, a gallery picture of its person from another camera: {why}"
