@@ -48,14 +48,11 @@ def evaluate(run, settings):
     results = {}
 
     def add(name, embed, model):
-        nonlocal picture
         embeddings = [embed(model, split, _maps(model, data, key, settings))
                       for key, split in (("query", query), ("gallery", gallery))]  # fmt: skip
         results[name] = scoring.score(*embeddings, query, gallery)
-        title = f"{settings.source} to {settings.target}: {name}"
-        picture = scoring.draw_ranked_lists(*embeddings, query, gallery, title)
+        return embeddings
 
-    picture = None
     # Loaded first: it is the one that an unfinished run lacks.
     arn = run.load_model("model.keras")
     add(UNTRAINED, embedding.pool_split, run.load_model("initial.keras"))
@@ -63,8 +60,9 @@ def evaluate(run, settings):
         model = run.load_model("source_only.keras")
         for name, domain in ((SOURCE_ONLY, SOURCE), (SOURCE_ONLY_TARGET_STATISTICS, TARGET)):
             add(name, lambda *a, domain=domain: embedding.embed_split(*a, domain), model)
-    add(ARN_ROW, embedding.embed_split, arn)
-    return results, picture
+    embeddings = add(ARN_ROW, embedding.embed_split, arn)
+    title = f"{settings.source} to {settings.target}: {ARN_ROW}"
+    return results, scoring.draw_ranked_lists(*embeddings, query, gallery, title)
 
 
 def _maps(model, data, split, settings):
