@@ -11,6 +11,7 @@ from arn_tf.losses import NORMALIZATIONS
 from arn_tf.optimizers import MOMENTUM, PAPER_LEARNING_RATES
 
 DATASETS = ("market", "duke", "toy_market", "toy_duke")
+_FOLDERS = ("data_dir", "manual_dir", "cache_dir")
 
 
 def _field(default, help_text, choices=None, changes_result=True):
@@ -241,3 +242,16 @@ def from_flags():
     settings = Settings(**{f.name: values[f.name] for f in dataclasses.fields(Settings)})
     settings.check()
     return settings
+
+
+def define_moved_folders():
+    """Defines flags for the folders of a finished run that another machine may have elsewhere."""
+    for name in _FOLDERS:
+        flags.DEFINE_string(name, None, "where the run's data has moved to")
+
+
+def with_moved_folders(settings):
+    """A run's `Settings` with the folders that those flags give."""
+    moved = {name: flags.FLAGS[name].value for name in _FOLDERS}
+    given = {name: value for name, value in moved.items() if value is not None}
+    return dataclasses.replace(settings, **given)

@@ -4,14 +4,13 @@ Prints CMC and mAP on the target for ARN and, beside it, the two baselines witho
 tell adaptation from transfer; writes the same to `results.json`.
 """
 
-import dataclasses
 import json
 import os
 
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import cli, embedding, scoring
+from arn_tf import cli, config, embedding, scoring
 from arn_tf.errors import UserError
 from arn_tf.feature_cache import cached_maps
 from arn_tf.input_pipeline import ReidData
@@ -22,8 +21,6 @@ UNTRAINED = "untrained pooled backbone"
 SOURCE_ONLY = "source only"
 SOURCE_ONLY_TARGET_STATISTICS = "source only, target statistics"
 ARN_ROW = "ARN"
-# Settings of a run that another machine may change.
-_FOLDERS = ("data_dir", "manual_dir", "cache_dir")
 
 
 def evaluate(run, settings):
@@ -99,10 +96,7 @@ def report(run, settings, results):
 
 def main():
     run = RunDir(os.path.expanduser(flags.FLAGS.model_dir))
-    moved = {name: flags.FLAGS[name].value for name in _FOLDERS}
-    settings = dataclasses.replace(
-        run.settings(), **{name: value for name, value in moved.items() if value is not None}
-    )
+    settings = config.with_moved_folders(run.settings())
     results, picture = evaluate(run, settings)
     report(run, settings, results)
     if flags.FLAGS.ranked_lists:
@@ -115,7 +109,6 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
-    for name in _FOLDERS:
-        flags.DEFINE_string(name, None, "where the run's data has moved to")
+    config.define_moved_folders()
     flags.DEFINE_string("ranked_lists", "", "PNG file to draw ranked lists of ARN into")
     cli.run(main)

@@ -1,0 +1,77 @@
+"""Version folders as TensorFlow Serving watches them: a new one appears whole or not at all."""
+
+import contextlib
+import fcntl
+import glob
+import os
+import re
+import shutil
+
+import tensorflow as tf
+
+from arn_tf.errors import UserError
+
+# Not a number: TensorFlow Serving passes over such a folder.
+_PARTIAL = ".partial-"
+
+
+@contextlib.contextmanager
+def new_version(export_dir):
+    """Publishes the next version of a model, EXPORT_DIR/1, /2, ..., when the block ends well.
+
+    One process at a time; what a killed one left behind is removed by the next.
+
+    Args:
+        export_dir: folder of the model.
+
+    Yields:
+        an empty folder to write into, and the version number; afterwards it has its final name.
+
+    Raises:
+        UserError: the folder can't be written, or another export is writing there.
+    """
+    try:
+        os.makedirs(export_dir, exist_ok=True)
+        lock = open(os.path.join(export_dir, ".lock"), "w")  # noqa: SIM115 - held to the end
+    except OSError as error:
+        raise UserError(f"--export_dir={export_dir}: {error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"--export_dir={export_dir}: another process is exporting there"
+            ) from error
+        for left_behind in glob.glob(os.path.join(glob.escape(export_dir), _PARTIAL + "*")):
+            shutil.rmtree(left_behind)
+        version = max(published_versions(export_dir), default=0) + 1
+        partial = os.path.join(export_dir, f"{_PARTIAL}{version}")
+        try:
+            os.mkdir(partial)
+            yield partial, version
+            _make_lasting(partial)
+            os.rename(partial, os.path.join(export_dir, str(version)))
+        # TensorFlow has a kind of error of its own for a full disk.
+        except (OSError, tf.errors.OpError) as error:
+            raise UserError(
+                f"--export_dir={export_dir}: version {version} can't be written: {error}"
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def published_versions(export_dir):
+    """Numbers of the version folders, ascending."""
+    return sorted(
+        int(entry)
+        for entry in os.listdir(export_dir)
+        if re.fullmatch(r"\d+", entry) and os.path.isdir(os.path.join(export_dir, entry))
+    )
+
+
+def _make_lasting(folder):
+    """Has the disk hold every file before the folder gets its name."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with open(os.path.join(parent, name), "rb") as file:
+                os.fsync(file.fileno())

@@ -1,0 +1,51 @@
+"""Warm-up requests, which TensorFlow Serving replays before a version answers anybody.
+
+The first request of each signature and batch size builds kernels, a second of work that no caller
+should wait for. A record that fails keeps the version from loading, so they are real requests;
+they are small, because a tensor repeats its last value up to its size.
+"""
+
+import io
+import os
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tensorflow_serving.apis import prediction_log_pb2
+
+BATCH_SIZES = (1, 8)
+# Where TensorFlow Serving looks, below the version's folder.
+FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
+
+
+def write(folder, model_name, input_size):
+    """Writes one request for each signature and batch size into a version's folder.
+
+    Args:
+        folder: of the version.
+        model_name: as it will be served.
+        input_size: (height, width) in pixels of the `images` signature.
+    """
+    path = os.path.join(folder, FILE)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with tf.io.TFRecordWriter(path) as writer:
+        for batch_size in BATCH_SIZES:
+            encoded = tf.make_tensor_proto([_jpeg()])
+            encoded.tensor_shape.dim[0].size = batch_size
+            pixels = tf.make_tensor_proto(128, tf.uint8, [batch_size, *input_size, 3])
+            for signature, name, tensor in (
+                ("serving_default", "image_bytes", encoded), ("images", "images", pixels),
+            ):  # fmt: skip
+                log = prediction_log_pb2.PredictionLog()
+                request = log.predict_log.request
+                request.model_spec.name = model_name
+                request.model_spec.signature_name = signature
+                request.inputs[name].CopyFrom(tensor)
+                writer.write(log.SerializeToString())
+
+
+def _jpeg():
+    """A grey picture as large as a usual crop."""
+    encoded = io.BytesIO()
+    Image.fromarray(np.full((128, 64, 3), 128, np.uint8)).save(encoded, "JPEG")
+    return encoded.getvalue()

@@ -1,0 +1,219 @@
+"""Checks a `PredictRequest` and builds its reply, in the words of TensorFlow Serving.
+
+Codes and messages are those of its predict_impl.cc, predict_util.cc and server_core.cc, so that
+what a client learns here it can use there.
+"""
+
+import dataclasses
+import math
+
+import grpc
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+
+from serving.saved_model import SavedModel, parse_tensor
+
+# A SavedModel's entry for its initialisation; nobody can call it.
+INTERNAL_SIGNATURE = "__saved_model_init_op"
+
+
+class RequestError(Exception):
+    """A request that gets a status instead of an answer.
+
+    Args:
+        code: `grpc.StatusCode`.
+        message: for the caller.
+    """
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A checked request.
+
+    Attributes:
+        model: the `SavedModel` to run.
+        signature: name of its signature.
+        inputs: {input: tensor}, dimension 0 the batch.
+        outputs: names of the outputs that are asked for.
+        batch_size: N.
+    """
+
+    model: SavedModel
+    signature: str
+    inputs: dict
+    outputs: list
+    batch_size: int
+
+
+def find_model(spec, name, versions):
+    """The `SavedModel` that a `ModelSpec` asks for.
+
+    Args:
+        spec: `ModelSpec`.
+        name: of the model that is served.
+        versions: its `Versions`.
+
+    Raises:
+        RequestError: there is none.
+    """
+    if not spec.name:
+        raise _invalid("ModelSpec has no name specified.")
+    choice = spec.WhichOneof("version_choice")
+    if choice == "version_label" and spec.name == name:
+        raise _invalid(f"Unrecognized servable version label: {spec.version_label}")
+    version = spec.version.value if choice == "version" else None
+    model = versions.get(version) if spec.name == name else None
+    if model is None:
+        wanted = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
+        raise RequestError(
+            grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
+        )
+    return model
+
+
+def check(request, name, versions, max_batch_size):
+    """Checks everything of a `PredictRequest` but its pictures.
+
+    Args:
+        request: `PredictRequest`.
+        name: of the model that is served.
+        versions: its `Versions`.
+        max_batch_size: most pictures in a request.
+
+    Returns:
+        `Prediction`.
+
+    Raises:
+        RequestError: it can't be answered.
+    """
+    if not request.HasField("model_spec"):
+        raise _invalid("Missing ModelSpec")
+    model = find_model(request.model_spec, name, versions)
+    signature = request.model_spec.signature_name or "serving_default"
+    definition = model.signature_defs.get(signature)
+    if definition is None or signature == INTERNAL_SIGNATURE:
+        raise RequestError(
+            grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature}" not found.'
+        )
+    _check_names(request.inputs, definition.inputs)
+    batch_sizes = {
+        _check_tensor(place, alias, request.inputs[alias], definition.inputs[alias], max_batch_size)
+        for place, alias in enumerate(sorted(definition.inputs))
+    }
+    if len(batch_sizes) > 1:
+        raise _invalid("Batching session Run() input tensors must have equal 0th-dimension size")
+    outputs = _check_outputs(list(request.output_filter), definition.outputs)
+    inputs = {}
+    for alias, tensor in request.inputs.items():
+        try:
+            inputs[alias] = parse_tensor(tensor)
+        except (tf.errors.InvalidArgumentError, TypeError, ValueError) as error:
+            raise _invalid(f"tensor parsing error: {alias}") from error
+    return Prediction(model, signature, inputs, outputs, batch_sizes.pop())
+
+
+def reply(prediction, values, name, as_tensor_content):
+    """Builds the `PredictResponse`.
+
+    Args:
+        prediction: what was asked.
+        values: {output: NumPy array}.
+        name: of the model.
+        as_tensor_content: whether numbers go into `tensor_content` instead of `float_val`, as
+            with tensorflow_model_server's --enable_serialization_as_tensor_content.
+    """
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = name
+    response.model_spec.version.value = prediction.model.version
+    response.model_spec.signature_name = prediction.signature
+    for alias in prediction.outputs:
+        value, tensor = values[alias], response.outputs[alias]
+        tensor.dtype = tf.dtypes.as_dtype(value.dtype).as_datatype_enum
+        for size in value.shape:
+            tensor.tensor_shape.dim.add().size = size
+        if value.dtype == object:
+            tensor.string_val.extend(value.ravel())
+        elif as_tensor_content or value.dtype != "float32":
+            tensor.tensor_content = value.tobytes()
+        else:
+            tensor.float_val.extend(value.ravel().tolist())
+    return response
+
+
+def _check_names(given, expected):
+    given, expected = sorted(given), sorted(expected)
+    extra = [alias for alias in given if alias not in expected]
+    missing = [alias for alias in expected if alias not in given]
+    if len(given) != len(expected):
+        raise _invalid(
+            f"input size does not match signature: {len(given)}!={len(expected)} "
+            f"len({_set(given)}) != len({_set(expected)}). "
+            f"Sent extra: {_set(extra)}. Missing but required: {_set(missing)}."
+        )
+    if missing:
+        raise _invalid(
+            f"Signature input alias: {missing[0]} not found in request and no default value "
+            f"provided. Inputs expected to be in the set {_set(expected)}."
+        )
+
+
+def _check_tensor(place, alias, tensor, expected, max_batch_size):
+    """The batch size of one input whose dtype and shape are right.
+
+    Done on the message, before there is a tensor: a few bytes may ask for one of any size.
+    """
+    if tensor.dtype != expected.dtype:
+        found, wanted = (_dtype_name(dtype) for dtype in (tensor.dtype, expected.dtype))
+        raise _invalid(f"Expects arg[{place}] to be {wanted} but {found} is provided")
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    wanted = [dim.size for dim in expected.tensor_shape.dim]
+    fits = len(shape) == len(wanted) and all(
+        size == want or (want == -1 and size >= 0)
+        for size, want in zip(shape, wanted, strict=True)
+    )
+    if tensor.tensor_shape.unknown_rank or not fits:
+        known = ",".join("?" if size == -1 else str(size) for size in wanted)
+        raise _invalid(
+            f"Shape of tensor {alias} [{','.join(map(str, shape))}] is not compatible with "
+            f"expected shape [{known}]."
+        )
+    if shape[0] > max_batch_size:
+        raise _invalid(
+            f"Task size {shape[0]} is larger than maximum input batch size {max_batch_size}"
+        )
+    # TensorFlow fills up with the last value; nothing to fill with, and it takes zeros in silence.
+    values = len(tensor.tensor_content) or len(tensor.string_val) or len(tensor.int_val)
+    if math.prod(shape) and not values:
+        raise _invalid(f"tensor parsing error: {alias}")
+    return shape[0]
+
+
+def _check_outputs(asked, defined):
+    for place, alias in enumerate(asked):
+        if alias not in defined:
+            raise _invalid(
+                f"output tensor alias not found in signature: {alias} "
+                f"Outputs expected to be in the set {_set(sorted(defined))}."
+            )
+        if alias in asked[:place]:
+            raise _invalid(f"duplicate output tensor alias: {alias}")
+    return asked or sorted(defined)
+
+
+def _dtype_name(number):
+    try:
+        return tf.dtypes.as_dtype(number).name
+    except TypeError:
+        return f"type {number}"
+
+
+def _set(names):
+    return "{" + ",".join(names) + "}"
+
+
+def _invalid(message):
+    return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)

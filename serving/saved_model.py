@@ -1,0 +1,75 @@
+"""One version of an exported model, loaded and warmed up."""
+
+import os
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
+
+from serving.errors import ServingError
+
+_WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
+
+
+class SavedModel:
+    """A version of a model.
+
+    Args:
+        folder: of the version, as `arn_tf.export` writes it.
+        version: its number.
+
+    Attributes:
+        version: its number.
+        signature_defs: {signature: `SignatureDef`}, as the SavedModel has them.
+
+    Raises:
+        ServingError: it can't be loaded, or a warm-up request fails.
+    """
+
+    def __init__(self, folder, version):
+        self.version = version
+        try:
+            with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
+                meta_graph = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0]
+            self.signature_defs = dict(meta_graph.signature_def)
+            # What the functions need lives as long as this object.
+            self._loaded = tf.saved_model.load(folder)
+            self._functions = dict(self._loaded.signatures)
+            self._warm_up(os.path.join(folder, _WARMUP))
+        # A folder of somebody else's making may fail in any way.
+        except Exception as error:
+            text = str(error).strip().split("\n")[0][:300] or type(error).__name__
+            raise ServingError(
+                f"can't be loaded ({text}). Export it again with arn_tf.export", file=folder
+            ) from error
+
+    def run(self, signature, inputs):
+        """Computes one signature.
+
+        Args:
+            signature: its name.
+            inputs: {input: tensor}.
+
+        Returns:
+            {output: NumPy array}.
+        """
+        outputs = self._functions[signature](**inputs)
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def _warm_up(self, path):
+        if not os.path.exists(path):
+            return
+        for record in tf.data.TFRecordDataset(path):
+            log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            request = log.predict_log.request
+            inputs = {name: parse_tensor(value) for name, value in request.inputs.items()}
+            self.run(request.model_spec.signature_name, inputs)
+
+
+def parse_tensor(proto):
+    """A `TensorProto` as a tensor, by TensorFlow's own parser, which knows every encoding.
+
+    Raises:
+        InvalidArgumentError: content and shape don't go together.
+    """
+    return tf.io.parse_tensor(proto.SerializeToString(), tf.dtypes.as_dtype(proto.dtype))
