@@ -23,7 +23,7 @@ from arn_tf.run_dir import RunDir
 SIDECAR = os.path.join("assets.extra", "arn.json")
 # Largest difference of any number of an embedding, for float32.
 TOLERANCE = 1e-5
-# Least mean cosine similarity for bfloat16: below it the ranking would suffer.
+# Least mean cosine similarity, for bfloat16 the only limit: below it the ranking would suffer.
 LEAST_COSINE = 0.99
 _PICTURES = 32
 
@@ -102,8 +102,8 @@ def _compare(model, folder, pictures):
 
 def _refuse_disagreement(agreement, precision):
     difference, cosine = agreement["max_difference"], agreement["mean_cosine"]
-    # Written so that NaN is refused.
-    good = difference <= TOLERANCE if precision == "float32" else cosine >= LEAST_COSINE
+    # Written so that NaN is refused; embeddings of zeros have no cosine either.
+    good = cosine >= LEAST_COSINE and (difference <= TOLERANCE or precision != "float32")
     if not good:
         raise UserError(
             f"the exported model and the Keras model disagree on {agreement['pictures']} pictures "

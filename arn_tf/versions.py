@@ -19,7 +19,8 @@ _PARTIAL = ".partial-"
 def new_version(export_dir):
     """Publishes the next version of a model, EXPORT_DIR/1, /2, ..., when the block ends well.
 
-    One process at a time; what a killed one left behind is removed by the next.
+    One process at a time; what a killed one left behind is removed by the next. A number is never
+    given twice, even if its folder was taken away: a client may have pinned it.
 
     Args:
         export_dir: folder of the model.
@@ -32,7 +33,7 @@ def new_version(export_dir):
     """
     try:
         os.makedirs(export_dir, exist_ok=True)
-        lock = open(os.path.join(export_dir, ".lock"), "w")  # noqa: SIM115 - held to the end
+        lock = open(os.path.join(export_dir, ".last_version"), "a+")  # noqa: SIM115 - held
     except OSError as error:
         raise UserError(f"--export_dir={export_dir}: {error}") from error
     with lock:
@@ -44,12 +45,16 @@ def new_version(export_dir):
             ) from error
         for left_behind in glob.glob(os.path.join(glob.escape(export_dir), _PARTIAL + "*")):
             shutil.rmtree(left_behind)
-        version = max(published_versions(export_dir), default=0) + 1
+        lock.seek(0)
+        given = [int(number) for number in lock.read().split() if number.isdecimal()]
+        version = max([0, *given, *published_versions(export_dir)]) + 1
         partial = os.path.join(export_dir, f"{_PARTIAL}{version}")
         try:
             os.mkdir(partial)
             yield partial, version
             _make_lasting(partial)
+            lock.write(f"{version}\n")
+            lock.flush()
             os.rename(partial, os.path.join(export_dir, str(version)))
         # TensorFlow has a kind of error of its own for a full disk.
         except (OSError, tf.errors.OpError) as error:

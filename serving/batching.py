@@ -13,7 +13,8 @@ import tensorflow as tf
 from serving.prediction import Prediction, RequestError
 
 
-@dataclasses.dataclass(frozen=True)
+# Two tasks are never the same; tensors have no plain equality either.
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Task:
     prediction: Prediction
     # Of time.monotonic(); infinite where the caller gave none.
@@ -113,9 +114,7 @@ class Batcher:
                     self._run([task])
         except Exception as error:  # whatever TensorFlow raises, the thread must live
             for task in tasks:
-                task.answer.set_exception(
-                    RequestError(grpc.StatusCode.INTERNAL, _short(error))
-                )
+                task.answer.set_exception(RequestError(grpc.StatusCode.INTERNAL, _short(error)))
         else:
             for task, value in zip(tasks, values, strict=True):
                 task.answer.set_result(value)
@@ -149,9 +148,7 @@ def _compute(predictions):
     values = first.model.run(first.signature, inputs)
     ends = np.cumsum([prediction.batch_size for prediction in predictions])[:-1]
     parts = {alias: np.split(value, ends) for alias, value in values.items()}
-    return [
-        {alias: parts[alias][place] for alias in parts} for place in range(len(predictions))
-    ]
+    return [{alias: parts[alias][place] for alias in parts} for place in range(len(predictions))]
 
 
 def _short(error):

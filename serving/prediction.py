@@ -30,7 +30,7 @@ class RequestError(Exception):
         self.code = code
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
     """A checked request.
 
@@ -69,9 +69,7 @@ def find_model(spec, name, versions):
     model = versions.get(version) if spec.name == name else None
     if model is None:
         wanted = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
-        raise RequestError(
-            grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
-        )
+        raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
     return model
 
 
@@ -112,7 +110,7 @@ def check(request, name, versions, max_batch_size):
         try:
             inputs[alias] = parse_tensor(tensor)
         except (tf.errors.InvalidArgumentError, TypeError, ValueError) as error:
-            raise _invalid(f"tensor parsing error: {alias}") from error
+            raise _unparsable(alias) from error
     return Prediction(model, signature, inputs, outputs, batch_sizes.pop())
 
 
@@ -171,11 +169,12 @@ def _check_tensor(place, alias, tensor, expected, max_batch_size):
         raise _invalid(f"Expects arg[{place}] to be {wanted} but {found} is provided")
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     wanted = [dim.size for dim in expected.tensor_shape.dim]
+    if tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0:
+        raise _unparsable(alias)
     fits = len(shape) == len(wanted) and all(
-        size == want or (want == -1 and size >= 0)
-        for size, want in zip(shape, wanted, strict=True)
+        want in (-1, size) for size, want in zip(shape, wanted, strict=True)
     )
-    if tensor.tensor_shape.unknown_rank or not fits:
+    if not fits:
         known = ",".join("?" if size == -1 else str(size) for size in wanted)
         raise _invalid(
             f"Shape of tensor {alias} [{','.join(map(str, shape))}] is not compatible with "
@@ -188,7 +187,7 @@ def _check_tensor(place, alias, tensor, expected, max_batch_size):
     # TensorFlow fills up with the last value; nothing to fill with, and it takes zeros in silence.
     values = len(tensor.tensor_content) or len(tensor.string_val) or len(tensor.int_val)
     if math.prod(shape) and not values:
-        raise _invalid(f"tensor parsing error: {alias}")
+        raise _unparsable(alias)
     return shape[0]
 
 
@@ -213,6 +212,10 @@ def _dtype_name(number):
 
 def _set(names):
     return "{" + ",".join(names) + "}"
+
+
+def _unparsable(alias):
+    return _invalid(f"tensor parsing error: {alias}")
 
 
 def _invalid(message):

@@ -59,7 +59,7 @@ class SavedModel:
     def _warm_up(self, path):
         if not os.path.exists(path):
             return
-        for record in tf.data.TFRecordDataset(path):
+        for record in tf.data.TFRecordDataset(path, buffer_size=1 << 16):
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
             request = log.predict_log.request
             inputs = {name: parse_tensor(value) for name, value in request.inputs.items()}

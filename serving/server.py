@@ -15,7 +15,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from serving import command, config_protos
+from serving import check_config, command, config_protos
 from serving.batching import Batcher
 from serving.errors import BadInputError
 from serving.services import ModelService, PredictionService
@@ -112,8 +112,7 @@ class Server:
 def _credentials(path):
     """`grpc.ServerCredentials` of a text file that holds an SSLConfig."""
     config = config_protos.parse(path, "SSLConfig")
-    if not (config.server_key and config.server_cert):
-        raise BadInputError("needs server_key and server_cert", file=path)
+    check_config.check_ssl(config, path)
     return grpc.ssl_server_credentials(
         [(config.server_key.encode(), config.server_cert.encode())],
         root_certificates=config.custom_ca.encode() or None,
@@ -128,6 +127,14 @@ def _at_least_one(text):
     return value
 
 
+def _port(text):
+    # gRPC takes a larger number and listens somewhere else.
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise ValueError
+    return value
+
+
 def _arguments():
     parser = argparse.ArgumentParser(
         prog="python -m serving.server",
@@ -138,7 +145,7 @@ def _arguments():
     add("--model_dir", required=True, help="folder of the version folders, such as models/arn")
     add("--model_name", default="", help="name to serve it under; the folder's when empty")
     add("--host", default="localhost", help="to listen on; 0.0.0.0 lets other machines in")
-    add("--port", type=int, default=8500, help="to listen on; 0 takes a free one")
+    add("--port", type=_port, default=8500, help="to listen on; 0 takes a free one")
     add("--ssl_config_file", default="", help="SSLConfig as tensorflow_model_server takes it")
     add("--max_batch_size", type=_at_least_one, default=32,
         help="most pictures in a request, and in one run of the model")  # fmt: skip

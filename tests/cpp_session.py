@@ -1,0 +1,57 @@
+"""Runs a SavedModel as TensorFlow Serving does: a C++ session, no check of Python's before it.
+
+In a process of its own, since without guards a wrong request aborts it.
+"""
+
+import pickle
+import subprocess
+import sys
+
+
+def outcomes(folder, cases):
+    """Runs requests one after the other.
+
+    Args:
+        folder: of the SavedModel.
+        cases: [(signature, input, NumPy array)].
+
+    Returns:
+        for each {output: NumPy array}, or the error's text as "Class: message".
+    """
+    done = subprocess.run(
+        [sys.executable, __file__, str(folder)], input=pickle.dumps(cases), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return pickle.loads(done.stdout)
+
+
+def _run(folder, cases):
+    import tensorflow as tf
+    from tensorflow.python.client import pywrap_tf_session
+
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        definitions = tf.compat.v1.saved_model.load(session, ["serve"], folder).signature_def
+
+    def output_of(tensor):
+        return session.graph.get_tensor_by_name(tensor.name)._as_tf_output()
+
+    found = []
+    for signature, name, value in cases:
+        definition = definitions[signature]
+        feed = {output_of(definition.inputs[name]): value}
+        fetch = [output_of(tensor) for tensor in definition.outputs.values()]
+        try:
+            # Session.run would check dtype and shape in Python.
+            values = pywrap_tf_session.TF_SessionRun_wrapper(
+                session._session, None, feed, fetch, [], None
+            )
+            found.append(dict(zip(definition.outputs, values, strict=True)))
+        except Exception as error:
+            found.append(f"{type(error).__name__}: {error}")
+    return found
+
+
+if __name__ == "__main__":
+    result = _run(sys.argv[1], pickle.loads(sys.stdin.buffer.read()))
+    sys.stdout.buffer.write(pickle.dumps(result))

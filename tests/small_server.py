@@ -1,0 +1,75 @@
+"""A small exported model, and servers that serve it."""
+
+import contextlib
+import functools
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import small_data
+
+from arn_tf import ARN, export
+from serving.server import Server
+
+SIZE = (small_data.HEIGHT, small_data.WIDTH)
+DIM = 64
+# Of several sizes: the graph resizes.
+PICTURES = [
+    small_data.picture(person, 1 + person % 2, 1, (128, 64) if person % 3 else SIZE)
+    for person in range(1, 13)
+]
+
+
+def model(seed=0):
+    """An `ARN` of the tiny network, with random weights."""
+    keras.utils.set_random_seed(seed)
+    return ARN(
+        6, backbone="Tiny", backbone_weights="random", input_size=SIZE, embedding_dim=DIM,
+        hidden_width=32, seed=seed,
+    )  # fmt: skip
+
+
+def publish(models, seed=0):
+    """Exports the model of a seed as the next version below a folder; returns its fingerprint."""
+    _, sidecar = export.export(model(seed), pathlib.Path(models) / "arn", PICTURES[:2])
+    return sidecar["embedding_space"]
+
+
+@functools.cache
+def models():
+    """A folder with version 1 of `arn`, written once."""
+    publish(small_data.folder() / "models")
+    return small_data.folder() / "models"
+
+
+@contextlib.contextmanager
+def serving(model_dir=None, **arguments):
+    """A `Server` in this process, by default of `models()`, on a free port."""
+    server = Server(model_dir or models() / "arn", port=0, **arguments)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop(grace=5)
+
+
+@contextlib.contextmanager
+def server_process(*flags, model_dir=None, port=0):
+    """The server's command line: (process, address) once it answers; killed at the end."""
+    line = [sys.executable, "-u", "-m", "serving.server", f"--port={port}",
+            f"--model_dir={model_dir or models() / 'arn'}", *flags]  # fmt: skip
+    process = subprocess.Popen(
+        line, cwd=small_data.ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        for printed in process.stdout:
+            if match := re.match(r"serving \S+ version \d+ on \S+:(\d+)$", printed):
+                break
+        else:
+            raise AssertionError(process.stderr.read())
+        yield process, f"localhost:{match[1]}"
+    finally:
+        process.kill()
+        process.communicate()
