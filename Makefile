@@ -7,11 +7,12 @@ REQUIREMENTS := requirements.txt requirements-dev.txt requirements-lock.txt
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint pytest clean
+.PHONY: help demo test lint pytest serving-smoke clean
 
 help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
 	@echo "make test    lint, then run the tests; some of them: TESTS=tests/losses_test.py"
+	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
 	@echo "make lint    style and formatting"
 	@echo "make clean   remove the environment and caches; runs and data stay"
 
@@ -26,6 +27,11 @@ lint: $(STAMP)
 
 pytest: $(STAMP)
 	$(RUN) -m pytest $(TESTS)
+
+serving-smoke: $(STAMP)
+	@test -n "$(ARN_SERVING_ADDRESS)" || { \
+	  echo "name the server's gRPC port: make serving-smoke ARN_SERVING_ADDRESS=localhost:8500" >&2; exit 1; }
+	ARN_SERVING_ADDRESS=$(ARN_SERVING_ADDRESS) $(RUN) -m pytest tests/serving_suite_test.py
 
 # The stamp is written last: an interrupted installation starts anew.
 $(STAMP): $(REQUIREMENTS)

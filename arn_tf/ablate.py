@@ -19,6 +19,7 @@ from absl import flags
 
 from arn_tf import cli, config, evaluate, scoring
 from arn_tf.errors import UserError
+from arn_tf.files import replace_text
 from arn_tf.replicas import split_cpu
 from arn_tf.train import train
 
@@ -132,10 +133,7 @@ def main():
     record = {"settings": dataclasses.asdict(settings), "seeds": scores}
     try:
         for name, content in (("table2.json", json.dumps(record, indent=2)), ("table2.md", text)):
-            path = os.path.join(settings.run_dir, name)
-            with open(path + ".new", "w") as file:
-                file.write(content + "\n")
-            os.replace(path + ".new", path)
+            replace_text(os.path.join(settings.run_dir, name), content + "\n")
     except OSError as error:
         raise UserError(f"--model_dir={settings.run_dir}: {error}") from error
     print(f"\nsaved as table2.md and table2.json in {settings.run_dir}")

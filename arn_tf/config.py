@@ -7,6 +7,7 @@ import os
 from absl import flags
 
 from arn_tf.errors import UserError
+from arn_tf.files import replace_text
 from arn_tf.losses import NORMALIZATIONS
 from arn_tf.optimizers import MOMENTUM, PAPER_LEARNING_RATES
 
@@ -188,9 +189,7 @@ class Settings:
         self.image_size  # noqa: B018 - parsed for its error
 
     def save(self, path):
-        with open(path, "w") as file:
-            json.dump(dataclasses.asdict(self), file, indent=2)
-            file.write("\n")
+        replace_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path):

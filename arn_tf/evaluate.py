@@ -13,6 +13,7 @@ from absl import flags
 from arn_tf import cli, config, embedding, scoring
 from arn_tf.errors import UserError
 from arn_tf.feature_cache import cached_maps
+from arn_tf.files import replace_text
 from arn_tf.input_pipeline import ReidData
 from arn_tf.model import SOURCE, TARGET
 from arn_tf.run_dir import RunDir
@@ -83,13 +84,9 @@ def report(run, settings, results):
         f"\n{counts.valid_queries} of {counts.queries} queries have a match on another camera and "
         f"count; {counts.junk} junk pictures dropped, {counts.distractors} distractors kept."
     )
-    path = run.file("results.json")
+    record = {"source": settings.source, "target": settings.target, "rows": rows}
     try:
-        with open(path + ".new", "w") as file:
-            json.dump({"source": settings.source, "target": settings.target, "rows": rows}, file,
-                      indent=2)  # fmt: skip
-            file.write("\n")
-        os.replace(path + ".new", path)
+        replace_text(run.file("results.json"), json.dumps(record, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"--model_dir={run.path}: {error}") from error
 

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.errors import UserError
+from arn_tf.files import replace_text
 from arn_tf.input_pipeline import decoded_batches
 
 _BATCH = 32
@@ -128,7 +129,7 @@ def _write(model, split, path, shape, title):
             bar.update(last)
             first = last
         maps.flush()
-        _replace_text(journal, json.dumps({"rows": stop}))
+        replace_text(journal, json.dumps({"rows": stop}))
     del maps
     os.replace(partial, path)
     os.remove(journal)
@@ -167,11 +168,3 @@ def _as_float16(maps):
             "--feature_cache=none, or other --backbone_weights"
         )
     return maps.astype(np.float16)
-
-
-def _replace_text(path, text):
-    with open(path + ".new", "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)

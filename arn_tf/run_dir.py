@@ -22,6 +22,7 @@ import keras
 from arn_tf import optimizers
 from arn_tf.config import Settings
 from arn_tf.errors import UserError
+from arn_tf.files import replace_text
 
 
 class RunDir:
@@ -89,7 +90,8 @@ class RunDir:
         path = self.file("data.json")
         try:
             known = {}
-            if os.path.exists(path):
+            # Until there is a model nothing has come of the pictures.
+            if os.path.exists(path) and os.path.exists(self.file("initial.keras")):
                 with open(path) as file:
                     known = json.load(file)
             for name, digest in digests.items():
@@ -100,9 +102,7 @@ class RunDir:
                         "--model_dir"
                     )
             if known != known | digests:
-                with open(path + ".new", "w") as file:
-                    json.dump(known | digests, file, indent=2)
-                os.replace(path + ".new", path)
+                replace_text(path, json.dumps(known | digests, indent=2))
         except (OSError, json.JSONDecodeError) as error:
             raise UserError(f"{path}: {error}") from error
 
@@ -173,8 +173,7 @@ class RunDir:
         # Until there is a model nothing has come of them: a first command may have had a mistake.
         if not (os.path.exists(path) and os.path.exists(self.file("initial.keras"))):
             try:
-                settings.save(path + ".new")
-                os.replace(path + ".new", path)
+                settings.save(path)
             except OSError as error:
                 raise UserError(f"can't write {path}: {error}") from error
             return

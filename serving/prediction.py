@@ -180,6 +180,9 @@ def _check_tensor(place, alias, tensor, expected, max_batch_size):
             f"Shape of tensor {alias} [{','.join(map(str, shape))}] is not compatible with "
             f"expected shape [{known}]."
         )
+    # The graph refuses it too, but not where it runs together with others.
+    if shape[:1] == [0]:
+        raise _invalid("the batch is empty: send one picture or more")
     if shape[0] > max_batch_size:
         raise _invalid(
             f"Task size {shape[0]} is larger than maximum input batch size {max_batch_size}"

@@ -57,11 +57,14 @@ def refused(call, message, code, text):
     assert (caught.value.code(), caught.value.details()) == (code, text)
 
 
-def tensor(text):
-    return text_format.Parse(text, tensor_pb2.TensorProto())
+def tensor(content, batch_size=1, dtype="DT_UINT8"):
+    """A `TensorProto` of the right size, with whatever content."""
+    proto = text_format.Parse(f"dtype: {dtype} {content}", tensor_pb2.TensorProto())
+    for size in (batch_size, HEIGHT, WIDTH, 3):
+        proto.tensor_shape.dim.add().size = size
+    return proto
 
 
-SHAPE = f"dim {{ size: 1 }} dim {{ size: {HEIGHT} }} dim {{ size: {WIDTH} }} dim {{ size: 3 }}"
 NOT_FOUND, INVALID = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT
 REFUSED = {
     "no model_spec": (request(None, images=IMAGES), INVALID, "Missing ModelSpec"),
@@ -106,7 +109,7 @@ REFUSED = {
         "Expects arg[0] to be uint8 but float32 is provided",
     ),
     "no dtype": (
-        request(images=tensor("")), INVALID, "Expects arg[0] to be uint8 but type 0 is provided",
+        request(images=tensor("", dtype="DT_INVALID")), INVALID, "Expects arg[0] to be uint8 but type 0 is provided",
     ),
     "wrong size": (
         request(images=IMAGES[:, 1:]), INVALID,
@@ -119,30 +122,31 @@ REFUSED = {
         f"[?,{HEIGHT},{WIDTH},3].",
     ),
     "unknown rank": (
-        request(images=tensor("dtype: DT_UINT8 tensor_shape { unknown_rank: true }")), INVALID,
+        request(images=tensor("tensor_shape { unknown_rank: true }")), INVALID,
         "tensor parsing error: images",
     ),
     "negative size": (
-        request(images=tensor("dtype: DT_UINT8 tensor_shape { %s }" % SHAPE.replace("1", "-1", 1))),
+        request(images=tensor("int_val: 1", batch_size=-1)),
         INVALID, "tensor parsing error: images",
     ),
     "too little content": (
-        request(images=tensor(
-            "dtype: DT_UINT8 tensor_content: 'abc' tensor_shape { %s }" % SHAPE)),
+        request(images=tensor("tensor_content: 'abc'")),
         INVALID, "tensor parsing error: images",
     ),
     "no content": (
-        request(images=tensor("dtype: DT_UINT8 tensor_shape { %s }" % SHAPE)), INVALID,
+        request(images=tensor("")), INVALID,
         "tensor parsing error: images",
     ),
     "a batch of a billion in few bytes": (
-        request(images=tensor("dtype: DT_UINT8 int_val: 1 tensor_shape { %s }"
-                              % SHAPE.replace("1", "1000000000", 1))),
+        request(images=tensor("int_val: 1", batch_size=1_000_000_000)),
         INVALID, "Task size 1000000000 is larger than maximum input batch size 32",
     ),
     "a batch above the maximum": (
         request(images=np.repeat(IMAGES, 11, axis=0)), INVALID,
         "Task size 33 is larger than maximum input batch size 32",
+    ),
+    "no picture": (
+        request(images=IMAGES[:0]), INVALID, "the batch is empty: send one picture or more",
     ),
     "unknown output": (
         request(images=IMAGES, output_filter=["code"]), INVALID,
@@ -164,7 +168,6 @@ def test_refused(predict, name):
 @pytest.mark.parametrize(
     "message, words",
     [
-        (request(images=IMAGES[:0]), "the batch is empty: send one picture or more"),
         (request(signature="", image_bytes=[b"text"]), "neither JPEG nor PNG"),
         (request(signature="", image_bytes=[small_server.PICTURES[0][:500]]), "Invalid JPEG data"),
     ],
@@ -193,8 +196,7 @@ def test_an_answer(predict, server):
 
 
 def test_a_tensor_repeats_its_last_value(predict):
-    one = tensor("dtype: DT_UINT8 int_val: 7 tensor_shape { %s }" % SHAPE)
-    found = predict(request(images=one), timeout=20).outputs["embedding"]
+    found = predict(request(images=tensor("int_val: 7")), timeout=20).outputs["embedding"]
     expected = small_server.model().embed(np.full((1, HEIGHT, WIDTH, 3), 7, np.uint8))
     np.testing.assert_allclose(tf.make_ndarray(found), expected, rtol=0, atol=1e-5)
 

@@ -161,7 +161,7 @@ def fails(*flags, model_dir=None):
         *small_data.command("serving.server")[:3],
         "serving.server", f"--model_dir={model_dir or small_server.models() / 'arn'}", *flags,
     ]  # fmt: skip
-    status, out, err = small_data.finish(line)
+    status, _, err = small_data.finish(line)
     assert status == 2 and "Traceback" not in err, err
     return err
 

@@ -1,0 +1,196 @@
+"""What serving costs beyond the model itself: `python -m benchmarks.serving --help`.
+
+Everything is timed in one run and in turns, so that what else the machine does meets all alike;
+figures are medians over the rounds, and ratios are taken within a round.
+
+- bare: the exported SavedModel's function, in a process of its own, batches of 8;
+- served: the same pictures through the development server and the client, 1 and 8 callers;
+- OpenVINO: the same network in another runtime, for reference;
+- the client's start beside the import of tensorflow_serving.apis, and its decoding of a reply
+  beside `tf.make_ndarray`.
+"""
+
+import argparse
+import concurrent.futures
+import glob
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import openvino
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow_serving.apis import predict_pb2
+
+from arn_tf.input_pipeline import decode
+from benchmarks import server_process
+from serving import protos, tensors
+from serving.client import EmbeddingClient
+
+BATCH_SIZE = 8
+_PICTURES = 256
+_ROUNDS = 5
+_READY = "from serving.client import EmbeddingClient; EmbeddingClient('localhost:1')"
+_APIS = "from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc"
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+class Workload:
+    """The same pictures through each of the ways.
+
+    Args:
+        model_dir: as arn_tf.export wrote it.
+        pictures: encoded pictures; a multiple of 8 x BATCH_SIZE.
+        address: of a server of this model.
+    """
+
+    def __init__(self, model_dir, pictures, address):
+        self._address = address
+        versions = [int(name) for name in os.listdir(model_dir) if name.isdecimal()]
+        self._model = tf.saved_model.load(os.path.join(model_dir, str(max(versions))))
+        images = self._model.signatures["images"]
+        size = images.structured_input_signature[1]["images"].shape[1:3]
+        self._pictures = pictures
+        self._images = np.stack([decode(picture, size).numpy() for picture in pictures])
+        self._openvino = self._convert(size)
+
+    def ways(self):
+        """{name: function that embeds all pictures once}."""
+        return {
+            "bare, JPEG": lambda: self._bare("serving_default", "image_bytes", self._pictures),
+            "served, JPEG, 1 caller": lambda: self._served(1, self._pictures),
+            "served, JPEG, 8 callers": lambda: self._served(8, self._pictures),
+            "bare, uint8": lambda: self._bare("images", "images", self._images),
+            "served, uint8, 1 caller": lambda: self._served(1, self._images),
+            "served, uint8, 8 callers": lambda: self._served(8, self._images),
+            "OpenVINO, uint8": self._run_openvino,
+        }
+
+    def overhead(self):
+        """Seconds per picture of a client that waits for each answer, beyond the bare model's."""
+        with EmbeddingClient(self._address, in_flight=1, batch_size=BATCH_SIZE) as client:
+            client.describe()
+            served = seconds(lambda: client.embed_encoded(self._pictures))
+        bare = seconds(lambda: self._bare("serving_default", "image_bytes", self._pictures))
+        return (served - bare) / len(self._pictures)
+
+    def _bare(self, signature, name, values):
+        function = self._model.signatures[signature]
+        for start in range(0, len(values), BATCH_SIZE):
+            function(**{name: tf.constant(values[start : start + BATCH_SIZE])})["embedding"].numpy()
+
+    def _served(self, callers, values):
+        def call(part):
+            with EmbeddingClient(self._address, batch_size=BATCH_SIZE) as client:
+                if isinstance(part, np.ndarray):
+                    client.embed_images(part)
+                else:
+                    client.embed_encoded(part)
+
+        share = len(values) // callers
+        parts = [values[i * share : (i + 1) * share] for i in range(callers)]
+        with concurrent.futures.ThreadPoolExecutor(callers) as pool:
+            list(pool.map(call, parts))
+
+    def _convert(self, size):
+        images = self._model.signatures["images"]
+        spec = tf.TensorSpec([BATCH_SIZE, *size, 3], tf.uint8)
+        network = tf.function(lambda x: images(images=x)["embedding"], input_signature=[spec])
+        frozen = convert_variables_to_constants_v2(network.get_concrete_function())
+        model = openvino.convert_model(frozen.graph)
+        # Otherwise it takes bfloat16 where the processor has it.
+        return openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def _run_openvino(self):
+        for start in range(0, len(self._images), BATCH_SIZE):
+            self._openvino(self._images[start : start + BATCH_SIZE])
+
+
+def compare_ways(workload):
+    """Prints pictures per second of each way, and the served ones' share of the bare one's."""
+    ways = workload.ways()
+    for run in ways.values():
+        run()
+    times = {name: [] for name in ways}
+    overheads = []
+    for _ in range(_ROUNDS):
+        for name, run in ways.items():
+            times[name].append(seconds(run))
+        overheads.append(workload.overhead())
+    print("| | pictures/s | of bare |\n|---|---|---|")
+    for name, taken in times.items():
+        bare = times["bare, JPEG" if "JPEG" in name else "bare, uint8"]
+        share = np.median(np.array(bare) / taken)
+        print(f"| {name} | {_PICTURES / np.median(taken):.1f} | {share:.2f} |")
+    print(
+        f"\nclient and transport beyond the forward pass, one request at a time: "
+        f"{1e3 * np.median(overheads):.2f} ms a picture"
+    )
+
+
+def compare_starts():
+    """Prints how long a process takes until it could ask, with this client and with the stubs."""
+    runs = {_READY: [], _APIS: []}
+    for _ in range(_ROUNDS):
+        for code, taken in runs.items():
+            line = [sys.executable, "-c", code]
+            taken.append(seconds(lambda line=line: subprocess.run(
+                line, check=True, stderr=subprocess.DEVNULL)))  # fmt: skip
+    ready, apis = (np.median(taken) for taken in runs.values())
+    ratio = np.median(np.array(runs[_APIS]) / runs[_READY])
+    print(
+        f"client ready {ready:.2f} s, tensorflow_serving.apis imported {apis:.2f} s: {ratio:.0f}x"
+    )
+
+
+def compare_decoding(rows=1024, width=2048):
+    """Prints how long a reply of float_val takes from bytes to an array, in both ways."""
+    reply = predict_pb2.PredictResponse()
+    values = np.random.default_rng(0).standard_normal((rows, width), np.float32)
+    tensor = reply.outputs["embedding"]
+    tensor.dtype = tf.float32.as_datatype_enum
+    for size in values.shape:
+        tensor.tensor_shape.dim.add().size = size
+    tensor.float_val.extend(values.ravel().tolist())
+    message = reply.SerializeToString()
+
+    def ours():
+        outputs = protos.PredictResponse.FromString(message).outputs
+        return tensors.floats(outputs["embedding"], (rows, width), "embedding")
+
+    def theirs():
+        return tf.make_ndarray(predict_pb2.PredictResponse.FromString(message).outputs["embedding"])
+
+    np.testing.assert_array_equal(ours(), theirs())
+    both = np.array([[seconds(ours), seconds(theirs)] for _ in range(4 * _ROUNDS)])
+    ours, theirs = 1e3 * np.median(both, axis=0)
+    ratio = np.median(both[:, 1] / both[:, 0])
+    print(f"reply of {rows} x {width}, parsed and decoded: {ours:.1f} ms, "
+          f"tf.make_ndarray {theirs:.1f} ms: {ratio:.0f}x")  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
+    parser.add_argument("--pictures", required=True, help="folder of JPEG files")
+    arguments = parser.parse_args()
+    paths = sorted(glob.glob(os.path.join(arguments.pictures, "**", "*.jpg"), recursive=True))
+    if len(paths) < _PICTURES:
+        raise SystemExit(f"--pictures={arguments.pictures}: fewer than {_PICTURES} .jpg files")
+    pictures = [pathlib.Path(path).read_bytes() for path in paths[:_PICTURES]]
+    with server_process.running(arguments.model_dir) as (_, address):
+        compare_ways(Workload(arguments.model_dir, pictures, address))
+    compare_starts()
+    compare_decoding()
+
+
+if __name__ == "__main__":
+    main()

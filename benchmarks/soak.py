@@ -1,0 +1,215 @@
+"""Half an hour of mixed requests from eight callers: `python -m benchmarks.soak --help`.
+
+Starts the development server and sends it good pictures, and every kind of bad request, at an even
+rate. Every answer is compared with the embedding that the exported model gives for that very
+picture; every refusal with the status that it must have; the server's memory is read throughout.
+Ends with status 1 if an answer was lost, swapped or wrong, or a request got another status.
+"""
+
+import argparse
+import collections
+import glob
+import io
+import os
+import pathlib
+import re
+import threading
+import time
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from arn_tf.input_pipeline import decode
+from benchmarks import server_process
+from serving.client import EmbeddingClient
+from serving.errors import BadImageError
+
+_CALLERS = 8
+_SAMPLE_SECONDS = 5.0
+# Numbers of an embedding, computed in another batch: sums in another order.
+_TOLERANCE = 1e-4
+
+
+class Soak:
+    """The requests, their answers and what was wrong with them.
+
+    Args:
+        address: of the server.
+        pictures: encoded pictures.
+        images: the same decoded, uint8 [N, height, width, 3].
+        expected: their embeddings, float32 [N, D].
+    """
+
+    def __init__(self, address, pictures, images, expected):
+        self._address = address
+        self._pictures = pictures
+        self._images = images
+        self._expected = expected
+        self._bad = _bad_requests(pictures[0])
+        self._lock = threading.Lock()
+        self.counts = collections.Counter()
+        self.wrong = []
+
+    def call(self, caller, requests, end):
+        """One caller: so many requests, evenly spread until `end` of time.monotonic()."""
+        rng = np.random.default_rng(caller)
+        start = time.monotonic()
+        channel = grpc.insecure_channel(self._address, [("grpc.max_send_message_length", -1)])
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        with channel, EmbeddingClient(self._address, in_flight=2) as client:
+            for done in range(requests):
+                time.sleep(max(0.0, start + (end - start) * done / requests - time.monotonic()))
+                try:
+                    kind = self._one(rng, client, stub)
+                except Exception as error:
+                    with self._lock:
+                        self.wrong.append(f"{type(error).__name__}: {str(error)[:300]}")
+                    kind = "wrong"
+                with self._lock:
+                    self.counts[kind] += 1
+
+    def _one(self, rng, client, stub):
+        draw = rng.random()
+        rows = rng.integers(0, len(self._pictures), rng.integers(1, 9))
+        if draw < 0.55:
+            found = client.embed_encoded([self._pictures[row] for row in rows])
+            self._compare(found.vectors, rows)
+            return "encoded"
+        if draw < 0.7:
+            self._compare(client.embed_images(self._images[rows]).vectors, rows)
+            return "images"
+        if draw < 0.8:
+            return self._one_bad_among_good(client, rows)
+        kind = list(self._bad)[rng.integers(len(self._bad))]
+        if kind == "100 MiB" and rng.random() < 0.95:
+            kind = "text"
+        request, timeout, codes = self._bad[kind]
+        try:
+            stub.Predict(request, timeout=timeout)
+        except grpc.RpcError as error:
+            if error.code() not in codes:
+                raise
+            return kind
+        raise AssertionError(f"{kind}: answered")
+
+    def _one_bad_among_good(self, client, rows):
+        pictures = [self._pictures[row] for row in rows]
+        place = len(rows) // 2
+        pictures[place] = pictures[place][: len(pictures[place]) // 2]
+        found = client.embed_encoded([*pictures, self._pictures[rows[0]]], skip_bad_images=True)
+        assert len(found.skipped) == 1 and isinstance(found.skipped[0], BadImageError)
+        self._compare(found.vectors, [*np.delete(rows, place), rows[0]])
+        return "one bad among good"
+
+    def _compare(self, vectors, rows):
+        assert vectors.shape == (len(rows), self._expected.shape[1]), "an answer was lost"
+        difference = np.abs(vectors - self._expected[rows]).max()
+        assert difference <= _TOLERANCE, f"another picture's answer, off by {difference}"
+
+
+def _bad_requests(picture):
+    """{kind: (request, deadline in seconds, the codes of which it must get one)}."""
+    code = grpc.StatusCode
+
+    def request(values, name="arn", signature="", key="image_bytes", dtype=None):
+        message = predict_pb2.PredictRequest()
+        message.model_spec.name = name
+        message.model_spec.signature_name = signature
+        message.inputs[key].CopyFrom(tf.make_tensor_proto(values, dtype))
+        return message
+
+    def encoded(image, file_format):
+        data = io.BytesIO()
+        image.save(data, file_format)
+        return data.getvalue()
+
+    def pixels(count, dtype):
+        return request(np.zeros((count, 64, 33, 3)), signature="images", key="images", dtype=dtype)
+
+    invalid = {code.INVALID_ARGUMENT}
+    # Whose clock is first: the caller's, or the queue's.
+    late = {code.DEADLINE_EXCEEDED, code.RESOURCE_EXHAUSTED}
+    return {
+        "text": (request([b"text"]), 30, invalid),
+        "nothing": (request([b""]), 30, invalid),
+        "half": (request([picture[: len(picture) // 2]]), 30, invalid),
+        "gif": (request([encoded(Image.new("RGB", (64, 128)), "GIF")]), 30, invalid),
+        "bomb": (request([encoded(Image.new("1", (20000, 20000)), "PNG")]), 30, invalid),
+        "33 pictures": (request([picture] * 33), 30, invalid),
+        "no picture": (request(np.zeros(0, dtype=object), dtype=tf.string), 30, invalid),
+        "wrong size": (pixels(2, tf.uint8), 30, invalid),
+        "wrong dtype": (pixels(2, tf.float32), 30, invalid),
+        "wrong name": (request([picture], key="picture"), 30, invalid),
+        "model": (request([picture], name="other"), 30, {code.NOT_FOUND}),
+        "signature": (request([picture], signature="other"), 30, {code.FAILED_PRECONDITION}),
+        "deadline": (request([picture] * 8), 0.002, late),
+        "100 MiB": (request([bytes(100 << 20)]), 60, {code.RESOURCE_EXHAUSTED}),
+    }
+
+
+def _resident_mib(process):
+    with open(f"/proc/{process.pid}/status") as file:
+        return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) / 1024
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
+    parser.add_argument("--pictures", required=True, help="folder of JPEG files")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--requests", type=int, default=20000, help="of all callers together")
+    return parser.parse_args()
+
+
+def _embed(model_dir, pictures):
+    """The pictures as the model takes them, and their embeddings, with no server."""
+    versions = [int(name) for name in os.listdir(model_dir) if name.isdecimal()]
+    model = tf.saved_model.load(os.path.join(model_dir, str(max(versions))))
+    embed = model.signatures["serving_default"]
+    parts = [
+        embed(image_bytes=tf.constant(pictures[start : start + 32]))["embedding"].numpy()
+        for start in range(0, len(pictures), 32)
+    ]
+    size = model.signatures["images"].structured_input_signature[1]["images"].shape[1:3]
+    return np.stack([decode(each, size).numpy() for each in pictures]), np.concatenate(parts)
+
+
+def main():
+    arguments = _arguments()
+    paths = sorted(glob.glob(os.path.join(arguments.pictures, "**", "*.jpg"), recursive=True))
+    pictures = [pathlib.Path(path).read_bytes() for path in paths[:256]]
+    if not pictures:
+        raise SystemExit(f"--pictures={arguments.pictures}: no .jpg file there")
+    images, expected = _embed(arguments.model_dir, pictures)
+    memory = []
+    with server_process.running(arguments.model_dir) as (process, address):
+        soak = Soak(address, pictures, images, expected)
+        end = time.monotonic() + 60 * arguments.minutes
+        share = arguments.requests // _CALLERS
+        threads = [threading.Thread(target=soak.call, args=(caller, share, end))
+                   for caller in range(_CALLERS)]  # fmt: skip
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(_SAMPLE_SECONDS)
+            memory.append(_resident_mib(process))
+            if len(memory) % 12 == 0:
+                print(f"{sum(soak.counts.values())} requests, {len(soak.wrong)} wrong, "
+                      f"{memory[-1]:.0f} MiB", flush=True)  # fmt: skip
+        alive = process.poll() is None
+    for kind, count in sorted(soak.counts.items()):
+        print(f"{count:7d} {kind}")
+    for text in soak.wrong[:20]:
+        print(f"wrong: {text}")
+    tenths = [float(np.median(part)) for part in np.array_split(memory, 10)]
+    print("resident memory of the server, MiB, medians of ten equal parts of the time: "
+          + " ".join(f"{tenth:.0f}" for tenth in tenths))  # fmt: skip
+    print(f"server alive: {alive}; wrong: {len(soak.wrong)} of {sum(soak.counts.values())}")
+    return int(bool(soak.wrong) or not alive)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
