@@ -1,0 +1,168 @@
+"""The client of `serving.client` for asyncio: the same methods, as coroutines.
+
+async with AsyncEmbeddingClient("localhost:8500") as client:
+    embeddings = await client.embed_files(["query/0001.jpg"])
+    async for part in client.stream_files(paths):
+        ...
+"""
+
+import asyncio
+import collections
+import contextlib
+
+import grpc
+
+from serving import arguments, channel, chunks, exchange, faults, pictures, protos, tls
+from serving.errors import BadInputError, TlsError
+from serving.job import Job, Outcome
+from serving.progress import Progress
+from serving.results import Embeddings, Gathered, ModelDescription, VersionStatus
+from serving.tls import Tls
+
+
+class AsyncEmbeddingClient:
+    """One channel to a server; use it with `async with`, in one event loop.
+
+    Arguments, results and errors are those of `serving.client.EmbeddingClient`. Files are read
+    in a thread, so that the loop goes on.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        model: str = "arn",
+        timeout: float = 30.0,
+        batch_size: int = 8,
+        in_flight: int = 4,
+        tls: Tls | None = None,
+    ):
+        arguments.check(model, timeout, batch_size, in_flight)
+        self._server, self._model, self._timeout = server, model, timeout
+        self._batch_size, self._in_flight, self._tls = batch_size, in_flight, tls
+        self._description = None
+        self._describing = asyncio.Lock()
+        self._channel = channel.open_aio_channel(server, tls)
+        self._predict, self._metadata, self._status = protos.methods(self._channel)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        await self.close()
+
+    async def close(self):
+        """Ends the channel and whatever is under way."""
+        await self._channel.close()
+
+    async def describe(self) -> ModelDescription:
+        """See `EmbeddingClient.describe`."""
+        async with self._describing:
+            if self._description is None:
+                reply = await self._ask(self._metadata, exchange.metadata_request(self._model))
+                self._description = exchange.read_metadata(reply, self._server, self._model)
+            return self._description
+
+    async def versions(self) -> list[VersionStatus]:
+        """See `EmbeddingClient.versions`."""
+        reply = await self._ask(self._status, exchange.status_request(self._model))
+        return exchange.read_status(reply)
+
+    async def embed_files(self, paths, skip_bad_images=False, progress=False) -> Embeddings:
+        """See `EmbeddingClient.embed_files`."""
+        paths = arguments.names(paths)
+        parts = self.stream_files(paths, skip_bad_images)
+        return await self._gathered(parts, len(paths), progress)
+
+    async def stream_files(self, paths, skip_bad_images=False):
+        """See `EmbeddingClient.stream_files`; an asynchronous iterator."""
+        paths = arguments.names(paths)
+        if not skip_bad_images:
+            await asyncio.to_thread(pictures.check_all, paths)
+        parts = chunks.of_files(paths, self._batch_size, skip_bad_images)
+        async with contextlib.aclosing(self._run(parts, skip_bad_images)) as run:
+            async for part in run:
+                yield part
+
+    async def embed_encoded(self, encoded, names=None, skip_bad_images=False) -> Embeddings:
+        """See `EmbeddingClient.embed_encoded`."""
+        encoded, names = arguments.encoded(encoded, names)
+        if not skip_bad_images:
+            pictures.check_all_encoded(encoded, names)
+        parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images)
+        return await self._gathered(self._run(parts, skip_bad_images), len(encoded))
+
+    async def embed_images(self, images) -> Embeddings:
+        """See `EmbeddingClient.embed_images`."""
+        images = arguments.images(images, (await self.describe()).image_size)
+        parts = chunks.of_images(images, self._batch_size)
+        return await self._gathered(self._run(parts), len(images))
+
+    async def _gathered(self, parts, count, progress=False):
+        gathered = Gathered(await self.describe(), count)
+        with Progress(count, progress) as bar:
+            async for part in parts:
+                bar.reach(gathered.add(part))
+        return gathered.embeddings()
+
+    async def _run(self, parts, skip=False):
+        """Sends chunks, a few at a time, and yields their embeddings in order."""
+        job = Job(self._server, await self.describe(), self._timeout, skip)
+        window = collections.deque()
+        try:
+            while chunk := await asyncio.to_thread(next, parts, None):
+                window.append((chunk, self._send(job.request(chunk))))
+                if len(window) == self._in_flight:
+                    yield await self._receive(job, window)
+                    window.popleft()
+            while window:
+                yield await self._receive(job, window)
+                window.popleft()
+        finally:
+            for _, call in window:
+                if call:
+                    call.cancel()
+        job.finish()
+
+    async def _receive(self, job, window):
+        chunk, call = window[0]
+        outcome = await self._outcome(call) if call else None
+        if not job.about_pictures(chunk, outcome):
+            return job.settle(chunk, outcome)
+        outcomes = [await self._alone(job, each, window) for each in chunk.singles()]
+        return job.settle_singly(chunk, outcomes)
+
+    async def _alone(self, job, single, window):
+        # A server that batches mustn't put it together with another bad picture of ours.
+        for _, call in window:
+            if call:
+                await call.code()
+        request = job.request(single)
+        outcome = await self._outcome(self._send(request))
+        if job.about_pictures(single, outcome):
+            # Nor, twice, with one of another client's.
+            outcome = await self._outcome(self._send(request))
+        return outcome
+
+    def _send(self, request, method=None):
+        if request is None:
+            return None
+        try:
+            return (method or self._predict)(request, timeout=self._timeout)
+        except grpc.aio.UsageError as error:  # gRPC's word for a closed channel
+            raise BadInputError(f"this client is closed ({error})") from error
+
+    async def _outcome(self, call):
+        code, details = await call.code(), await call.details()
+        if code is grpc.StatusCode.UNAVAILABLE:
+            wrong = await asyncio.to_thread(tls.diagnosis, self._server, self._tls)
+            if wrong:
+                raise TlsError(f"{self._server}: {wrong} ({faults.said(details)})")
+        return Outcome(code, details, await call if code is grpc.StatusCode.OK else None)
+
+    async def _ask(self, method, request):
+        outcome = await self._outcome(self._send(request, method))
+        if outcome.code is not grpc.StatusCode.OK:
+            raise faults.from_status(
+                outcome.code, outcome.details, self._server, self._model, timeout=self._timeout
+            )
+        return outcome.reply

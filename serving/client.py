@@ -1,0 +1,262 @@
+"""Asks a TensorFlow Serving server of ARN for embeddings. Needs no TensorFlow.
+
+    from serving.client import EmbeddingClient
+
+    with EmbeddingClient("localhost:8500") as client:
+        query = client.embed_files(["query/0001.jpg"])
+        gallery = client.embed_files(["gallery/0001.jpg", "gallery/0002.jpg"])
+    cosine = query.vectors @ gallery.vectors.T
+
+From a shell:
+
+    python -m serving.client embed --server=localhost:8500 --output=emb.npz crops/
+    python -m serving.client status --server=localhost:8500
+"""
+
+import collections
+import os
+import threading
+
+if __name__ == "__main__":
+    # The command tells of failures itself, without gRPC's log, which is set up by the import.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import grpc
+
+from serving import arguments, channel, chunks, exchange, faults, pictures, protos, tls
+from serving.arguments import add_server_flags
+from serving.errors import BadInputError, TlsError
+from serving.job import Job, Outcome
+from serving.progress import Progress
+from serving.results import Embeddings, Gathered, ModelDescription, VersionStatus
+from serving.tls import Tls
+
+__all__ = [
+    "EmbeddingClient",
+    "Embeddings",
+    "ModelDescription",
+    "Tls",
+    "VersionStatus",
+    "add_server_flags",
+    "from_arguments",
+]
+
+
+class EmbeddingClient:
+    """One channel to a server, for as long as there is something to ask; use it with `with`.
+
+    Methods may be called from several threads. Every call has a deadline; one that finds the
+    server unavailable is repeated for about 1.5 s.
+
+    Args:
+        server: "host:port" of the gRPC port.
+        model: name of the model.
+        timeout: for one request, in seconds.
+        batch_size: pictures in a request at most; also about 4 MiB at most.
+        in_flight: requests under way at a time.
+        tls: `serving.tls.Tls`, or None for plain text.
+
+    Raises:
+        BadInputError: an argument is not what it must be. Nothing is sent yet.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        model: str = "arn",
+        timeout: float = 30.0,
+        batch_size: int = 8,
+        in_flight: int = 4,
+        tls: Tls | None = None,
+    ):
+        arguments.check(model, timeout, batch_size, in_flight)
+        self._server, self._model, self._timeout = server, model, timeout
+        self._batch_size, self._in_flight, self._tls = batch_size, in_flight, tls
+        self._description = None
+        self._describing = threading.Lock()
+        self._channel = channel.open_channel(server, tls)
+        self._predict, self._metadata, self._status = protos.methods(self._channel)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Ends the channel and whatever is under way."""
+        self._channel.close()
+
+    def describe(self) -> ModelDescription:
+        """Asks what model is served, once; its version is pinned for all that this client does.
+
+        Raises:
+            ModelNotFoundError: the server doesn't have the model.
+            ReplyError: it is not an export of `arn_tf`.
+            ServingError: the server can't be asked.
+        """
+        with self._describing:
+            if self._description is None:
+                reply = self._ask(self._metadata, exchange.metadata_request(self._model))
+                self._description = exchange.read_metadata(reply, self._server, self._model)
+            return self._description
+
+    def versions(self) -> list[VersionStatus]:
+        """The versions of the model that the server knows, newest first.
+
+        Raises:
+            ServingError: as in `describe`.
+        """
+        return exchange.read_status(self._ask(self._status, exchange.status_request(self._model)))
+
+    def embed_files(self, paths, skip_bad_images=False, progress=False) -> Embeddings:
+        """Embeds JPEG and PNG files.
+
+        Files are read as they are sent. Without `skip_bad_images` the beginning of each is
+        looked at before the first is sent.
+
+        Args:
+            paths: of the files; they name the rows.
+            skip_bad_images: whether a file that can't be read or decoded goes to `skipped`,
+                instead of ending the job.
+            progress: whether to draw a progress bar on stderr.
+
+        Raises:
+            BadImageError: a file can't be read or decoded; it is named.
+            RefusedError: the server refused all pictures in the same words.
+            ModelSwitchedError: the model changed before the job was done.
+            ServingError: the server can't be asked, or its answer can't be used.
+        """
+        paths = arguments.names(paths)
+        return self._gathered(self.stream_files(paths, skip_bad_images), len(paths), progress)
+
+    def stream_files(self, paths, skip_bad_images=False):
+        """As `embed_files`, chunk by chunk, for callers who put each away before the next.
+
+        Whatever ends the job, all chunks before it have been given out.
+
+        Returns:
+            Iterator of `Embeddings`, in the order of `paths`.
+        """
+        paths = arguments.names(paths)
+        if not skip_bad_images:
+            pictures.check_all(paths)
+        return self._run(chunks.of_files(paths, self._batch_size, skip_bad_images), skip_bad_images)
+
+    def embed_encoded(self, encoded, names=None, skip_bad_images=False) -> Embeddings:
+        """As `embed_files`, for pictures in memory.
+
+        Args:
+            encoded: bytes objects, each a JPEG or PNG file.
+            names: of the pictures, as many; "image 0", ... by default.
+
+        Raises:
+            BadInputError: an argument is something else.
+            ServingError: as in `embed_files`.
+        """
+        encoded, names = arguments.encoded(encoded, names)
+        if not skip_bad_images:
+            pictures.check_all_encoded(encoded, names)
+        parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images)
+        return self._gathered(self._run(parts, skip_bad_images), len(encoded))
+
+    def embed_images(self, images) -> Embeddings:
+        """As `embed_files`, for decoded pictures of the model's size.
+
+        Args:
+            images: uint8 array [N, height, width, 3], RGB; height and width are those of
+                `describe().image_size`. Rows are named "image 0", ...
+
+        Raises:
+            BadInputError: the array has another type or shape, or N is 0.
+            ServingError: as in `embed_files`.
+        """
+        images = arguments.images(images, self.describe().image_size)
+        return self._gathered(self._run(chunks.of_images(images, self._batch_size)), len(images))
+
+    def _gathered(self, parts, count, progress=False):
+        gathered = Gathered(self.describe(), count)
+        with Progress(count, progress) as bar:
+            for part in parts:
+                bar.reach(gathered.add(part))
+        return gathered.embeddings()
+
+    def _run(self, parts, skip=False):
+        """Sends chunks, a few at a time, and yields their embeddings in order."""
+        job = Job(self._server, self.describe(), self._timeout, skip)
+        window = collections.deque()
+        try:
+            for chunk in parts:
+                window.append((chunk, self._send(job.request(chunk))))
+                if len(window) == self._in_flight:
+                    yield self._receive(job, window)
+                    window.popleft()
+            while window:
+                yield self._receive(job, window)
+                window.popleft()
+        finally:
+            for _, call in window:
+                if call:
+                    call.cancel()
+        job.finish()
+
+    def _receive(self, job, window):
+        chunk, call = window[0]
+        outcome = self._outcome(call) if call else None
+        if not job.about_pictures(chunk, outcome):
+            return job.settle(chunk, outcome)
+        return job.settle_singly(
+            chunk, [self._alone(job, each, window) for each in chunk.singles()]
+        )
+
+    def _alone(self, job, single, window):
+        # A server that batches mustn't put it together with another bad picture of ours.
+        for _, call in window:
+            if call:
+                call.code()
+        request = job.request(single)
+        outcome = self._outcome(self._send(request))
+        if job.about_pictures(single, outcome):
+            # Nor, twice, with one of another client's.
+            outcome = self._outcome(self._send(request))
+        return outcome
+
+    def _send(self, request, method=None):
+        if request is None:
+            return None
+        try:
+            return (method or self._predict).future(request, timeout=self._timeout)
+        except ValueError as error:  # gRPC's word for a closed channel
+            raise BadInputError(f"this client is closed ({error})") from error
+
+    def _outcome(self, call):
+        code = call.code()
+        details = call.details()
+        if code is grpc.StatusCode.UNAVAILABLE:
+            wrong = tls.diagnosis(self._server, self._tls)
+            if wrong:
+                raise TlsError(f"{self._server}: {wrong} ({faults.said(details)})")
+        return Outcome(code, details, call.result() if code is grpc.StatusCode.OK else None)
+
+    def _ask(self, method, request):
+        outcome = self._outcome(self._send(request, method))
+        if outcome.code is not grpc.StatusCode.OK:
+            raise faults.from_status(
+                outcome.code, outcome.details, self._server, self._model, timeout=self._timeout
+            )
+        return outcome.reply
+
+
+def from_arguments(args) -> EmbeddingClient:
+    """The client that the flags of `add_server_flags` ask for.
+
+    Raises:
+        BadInputError: a flag is not what it must be.
+    """
+    return EmbeddingClient(**arguments.from_flags(args))
+
+
+if __name__ == "__main__":
+    from serving import client_command, command
+
+    command.run(client_command.main)

@@ -1,0 +1,190 @@
+"""Requests to a server of ARN, built, and its replies, checked. Nothing here sends.
+
+A reply is believed only when it is what the export promises: an embedding that is cut short, of
+another model version or of no length would otherwise spoil a gallery without a word.
+"""
+
+import re
+
+import numpy as np
+
+from serving import protos, tensors
+from serving.errors import ModelSwitchedError, ReplyError
+from serving.results import ModelDescription, VersionStatus
+
+_ENCODED = ("serving_default", "image_bytes")
+_IMAGES = ("images", "images")
+_EMBEDDING = "embedding"
+_SPACE = "embedding_space"
+_SPACE_FORM = re.compile(rb"[0-9a-f]{16}")
+_UNIT_TOLERANCE = 1e-3
+
+
+def metadata_request(model):
+    """Asks for a model's signatures and its newest version."""
+    request = protos.GetModelMetadataRequest()
+    request.model_spec.name = model
+    request.metadata_field.append("signature_def")
+    return request
+
+
+def read_metadata(reply, server, model):
+    """Checks the signatures of a model and takes from them what a client needs.
+
+    Returns:
+        ModelDescription.
+
+    Raises:
+        ReplyError: they are not those of an `arn_tf` export; the text says what there is.
+    """
+    signatures = protos.SignatureDefMap()
+    try:
+        signatures.ParseFromString(reply.metadata["signature_def"].value)
+    except Exception as error:  # the class depends on protobuf's implementation
+        raise ReplyError(f"{server}: the metadata of model {model} can't be parsed") from error
+    signatures = signatures.signature_def
+    try:
+        _field(signatures, _ENCODED, protos.DT_STRING, (None,))
+        image = _field(signatures, _IMAGES, protos.DT_UINT8, (None, 0, 0, 3))
+        dims = set()
+        for signature, _ in (_ENCODED, _IMAGES):
+            outputs = signatures[signature].outputs
+            dims.add(_shape(outputs, _EMBEDDING, protos.DT_FLOAT, (None, 0))[1])
+            _shape(outputs, _SPACE, protos.DT_STRING, (None,))
+        (dim,) = dims
+    except (KeyError, ValueError):  # the two signatures differ, or `_shape` says no
+        raise ReplyError(
+            f"{server}: model {model} is not an export of arn_tf. It has {_listed(signatures)}; "
+            "an export has serving_default(image_bytes) and images(images), both -> embedding, "
+            "embedding_space. Check --model, and what the server loads"
+        ) from None
+    if not reply.model_spec.HasField("version"):
+        raise ReplyError(f"{server}: the metadata of model {model} name no version")
+    version = reply.model_spec.version.value
+    return ModelDescription(model, version, dim, (image[1], image[2]))
+
+
+def encoded_request(description, pictures):
+    """A Predict request for JPEG or PNG pictures.
+
+    Args:
+        description: `ModelDescription` whose version is asked for.
+        pictures: list of bytes objects.
+    """
+    request = _request(description, _ENCODED[0])
+    tensors.put_strings(request.inputs[_ENCODED[1]], pictures)
+    return request
+
+
+def images_request(description, images):
+    """As `encoded_request`, for uint8 [N, height, width, 3]."""
+    request = _request(description, _IMAGES[0])
+    tensors.put_uint8(request.inputs[_IMAGES[1]], images)
+    return request
+
+
+def read_reply(reply, rows, description, server):
+    """Takes the embeddings from a Predict reply.
+
+    Args:
+        rows: how many pictures were sent, at least 1.
+
+    Returns:
+        vectors: float32 [rows, D].
+        space: fingerprint of their embedding space.
+
+    Raises:
+        ReplyError: an output is missing, or of another type, shape or content than promised.
+        ModelSwitchedError: another version answered.
+    """
+    try:
+        if not reply.model_spec.HasField("version"):
+            raise ReplyError("the reply doesn't say which version made it")
+        if reply.model_spec.version.value != description.version:
+            raise ModelSwitchedError(
+                f"version {reply.model_spec.version.value} of model {description.name} answered, "
+                f"version {description.version} was asked; nothing of this job was mixed, run it "
+                "again"
+            )
+        for name in (_EMBEDDING, _SPACE):
+            if name not in reply.outputs:
+                found = ", ".join(sorted(reply.outputs)) or "none"
+                raise ReplyError(f"output {name} is missing (outputs: {found:.200})")
+        shape = (rows, description.embedding_dim)
+        vectors = tensors.floats(reply.outputs[_EMBEDDING], shape, _EMBEDDING)
+        _check_unit(vectors)
+        spaces = set(tensors.strings(reply.outputs[_SPACE], (rows,), _SPACE))
+        if len(spaces) != 1 or not _SPACE_FORM.fullmatch(space := spaces.pop()):
+            raise ReplyError("output embedding_space is not one fingerprint of 16 hex digits")
+        return vectors, space.decode()
+    except (ReplyError, ModelSwitchedError) as error:
+        raise type(error)(f"{server}: {error}") from None
+
+
+def status_request(model):
+    """Asks for all versions of a model."""
+    request = protos.GetModelStatusRequest()
+    request.model_spec.name = model
+    return request
+
+
+def read_status(reply):
+    """List of `VersionStatus`, newest first."""
+    versions = [
+        VersionStatus(
+            each.version, protos.state_name(each.state), each.status.error_message[:300].strip()
+        )
+        for each in reply.model_version_status
+    ]
+    return sorted(versions, key=lambda each: -each.version)
+
+
+def _request(description, signature):
+    request = protos.PredictRequest()
+    request.model_spec.name = description.name
+    request.model_spec.version.value = description.version
+    request.model_spec.signature_name = signature
+    return request
+
+
+def _check_unit(vectors):
+    # In float64: a float32 sum of huge values would warn of overflow.
+    squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
+    # Written so that NaN fails.
+    wrong = ~(np.abs(np.sqrt(squares) - 1) <= _UNIT_TOLERANCE)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ReplyError(
+            f"output embedding is not of length 1: row {row} has length {squares[row] ** 0.5:.6g}"
+        )
+
+
+def _field(signatures, names, dtype, shape):
+    signature, field = names
+    if signature not in signatures:
+        raise KeyError(signature)
+    return _shape(signatures[signature].inputs, field, dtype, shape)
+
+
+def _shape(fields, name, dtype, wanted):
+    """The sizes of a tensor; in `wanted`, None is any number of rows and 0 any fixed size."""
+    if name not in fields or fields[name].dtype != dtype:
+        raise KeyError(name)
+    sizes = [dim.size for dim in fields[name].tensor_shape.dim]
+    if len(sizes) != len(wanted) or fields[name].tensor_shape.unknown_rank:
+        raise ValueError(name)
+    for size, want in zip(sizes, wanted, strict=True):
+        fits = size == -1 if want is None else size > 0 if want == 0 else size == want
+        if not fits:
+            raise ValueError(name)
+    return sizes
+
+
+def _listed(signatures):
+    # __saved_model_init_op is no signature of the exporter's.
+    found = [
+        f"{name}({', '.join(sorted(fields.inputs))}) -> {', '.join(sorted(fields.outputs))}"
+        for name, fields in sorted(signatures.items())
+        if not name.startswith("__")
+    ]
+    return f"{'; '.join(found):.400}" if found else "no signatures"

@@ -1,0 +1,129 @@
+"""Keeps a gallery of embedded pictures, and finds the nearest of them for a query.
+
+    python -m serving.gallery build --server=localhost:8500 --gallery=gal/ crops/
+    python -m serving.gallery add --server=localhost:8500 --gallery=gal/ new_crops/
+    python -m serving.gallery search --server=localhost:8500 --gallery=gal/ query.jpg --html=r.html
+    python -m serving.gallery remove --gallery=gal/ --older_than=30d
+    python -m serving.gallery info --gallery=gal/
+
+A gallery holds embeddings and paths, not the pictures. The commands that embed nothing need no
+server. Interrupted, `build` and `add` keep what was committed; `add` with the same pictures
+then goes on. What is removed leaves no trace in the gallery's folder; copies of the folder,
+snapshots and the disk's own spare blocks are yours to see to.
+"""
+
+import argparse
+
+from serving import client, gallery_commands, gallery_inputs
+
+
+def main(argv=None):
+    """Runs the command line; ServingError tells a user's mistake."""
+    args = _parser().parse_args(argv)
+    args.run(args)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.gallery",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    build = _command(commands, "build", gallery_commands.build, "makes a gallery of pictures")
+    add = _command(
+        commands,
+        "add",
+        gallery_commands.add,
+        "adds pictures to a gallery",
+        "A file that is there already, with the same content and camera, is passed over; with "
+        "other content or another camera it is embedded anew and takes the old one's place.",
+    )
+    for command in (build, add):
+        client.add_server_flags(command)
+        camera = command.add_mutually_exclusive_group()
+        camera.add_argument("--camera", metavar="NAME", help="the camera of all these pictures")
+        _add_camera_pattern(camera)
+        command.add_argument(
+            "--skip_bad_images",
+            action="store_true",
+            help="leave out and report pictures that can't be read or decoded",
+        )
+        command.add_argument("paths", nargs="+", help="pictures, and folders with pictures below")
+
+    remove = _command(
+        commands,
+        "remove",
+        gallery_commands.remove,
+        "removes pictures from a gallery and erases their traces",
+        "All conditions given must hold. That nothing matches is an error (exit status 2), but "
+        "not with --older_than, which then has nothing to do.",
+    )
+    remove.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="PATH_OR_GLOB",
+        help="of the pictures, in quotes; * crosses folders: 'crops/*', '/*_c3*'; repeatable",
+    )
+    remove.add_argument("--camera", action="append", default=[], help="of the pictures; repeatable")
+    remove.add_argument("--older_than", metavar="AGE", help="in the gallery for 30d, 12h or 90m")
+    remove.add_argument("--dry_run", action="store_true", help="only list what would be removed")
+
+    search = _command(
+        commands,
+        "search",
+        gallery_commands.search,
+        "finds the pictures nearest to a query",
+        "A query that is in the gallery itself is found, too.",
+    )
+    client.add_server_flags(search)
+    search.add_argument("--top", type=int, default=10, help="length of the list (%(default)s)")
+    search.add_argument(
+        "--camera", action="append", default=[], help="only pictures of this camera; repeatable"
+    )
+    search.add_argument(
+        "--exclude_same_camera",
+        action="store_true",
+        help="leave out pictures of the query's camera; pictures without a camera stay",
+    )
+    camera = search.add_mutually_exclusive_group()
+    camera.add_argument("--query_camera", metavar="NAME", help="the camera of all queries")
+    _add_camera_pattern(camera)
+    search.add_argument(
+        "--approximate",
+        action="store_true",
+        help="search a graph, built and kept at first use, which is faster from about a million "
+        "pictures on; prints what share it finds. With a filter the search is exact all the same",
+    )
+    search.add_argument("--html", metavar="FILE", help="a page with the pictures, too")
+    search.add_argument("queries", nargs="+", help="pictures, and folders with pictures below")
+
+    _command(commands, "info", gallery_commands.info, "tells what a gallery holds")
+    return parser
+
+
+def _command(commands, name, run, text, more=""):
+    parser = commands.add_parser(
+        name, help=text, description=f"{text.capitalize()}. {more}", allow_abbrev=False
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--gallery", required=True, metavar="FOLDER", help="where the gallery is")
+    return parser
+
+
+def _add_camera_pattern(parser):
+    parser.add_argument(
+        "--camera_pattern",
+        default=gallery_inputs.CAMERA_PATTERN,
+        metavar="REGEXP",
+        help="regular expression whose one group is the camera in a file's name (%(default)s)",
+    )
+
+
+if __name__ == "__main__":
+    from serving import command
+
+    command.run(main)

@@ -1,0 +1,196 @@
+"""What the subcommands of `serving.gallery` do, given their parsed arguments."""
+
+import contextlib
+import os
+import sys
+import time
+
+import numpy as np
+
+from serving import (
+    client,
+    gallery_approximate,
+    gallery_database,
+    gallery_fill,
+    gallery_inputs,
+    gallery_search,
+    gallery_tables,
+    result_page,
+)
+from serving.errors import BadInputError, GalleryError, ServingError
+from serving.gallery_fill import Outcome
+from serving.gallery_picture import Selection
+from serving.gallery_store import GalleryStore
+
+
+def build(args):
+    """`build`: a new gallery."""
+    camera = _camera_of(args, "camera")
+    if gallery_database.exists(args.gallery):
+        raise GalleryError("is a gallery already; use add to put more pictures in", args.gallery)
+    outcome = Outcome()
+    files = gallery_inputs.find(args.paths)
+    pictures = gallery_fill.read_pictures(files, camera, args.skip_bad_images, outcome)
+    with client.from_arguments(args) as server, _telling_what_is_kept(args, outcome):
+        gallery_fill.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
+    print(f"{args.gallery}: {outcome.added} pictures added, {outcome.bad} bad ones skipped")
+
+
+def add(args):
+    """`add`: more pictures, or newer ones under the same names."""
+    camera = _camera_of(args, "camera")
+    outcome = Outcome()
+    with GalleryStore(args.gallery) as store:
+        files = gallery_inputs.find(args.paths)
+        pictures = gallery_fill.read_pictures(files, camera, args.skip_bad_images, outcome)
+        with store.snapshot():
+            known = {old.file: (old.content_hash, old.camera) for old in store.pictures()}
+        new = {
+            file: picture
+            for file, picture in pictures.items()
+            if known.get(file) != (picture.content_hash, picture.camera)
+        }
+        if new:
+            with client.from_arguments(args) as server, _telling_what_is_kept(args, outcome):
+                gallery_fill.add(store, server, new, args.skip_bad_images, outcome)
+        store.finish_erasure()
+    print(
+        f"{args.gallery}: {outcome.added} pictures added, {len(pictures) - len(new)} were there "
+        f"already, {outcome.bad} bad ones skipped"
+    )
+
+
+def remove(args):
+    """`remove`: forgets pictures, with all traces."""
+    if not (args.file or args.camera or args.older_than is not None):
+        raise BadInputError("say which pictures: --file, --camera, --older_than, or several")
+    before = None
+    if args.older_than is not None:
+        before = int(time.time()) - gallery_inputs.age(args.older_than)
+    files = tuple(os.path.abspath(gallery_inputs.storable("file", file)) for file in args.file)
+    cameras = tuple(gallery_inputs.storable("camera", camera) for camera in args.camera)
+    selection = Selection(files=files, cameras=cameras, inserted_before=before)
+    with GalleryStore(args.gallery) as store:
+        if args.dry_run:
+            with store.snapshot():
+                found = store.pictures(selection)
+            for picture in found:
+                print(gallery_tables.picture_line(picture))
+            print(f"{args.gallery}: {len(found)} pictures would be removed")
+            return
+        removed = store.remove(selection)
+        try:
+            store.finish_erasure()
+        except GalleryError as error:
+            raise GalleryError(
+                f"{removed} pictures are removed, but the file still has to be rewritten to erase "
+                f"their traces; the next add or remove does it, this one couldn't: {error}",
+                args.gallery,
+            ) from error
+    if not removed and args.older_than is None:
+        raise GalleryError("no picture matches, nothing was removed", args.gallery)
+    print(f"{args.gallery}: {removed} pictures removed")
+
+
+def search(args):
+    """`search`: the nearest pictures of each query."""
+    if args.top < 1:
+        raise BadInputError(f"--top={args.top}: give a whole number of at least 1")
+    if args.html is not None:
+        result_page.check_destination(args.html)
+    camera_of = _camera_of(args, "query_camera")
+    with GalleryStore(args.gallery) as store:
+        _check_cameras(store, args.camera)
+        files = gallery_inputs.find(args.queries)
+        cameras = [camera_of(file) for file in files]
+        if args.exclude_same_camera and None in cameras:
+            raise BadInputError(
+                "its name tells no camera, and --exclude_same_camera needs one; give "
+                "--query_camera or --camera_pattern",
+                files[cameras.index(None)],
+            )
+        vectors = _embed(store, args, files)
+        hits, note = _ranked(store, args, vectors, cameras)
+    results = [result_page.Result(*row) for row in zip(files, cameras, hits, strict=True)]
+    print(gallery_tables.results(results))
+    if note:
+        print(note)
+    if args.html is not None:
+        result_page.write(args.html, results, args.gallery)
+        print(f"page: {args.html}")
+
+
+def info(args):
+    """`info`: what a gallery holds."""
+    with GalleryStore(args.gallery) as store:
+        quality = gallery_approximate.quality(store)
+        with store.snapshot():
+            print(gallery_tables.info(store, quality and _quality_text(quality)))
+
+
+def _camera_of(args, flag):
+    """Function from a file to its camera: what a flag names, or else the file's name tells."""
+    name = getattr(args, flag)
+    if name is not None:
+        gallery_inputs.storable(flag, name)
+        return lambda file: name
+    pattern = gallery_inputs.camera_pattern(args.camera_pattern)
+    return lambda file: gallery_inputs.camera_of(file, pattern)
+
+
+@contextlib.contextmanager
+def _telling_what_is_kept(args, outcome):
+    try:
+        yield
+    except (ServingError, KeyboardInterrupt):
+        if outcome.added:
+            print(
+                f"{args.gallery}: {outcome.added} pictures were added before this and are kept; "
+                "add with the same pictures goes on",
+                file=sys.stderr,
+            )
+        raise
+
+
+def _check_cameras(store, cameras):
+    with store.snapshot():
+        known = [row[0] for row in store.cameras() if row[0] is not None]
+    for camera in cameras:
+        if camera not in known:
+            raise BadInputError(
+                f"--camera={camera}: the gallery has no such camera, it has "
+                f"{', '.join(known) or 'none at all'}"
+            )
+
+
+def _embed(store, args, files):
+    """float32 [Q, dim] of the queries, in the gallery's own space."""
+    vectors = []
+    with client.from_arguments(args) as server:
+        model = server.describe()
+        gallery_fill.check_model(store, model)
+        for part in server.stream_files(files):
+            gallery_fill.check_space(store, model, part.space)
+            vectors.append(part.vectors)
+    return np.concatenate(vectors)
+
+
+def _ranked(store, args, vectors, cameras):
+    """Lists of hits, and a line on how they were found, or None."""
+    if args.approximate and not (args.camera or args.exclude_same_camera):
+        hits, quality = gallery_approximate.search(store, vectors, args.top, _tell)
+        return hits, f"approximate search: {_quality_text(quality)}"
+    other_than = cameras if args.exclude_same_camera else None
+    hits = gallery_search.exact(store, vectors, args.top, args.camera, other_than)
+    return hits, "exact search, because of the camera filter" if args.approximate else None
+
+
+def _quality_text(quality):
+    return (
+        f"finds {quality.recall:.1%} of the exact {quality.top} nearest (recall@{quality.top} "
+        f"of {quality.queries} pictures of the gallery)"
+    )
+
+
+def _tell(line):
+    print(line, file=sys.stderr)

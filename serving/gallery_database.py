@@ -1,0 +1,212 @@
+"""The file behind a gallery: how it is made, opened, written, and what SQLite's errors mean.
+
+SQLite, because it keeps whole transactions through a crash, lets one process write while
+others read, and comes with Python. How it is used here:
+
+- The rollback journal, not a write-ahead log: a log keeps erased rows until no reader is
+  left, and can't be read from a folder without write access. The price is that a commit
+  waits for the readers of the moment, who take under a second.
+- `secure_delete` writes zeros over what is deleted. By itself it is not enough: SQLite
+  moves rows between pages and can leave the old copy in a page's free space (measured: of
+  1000 erased embeddings 1 or 2 were still there, whole). So `GalleryStore` also rewrites the file,
+  with VACUUM, after anything was erased. In memory (`temp_store`): else the file's copy
+  would lie in /var/tmp for a while, which may be small, shared, or read-only.
+- The first file is written beside its place and renamed there with its first pictures in
+  it, so there is never an empty gallery.
+
+What the file system, its snapshots and the disk below keep of erased blocks is out of reach.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import sqlite3
+
+from serving.errors import GalleryError
+
+FILE = "gallery.sqlite"
+_APPLICATION_ID = 0x41524E47  # "ARNG"
+_SCHEMA_VERSION = 1
+_WAIT_FOR_LOCK = 60  # seconds
+# Rows of 512 numbers leave half of SQLite's usual pages, of 4096 bytes, empty.
+_PAGE_SIZE = 32768
+_SCHEMA = """
+CREATE TABLE gallery (
+    embedding_space TEXT NOT NULL,
+    model TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    dim INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,  -- seconds since 1970, UTC
+    revision TEXT NOT NULL,       -- another one after every change
+    unerased TEXT                 -- revision whose erased rows may still leave traces
+);
+CREATE TABLE pictures (
+    id INTEGER PRIMARY KEY,
+    file TEXT NOT NULL UNIQUE,    -- absolute path
+    camera TEXT,
+    inserted_at INTEGER NOT NULL, -- seconds since 1970, UTC
+    content_hash BLOB NOT NULL,   -- SHA-256
+    embedding BLOB NOT NULL       -- float32, little-endian
+);
+CREATE INDEX pictures_by_camera ON pictures (camera, inserted_at);
+"""
+
+
+def exists(folder):
+    """Whether there is a gallery, or what looks like one, in the folder."""
+    return os.path.lexists(os.path.join(folder, FILE))
+
+
+def create(folder, fill):
+    """Makes a gallery; it is there as a whole or not at all.
+
+    Args:
+        folder: made if it isn't there.
+        fill: called with the connection, inside the first transaction; inserts the first rows.
+
+    Raises:
+        GalleryError: there is one already, or it can't be written. Whatever `fill` raises
+            passes through. Either way nothing of the new gallery stays.
+    """
+    path = os.path.join(folder, FILE)
+    fresh = path + ".new"
+    made = not os.path.exists(folder)
+    descriptor = None
+    try:
+        os.makedirs(folder, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # one process makes it
+        if exists(folder):
+            raise GalleryError("is a gallery already; use add to put more pictures in", folder)
+        _discard(fresh)  # left by a process that was killed
+        with told(fresh):
+            connection = _connect(fresh, "rwc")
+            with contextlib.closing(connection):
+                connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+                with writing(connection, fresh):
+                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+                    for statement in _SCHEMA.split(";\n"):
+                        connection.execute(statement)
+                    fill(connection)
+        os.rename(fresh, path)
+        os.fsync(descriptor)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            _discard(fresh)
+            if made:
+                os.rmdir(folder)
+        if isinstance(error, OSError):
+            raise GalleryError(f"can't be written: {error.strerror}", folder) from error
+        raise
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def connect(folder):
+    """Opens the gallery in a folder.
+
+    Returns:
+        connection: sqlite3.Connection, in autocommit mode.
+
+    Raises:
+        GalleryError: there is none, it is damaged, not a gallery, or of a newer version.
+    """
+    path = os.path.join(folder, FILE)
+    if not exists(folder):
+        raise GalleryError("is no gallery; make one with: python -m serving.gallery build", folder)
+    with told(path):
+        # Not "ro": who reads first after a crash must be able to roll back what was half done.
+        connection = _connect(path, "rw")
+        try:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if application != _APPLICATION_ID:
+                raise GalleryError(
+                    "is not the file of a gallery; name another --gallery folder", path
+                )
+            if version != _SCHEMA_VERSION:
+                raise GalleryError(
+                    f"has layout {version}, and this program knows layout {_SCHEMA_VERSION}; "
+                    "use the program that wrote it, or build the gallery anew",
+                    path,
+                )
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextlib.contextmanager
+def writing(connection, path):
+    """A transaction that no other writer's can cross; all of it is kept, or nothing."""
+    with told(path):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            # SQLite itself has rolled back after some errors, a full disk for one.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextlib.contextmanager
+def reading(connection, path):
+    """A view of one moment, whatever others commit meanwhile. They wait, so keep it short."""
+    with told(path):
+        connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def vacuum(connection, path):
+    """Rewrites the file from its living rows."""
+    with told(path):
+        connection.execute("VACUUM")
+
+
+@contextlib.contextmanager
+def told(path):
+    """Turns SQLite's errors into ones that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        raise GalleryError(f"{_advice(name)} (SQLite: {error})", path) from error
+
+
+def _connect(path, mode):
+    address = f"{pathlib.Path(os.path.abspath(path)).as_uri()}?mode={mode}"
+    connection = sqlite3.connect(address, uri=True, timeout=_WAIT_FOR_LOCK, isolation_level=None)
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def _discard(path):
+    for name in (path, path + "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(name)
+
+
+def _advice(name):
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return (
+            f"another process has been writing for {_WAIT_FOR_LOCK} s; wait until it is done "
+            "and give the same command again"
+        )
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+        return "can't be opened or written; check the rights of the file and of its folder"
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_TOOBIG")):
+        return (
+            "the disk is full or failing. What was committed is kept: make room and give the "
+            "same command again"
+        )
+    return "is damaged, or no gallery; restore a copy, or build a new one in another folder"

@@ -1,0 +1,90 @@
+"""From what is named on the command line to pictures: files, cameras, content, ages."""
+
+import hashlib
+import os
+import re
+
+from serving import pictures
+from serving.errors import BadImageError, BadInputError
+
+# The names of Market-1501 and DukeMTMC-reID: 0002_c1s1_000451_03.jpg, 0001_c2_f0046182.jpg.
+CAMERA_PATTERN = r"_c(\d+)"
+_SECONDS = {"d": 86400, "h": 3600, "m": 60}
+
+
+def find(paths):
+    """Absolute paths of the pictures that `serving.pictures.find` finds."""
+    return [os.path.abspath(path) for path in pictures.find(paths)]
+
+
+def camera_pattern(text):
+    """Compiles --camera_pattern; it must have exactly one group.
+
+    Raises:
+        BadInputError: it isn't such a regular expression.
+    """
+    try:
+        pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise BadInputError(f"--camera_pattern={text}: no regular expression: {error}") from error
+    if pattern.groups != 1:
+        raise BadInputError(
+            f"--camera_pattern={text}: needs one group, in brackets, around the camera's name, "
+            f"like {CAMERA_PATTERN}; it has {pattern.groups}"
+        )
+    return pattern
+
+
+def camera_of(file, pattern):
+    """The camera that a file's name tells, or None."""
+    match = pattern.search(os.path.basename(file))
+    return (match[1] or None) if match else None
+
+
+def content_hash(file):
+    """SHA-256 of a picture's file, 32 bytes.
+
+    Raises:
+        BadImageError: it can't be read, is no JPEG or PNG, or a gallery can't hold its name.
+    """
+    try:
+        file.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(file).decode("utf-8", "backslashreplace")
+        raise BadImageError("the name is not UTF-8; rename the file", shown) from error
+    pictures.check(file)
+    try:
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").digest()
+    except OSError as error:
+        raise BadImageError(f"can't be read: {error.strerror}", file) from error
+
+
+def storable(flag, text):
+    """Returns the text of a flag.
+
+    Raises:
+        BadInputError: it is empty or not UTF-8, so that no gallery can hold it.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInputError(f"--{flag}: not UTF-8") from error
+    if not text:
+        raise BadInputError(f"--{flag}: is empty")
+    return text
+
+
+def age(text):
+    """Seconds in an age like 30d, 12h or 90m.
+
+    Raises:
+        BadInputError: it isn't one.
+    """
+    match = re.fullmatch(r"([0-9]{1,9})([dhm])", text)
+    if not match:
+        raise BadInputError(
+            f"--older_than={text}: give a whole number and d (days), h (hours) or m (minutes), "
+            "like 30d"
+        )
+    return int(match[1]) * _SECONDS[match[2]]

@@ -1,0 +1,70 @@
+"""What is said of a gallery and its pictures, and how some of them are selected."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """The model whose embeddings a gallery holds; any with the same space may be searched."""
+
+    embedding_space: str
+    name: str
+    version: int
+    dim: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One picture of a gallery.
+
+    Attributes:
+        file: absolute path.
+        camera: name of the camera, or None.
+        content_hash: SHA-256 of the file, 32 bytes.
+        inserted_at: seconds since 1970, UTC; set by the store.
+        id: row in the store; set by the store.
+    """
+
+    file: str
+    camera: str | None
+    content_hash: bytes
+    inserted_at: int = 0
+    id: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which pictures; all conditions must hold, and an empty one always does.
+
+    Attributes:
+        files: paths or glob patterns, absolute; `*` crosses folders, as SQLite's GLOB has it.
+        cameras: names of cameras.
+        other_than_camera: leaves this camera out; pictures without a camera stay.
+        inserted_before: seconds since 1970.
+    """
+
+    files: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    other_than_camera: str | None = None
+    inserted_before: int | None = None
+
+    def sql(self):
+        """A condition and its parameters."""
+        conditions, parameters = ["1"], []
+        if self.files:
+            each = " OR ".join(["file = ? OR file GLOB ?"] * len(self.files))
+            conditions.append(f"({each})")
+            parameters += [pattern for file in self.files for pattern in (file, file)]
+        if self.cameras:
+            conditions.append(f"camera IN ({', '.join('?' * len(self.cameras))})")
+            parameters += self.cameras
+        if self.other_than_camera is not None:
+            conditions.append("camera IS NOT ?")
+            parameters.append(self.other_than_camera)
+        if self.inserted_before is not None:
+            conditions.append("inserted_at < ?")
+            parameters.append(self.inserted_before)
+        return " AND ".join(conditions), parameters
+
+
+EVERYTHING = Selection()

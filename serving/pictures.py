@@ -1,0 +1,138 @@
+"""Picture files: found, checked and read, before anything is sent.
+
+The server decodes, and alone knows whether a picture is whole. What can be told without decoding
+is told here: one bad picture fails the whole request that it is in.
+"""
+
+import os
+import stat
+
+from serving.errors import BadImageError, BadInputError
+
+# Encoded, in bytes. A picture for re-identification has some kilobytes.
+LARGEST = 32 * 2**20
+
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_GOOD = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+_HEAD = 16
+_KINDS = (
+    (b"GIF8", "a GIF"),
+    (b"BM", "a BMP"),
+    (b"II*\0", "a TIFF"),
+    (b"MM\0*", "a TIFF"),
+    (b"%PDF", "a PDF"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "gzipped"),
+)
+
+
+def find(paths):
+    """The picture files that a command line names.
+
+    Args:
+        paths: files, taken as they are, and folders, searched for .jpg, .jpeg and .png to any
+            depth, sorted.
+
+    Returns:
+        List of paths, each file once, where it came first.
+
+    Raises:
+        BadInputError: a folder can't be read or has no pictures. Files are not looked at.
+    """
+    found = {}
+    for path in paths:
+        for file in _in_folder(path) if os.path.isdir(path) else [path]:
+            found.setdefault(os.path.realpath(file), file)
+    return list(found.values())
+
+
+def check(path):
+    """Checks a file by its beginning; cheap enough for all files before the first is sent.
+
+    Raises:
+        BadImageError: it can't be read, or isn't a JPEG or PNG of at most `LARGEST` bytes.
+    """
+    _read(path, _HEAD)
+
+
+def check_all(paths):
+    """As `check`, for several."""
+    for path in paths:
+        check(path)
+
+
+def read(path):
+    """The bytes of a file.
+
+    Raises:
+        BadImageError: as in `check`.
+    """
+    return _read(path, LARGEST + 1)
+
+
+def check_encoded(data, name):
+    """Checks the bytes of a picture.
+
+    Raises:
+        BadImageError: they aren't a JPEG or PNG of at most `LARGEST` bytes.
+    """
+    _check_size(len(data), name)
+    head = bytes(data[:_HEAD])
+    if not head.startswith(_GOOD):
+        raise BadImageError(f"not a JPEG or PNG file, it looks like {_kind(head)}", name)
+
+
+def check_all_encoded(encoded, names):
+    """As `check_encoded`, for several."""
+    for data, name in zip(encoded, names, strict=True):
+        check_encoded(data, name)
+
+
+def _in_folder(folder):
+    def refuse(error):
+        raise BadInputError(f"can't be searched: {error.strerror}", error.filename) from error
+
+    found = [
+        os.path.join(parent, name)
+        for parent, _, names in os.walk(folder, onerror=refuse)
+        for name in names
+        if name.lower().endswith(_SUFFIXES)
+    ]
+    if not found:
+        raise BadInputError(f"no {', '.join(_SUFFIXES)} files in this folder", folder)
+    return sorted(found)
+
+
+def _read(path, size):
+    try:
+        # Asked before opening, for a pipe would make us wait.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise BadImageError("not a file", path)
+        with open(path, "rb") as file:
+            _check_size(os.fstat(file.fileno()).st_size, path)
+            data = file.read(size)
+            check_encoded(data, path)
+            return data
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadImageError(f"can't be read: {reason}", path) from error
+
+
+def _check_size(size, name):
+    if not size:
+        raise BadImageError("has no bytes", name)
+    if size > LARGEST:
+        raise BadImageError(f"has {size} bytes; the limit is {LARGEST}", name)
+
+
+def _kind(head):
+    for magic, kind in _KINDS:
+        if head.startswith(magic):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "a WebP"
+    if head[4:8] == b"ftyp":
+        return "a HEIC, AVIF or video"
+    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
+        return "text"
+    return f"nothing known (it begins with {head[:4].hex(' ')})"

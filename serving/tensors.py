@@ -1,0 +1,105 @@
+"""Arrays to TensorProto and back, straight into and out of the bytes of a message."""
+
+import math
+
+import numpy as np
+
+from serving import protos
+from serving.errors import ReplyError
+
+
+def put_strings(tensor, values):
+    """Makes `tensor` a string tensor [N].
+
+    Args:
+        tensor: an empty TensorProto, that of a request, say.
+        values: N bytes objects.
+    """
+    tensor.dtype = protos.DT_STRING
+    tensor.tensor_shape.dim.add(size=len(values))
+    tensor.string_val.extend(values)
+
+
+def put_uint8(tensor, array):
+    """Makes `tensor` a uint8 tensor with the shape and values of `array`."""
+    tensor.dtype = protos.DT_UINT8
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = array.tobytes()
+
+
+def floats(tensor, shape, name):
+    """The values of a float tensor.
+
+    Args:
+        tensor: TensorProto in either encoding: `float_val`, TF Serving's default, or
+            `tensor_content`. Fewer values than elements mean that the last one repeats.
+        shape: what its shape must be. It is checked first: the reply can't make us allocate more.
+        name: of the tensor, for errors.
+
+    Returns:
+        float32 array of this shape, writable.
+
+    Raises:
+        ReplyError: another type or shape, or a number of values that doesn't go with it.
+    """
+    _check(tensor, protos.DT_FLOAT, "float", shape, name)
+    packed = tensor.tensor_content or b"".join(tensor.float_val)
+    elements = math.prod(shape)
+    if len(packed) % 4 or len(packed) > 4 * elements or (elements and not packed):
+        raise ReplyError(f"output {name} has {len(packed)} bytes for {elements} float32 elements")
+    values = np.frombuffer(packed, "<f4")
+    if tensor.tensor_content and values.size != elements:
+        raise ReplyError(f"output {name} has {values.size} values for {elements} elements")
+    array = np.empty(elements, np.float32)
+    array[: values.size] = values
+    array[values.size :] = values[-1:]
+    return array.reshape(shape)
+
+
+def strings(tensor, shape, name):
+    """The values of a string tensor [N], as a list of N bytes objects.
+
+    Args and errors are those of `floats`.
+    """
+    _check(tensor, protos.DT_STRING, "string", shape, name)
+    (elements,) = shape
+    if tensor.tensor_content:
+        return _split_content(tensor.tensor_content, elements, name)
+    values = list(tensor.string_val)
+    if len(values) > elements or (elements and not values):
+        raise ReplyError(f"output {name} has {len(values)} values for {elements} elements")
+    return values + values[-1:] * (elements - len(values))
+
+
+def _check(tensor, dtype, dtype_name, shape, name):
+    if tensor.dtype != dtype:
+        raise ReplyError(f"output {name} has type number {tensor.dtype}, not {dtype_name}")
+    found = [dim.size for dim in tensor.tensor_shape.dim]
+    if found != list(shape) or tensor.tensor_shape.unknown_rank:
+        raise ReplyError(f"output {name} has shape {found}, not {list(shape)}")
+
+
+def _split_content(content, elements, name):
+    """Strings in `tensor_content`: all lengths as varints, then all bytes."""
+    lengths, position = [], 0
+    try:
+        for _ in range(elements):
+            length = shift = 0
+            while content[position] & 0x80 and shift < 28:
+                length |= (content[position] & 0x7F) << shift
+                shift += 7
+                position += 1
+            lengths.append(length | content[position] << shift)
+            position += 1
+    except IndexError:
+        lengths = []
+    if position + sum(lengths) != len(content) or len(lengths) != elements:
+        raise ReplyError(
+            f"output {name} has {len(content)} bytes that aren't {elements} strings"
+        ) from None
+    values = []
+    for length in lengths:
+        values.append(content[position : position + length])
+        position += length
+    return values

@@ -1,0 +1,297 @@
+"""Both clients against a scripted server: what they send, what they give, what they leave out."""
+
+import functools
+import time
+
+import grpc
+import numpy as np
+import pytest
+
+from serving import pictures
+from serving.client import EmbeddingClient
+from serving.errors import BadImageError, BadInputError, RefusedError
+from tests import clients
+from tests.scripted_server import (
+    BAD,
+    REFUSAL,
+    SPACE,
+    ScriptedServer,
+    abort,
+    bad_picture,
+    delay,
+    embedding,
+    picture,
+    until_cancelled,
+)
+
+REFUSED = abort(grpc.StatusCode.INVALID_ARGUMENT, REFUSAL)
+
+
+@pytest.fixture(params=clients.KINDS)
+def connect(request):
+    return functools.partial(clients.connect, request.param)
+
+
+@pytest.fixture
+def server():
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes pictures by number, those in `bad` undecodable; gives their paths."""
+
+    def write(count, bad=(), size=0):
+        paths = []
+        for number in range(count):
+            data = bad_picture(number) if number in bad else picture(number, size)
+            (tmp_path / f"{number:04d}.jpg").write_bytes(data)
+            paths.append(str(tmp_path / f"{number:04d}.jpg"))
+        return paths
+
+    return write
+
+
+def expected(paths):
+    return np.stack([embedding(open(path, "rb").read()) for path in paths])
+
+
+def sizes(server):
+    return [len(request.inputs["image_bytes"].string_val) for request in server.requests]
+
+
+def test_describes_the_model_and_pins_its_version(connect, server):
+    server.version = 7
+    with connect(server.address) as client:
+        description = client.describe()
+        assert (description.name, description.version) == ("arn", 7)
+        assert (description.embedding_dim, description.image_size) == (4, (6, 5))
+        client.embed_encoded([picture("x")])
+        assert server.requests[0].model_spec.version.value == 7
+        server.version = 8
+        assert client.describe() == description
+
+
+def test_says_which_versions_there_are(connect, server):
+    server.version = 3
+    with connect(server.address) as client:
+        found = [(each.version, each.state, each.error) for each in client.versions()]
+    assert found == [(3, "AVAILABLE", ""), (2, "END", "unloaded")]
+
+
+def test_embeddings_of_files_in_order_whatever_comes_first(connect, server, write):
+    paths = write(29)
+    server.faults = [delay(0.3), None, delay(0.1), None]
+    with connect(server.address) as client:
+        found = client.embed_files(paths)
+    assert found.vectors.dtype == np.float32
+    np.testing.assert_array_equal(found.vectors, expected(paths))
+    assert (found.files, found.space, found.version) == (paths, SPACE, 1)
+    assert found.skipped == []
+    assert sorted(sizes(server)) == [5, 8, 8, 8]
+
+
+def test_only_so_many_requests_are_under_way(connect, server, write):
+    paths = write(12)
+    for in_flight in (1, 3):
+        server.faults, server.most_at_once = [delay(0.1)] * 6, 0
+        with connect(server.address, batch_size=2, in_flight=in_flight) as client:
+            client.embed_files(paths)
+        assert server.most_at_once == in_flight
+
+
+def test_requests_are_bounded_in_bytes(connect, server, write):
+    paths = write(5, size=1_500_000)
+    with connect(server.address) as client:
+        np.testing.assert_array_equal(client.embed_files(paths).vectors, expected(paths))
+    assert sorted(sizes(server)) == [1, 2, 2]
+    server.requests.clear()
+    with connect(server.address) as client:
+        client.embed_encoded([picture(1), picture(2, 5 * 2**20), picture(3)])
+    assert sizes(server) == [1, 1, 1]
+
+
+def test_files_are_read_as_they_are_sent(connect, server, write, monkeypatch):
+    paths, opened, read = write(40), [], pictures.read
+    monkeypatch.setattr(pictures, "read", lambda path: (opened.append(path), read(path))[1])
+    with connect(server.address, batch_size=2, in_flight=3) as client:
+        parts = iter(client.stream_files(paths))
+        assert next(parts).files == paths[:2]
+        # Three requests, and the picture that didn't fit into the third.
+        assert opened == paths[:7]
+        assert [name for part in parts for name in part.files] == paths[2:]
+
+
+def test_a_stream_that_is_left_early_cancels_its_requests(server, write):
+    server.faults = [None] + [until_cancelled] * 9
+    with EmbeddingClient(server.address, batch_size=2) as client:
+        parts = client.stream_files(write(20))
+        assert len(next(parts).files) == 2
+        for left in (3, 0):
+            begin = time.monotonic()
+            while server.at_once != left:
+                assert time.monotonic() - begin < 10
+                time.sleep(0.01)
+            parts.close()
+
+
+def test_the_bad_picture_is_named(connect, server, write):
+    paths = write(20, bad=[13])
+    with connect(server.address) as client:
+        with pytest.raises(BadImageError, match=REFUSAL[:27]) as caught:
+            client.embed_files(paths)
+        assert caught.value.file == paths[13]
+        parts = client.stream_files(paths)
+        assert next(parts).files == paths[:8]
+        with pytest.raises(BadImageError):
+            next(parts)
+
+
+def test_bad_pictures_are_skipped_and_nothing_else(connect, server, write):
+    paths = write(20, bad=[0, 9, 10, 19])
+    (missing, empty) = (paths[3] + ".none", paths[3] + ".empty")
+    open(empty, "w").close()
+    mixed = [*paths[:5], missing, *paths[5:], empty]
+    good = [path for path in paths if path not in [paths[row] for row in (0, 9, 10, 19)]]
+    with connect(server.address) as client:
+        found = client.embed_files(mixed, skip_bad_images=True)
+    assert found.files == good
+    np.testing.assert_array_equal(found.vectors, expected(good))
+    skipped = [paths[0], paths[9], paths[10], paths[19], missing, empty]
+    assert sorted(error.file for error in found.skipped) == sorted(skipped)
+    assert all(isinstance(error, BadImageError) for error in found.skipped)
+
+
+def test_a_refusal_that_another_picture_caused_costs_nothing(connect, server, write):
+    """A server that batches answers a bad picture's status to requests of others, too."""
+    paths = write(6)
+    # The first request, and then one of its pictures alone, meet somebody else's bad picture.
+    server.faults = [REFUSED, None, REFUSED]
+    with connect(server.address, in_flight=1) as client:
+        found = client.embed_files(paths)
+    np.testing.assert_array_equal(found.vectors, expected(paths))
+    assert sizes(server) == [6, 1, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_picture_is_judged_with_no_other_request_under_way(connect, server, write):
+    paths = write(8, bad=[0])
+    server.faults = [None, delay(0.3)]
+    alone = []
+    watched = server._answer
+
+    def answer(request, context):
+        if any(BAD in each for each in request.inputs["image_bytes"].string_val):
+            alone.append(server.at_once)
+        return watched(request, context)
+
+    server._answer = answer
+    with connect(server.address, batch_size=4) as client:
+        client.embed_files(paths, skip_bad_images=True)
+    assert len(alone) == 3 and alone[1:] == [1, 1]
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_all_refused_in_the_same_words_is_said_plainly(connect, server, write, skip):
+    paths = write(10, bad=range(10))
+    with (
+        connect(server.address) as client,
+        pytest.raises(RefusedError, match=f"all {10 if skip else 8} pictures .* same words") as e,
+    ):
+        client.embed_files(paths, skip_bad_images=skip)
+    assert paths[0] in str(e.value) and REFUSAL[:-1] in str(e.value)
+
+
+def test_one_picture_alone_may_be_the_bad_one(connect, server, write):
+    paths = write(1, bad=[0])
+    with connect(server.address) as client:
+        with pytest.raises(BadImageError):
+            client.embed_files(paths)
+        found = client.embed_files(paths, skip_bad_images=True)
+    assert (found.vectors.shape, found.files, found.space) == ((0, 4), [], "")
+    assert [error.file for error in found.skipped] == paths
+
+
+def test_without_skipping_all_files_are_looked_at_before_the_first_is_sent(connect, server, write):
+    paths = write(20)
+    with connect(server.address) as client:
+        with pytest.raises(BadImageError, match=r"no.jpg: can't be read: No such file"):
+            client.embed_files([*paths, "no.jpg"])
+        with pytest.raises(BadImageError, match=r"image 20: .* text"):
+            client.embed_encoded([picture(row) for row in range(20)] + [b"plain words, no more"])
+    assert not server.requests
+
+
+def test_what_was_sent_before_a_file_vanished_is_given_out(connect, server, write, monkeypatch):
+    paths = write(9)
+    monkeypatch.setattr(pictures, "check", lambda path: None)
+    (vanished, given) = (paths[5] + ".gone", [])
+    with connect(server.address, batch_size=2) as client, pytest.raises(BadImageError) as caught:
+        for part in client.stream_files([*paths[:5], vanished, *paths[5:]]):
+            given += part.files
+    assert caught.value.file == vanished
+    assert given == paths[:5]
+
+
+def test_pictures_in_memory(connect, server):
+    data = [picture(row) for row in range(3)]
+    with connect(server.address) as client:
+        found = client.embed_encoded([data[0], bytearray(data[1]), memoryview(data[2])])
+        named = client.embed_encoded(data, names=["a", "b", "c"])
+    np.testing.assert_array_equal(found.vectors, np.stack([embedding(each) for each in data]))
+    assert found.files == ["image 0", "image 1", "image 2"]
+    assert named.files == ["a", "b", "c"]
+
+
+def test_nothing_to_embed(connect, server):
+    with connect(server.address) as client:
+        for found in (client.embed_encoded([]), client.embed_files([])):
+            assert (found.vectors.shape, found.vectors.dtype) == ((0, 4), np.float32)
+            assert (found.files, found.space, found.version) == ([], "", 1)
+        assert list(client.stream_files([])) == []
+    assert not server.requests
+
+
+def test_images_as_arrays(connect, server):
+    images = np.random.default_rng(0).integers(0, 256, (19, 6, 5, 3), np.uint8)
+    with connect(server.address) as client:
+        found = client.embed_images(images)
+    np.testing.assert_array_equal(
+        found.vectors, np.stack([embedding(image.tobytes()) for image in images])
+    )
+    assert found.files[::9] == ["image 0", "image 9", "image 18"]
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 6, 5, 3), np.float32),
+        np.zeros((2, 5, 6, 3), np.uint8),
+        np.zeros((6, 5, 3), np.uint8),
+        np.zeros((2, 6, 5, 1), np.uint8),
+        np.zeros((0, 6, 5, 3), np.uint8),
+        [],
+        "crop.jpg",
+    ],
+)
+def test_other_arrays_are_not_sent(connect, server, images):
+    with connect(server.address) as client, pytest.raises(BadInputError, match=r"\[N, 6, 5, 3\]"):
+        client.embed_images(images)
+    assert not server.requests
+
+
+def test_arguments_that_are_no_lists_of_pictures(connect, server):
+    with connect(server.address) as client:
+        for call, text in (
+            (lambda: client.embed_files("crop.jpg"), "one path"),
+            (lambda: client.embed_files([3]), "list of str"),
+            (lambda: client.embed_encoded(picture("x")), "not one"),
+            (lambda: client.embed_encoded(["crop.jpg"]), "picture 0 is a str"),
+            (lambda: client.embed_encoded([picture("x")], names=[]), "0 names for 1"),
+        ):
+            with pytest.raises(BadInputError, match=text):
+                call()
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

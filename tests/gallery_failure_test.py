@@ -1,0 +1,183 @@
+"""A store that is damaged, full, read-only or in use says so, and loses nothing."""
+
+import ctypes
+import os
+import resource
+import sqlite3
+
+import pytest
+from small_gallery import (
+    contents,
+    filled,
+    integrity,
+    picture,
+    python,
+    unit_vectors,
+)
+
+from serving import gallery_database
+from serving.errors import GalleryError
+from serving.gallery_store import GalleryStore
+
+
+def damage_not_sqlite(path):
+    path.write_text("not a database at all, but long enough to be read as one" * 20)
+
+
+def damage_other_database(path):
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE gallery (embedding_space TEXT)")
+
+
+def damage_truncated(path):
+    os.truncate(path, 40000)
+
+
+def damage_empty(path):
+    os.truncate(path, 0)
+
+
+def damage_newer(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 2")
+
+
+def damage_embedding(path):
+    data = path.read_bytes()
+    vector = unit_vectors(300)[7].tobytes()
+    assert data.count(vector) == 1
+    path.write_bytes(data.replace(vector, b"\0" * len(vector)))
+
+
+def damage_length(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE pictures SET embedding = 'text' WHERE id = 3")
+
+
+def damage_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (damage_not_sqlite, "damaged, or no gallery; restore a copy"),
+        (damage_other_database, "not the file of a gallery"),
+        (damage_truncated, "damaged"),
+        (damage_empty, "not the file of a gallery"),
+        (damage_newer, "layout 2, and this program knows layout 1"),
+        (damage_embedding, "damaged: the embedding of row 8 is not of unit length"),
+        (damage_length, "damaged: the embedding of row 3 has a wrong size"),
+        (damage_folder, "can't be opened"),
+    ],
+)
+def test_damage_is_told(tmp_path, damage, message):
+    store, _ = filled(tmp_path / "gal", 300)
+    store.close()
+    damage(tmp_path / "gal" / "gallery.sqlite")
+    with (
+        pytest.raises(GalleryError, match=message),
+        GalleryStore(str(tmp_path / "gal")) as store,
+        store.snapshot(),
+    ):
+        store.load()
+
+
+def test_another_writer_is_waited_for_and_then_told(tmp_path, monkeypatch):
+    store, _ = filled(tmp_path / "gal", 1)
+    monkeypatch.setattr(gallery_database, "_WAIT_FOR_LOCK", 0.2)
+    with GalleryStore(str(tmp_path / "gal")) as other, other.locked():
+        assert GalleryStore(str(tmp_path / "gal")).count() == 1  # readers don't mind
+        with pytest.raises(GalleryError, match="another process has been writing"):
+            GalleryStore(str(tmp_path / "gal")).add([picture(5)], unit_vectors(1))
+    store.add([picture(5)], unit_vectors(1))
+    assert store.count() == 2
+
+
+WRITER = """
+import sys
+sys.path.insert(0, "tests")
+from serving import command
+from serving.gallery_store import GalleryStore
+from small_gallery import contents, picture, unit_vectors
+
+def main():
+    with GalleryStore(sys.argv[1]) as store:
+        print(len(contents(store)), flush=True)
+        for number in range(int(sys.argv[2]), int(sys.argv[2]) + 300, 3):
+            chunk = range(number, number + 3)
+            store.add([picture(each) for each in chunk], unit_vectors(1000)[list(chunk)])
+
+command.run(main)
+"""
+
+
+def test_two_writers_lose_nothing_and_readers_see_whole_chunks(tmp_path):
+    store, _ = filled(tmp_path / "gal", 1)
+    writers = [python(WRITER, tmp_path / "gal", start) for start in (100, 500)]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        seen.add(len(contents(store)))
+    for writer in writers:
+        assert writer.wait() == 0, writer.stderr.read()
+        writer.communicate()
+    assert len(seen) > 2 and all(count % 3 == 1 for count in seen)
+    vectors = unit_vectors(1000)
+    expected = [*range(100, 400), *range(500, 800)]
+    rows = contents(store)
+    assert len(rows) == 601
+    assert all(rows[picture(number).file] == vectors[number].tobytes() for number in expected)
+
+
+def limited_to(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path):
+    folder = tmp_path / "gal"
+    store, _ = filled(folder, 3)
+    store.close()
+    size = (folder / "gallery.sqlite").stat().st_size
+    process = python(WRITER, folder, 100, preexec_fn=limited_to(size + 32768))
+    _, error = process.communicate()
+    assert process.returncode == 2
+    assert "the disk is full or failing. What was committed is kept" in error
+    assert "Traceback" not in error
+    with GalleryStore(str(folder)) as store:
+        rows = contents(store)
+        assert len(rows) > 3 and len(rows) % 3 == 0
+        store.add([picture(900)], unit_vectors(1))
+    assert integrity(folder) == "ok"
+
+
+def without_override():
+    """Root writes into read-only folders unless it gives this right up."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+
+
+def test_a_read_only_folder_can_be_read_and_a_write_is_told(tmp_path):
+    folder = tmp_path / "gal"
+    store, _ = filled(folder, 3)
+    store.close()
+    (folder / "gallery.sqlite").chmod(0o444)
+    folder.chmod(0o555)
+    process = python(WRITER, folder, 100, preexec_fn=without_override)
+    output, error = process.communicate()
+    folder.chmod(0o755)
+    assert output == "3\n"
+    assert process.returncode == 2
+    assert "can't be opened or written; check the rights" in error and "Traceback" not in error
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GalleryError, match="can't be written: Not a directory"):
+        filled(tmp_path / "file" / "gal", 1)
+    with pytest.raises(GalleryError, match="can't be written: File exists"):
+        filled(tmp_path / "file", 1)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

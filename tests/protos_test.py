@@ -1,0 +1,104 @@
+"""The recorded protos: equal to the wheel's, on the wire too, and loaded without TensorFlow."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from google.protobuf import descriptor_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+
+from serving import protos, record_protos
+
+LOADED = """
+import sys
+from serving.client import EmbeddingClient
+EmbeddingClient("localhost:1").close()
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(sorted(loaded & {"tensorflow", "tensorflow_serving", "keras", "arn_tf", "tqdm", "grpc"}))
+"""
+BOTH = """
+from serving import protos
+ours = protos.PredictRequest()
+ours.inputs["a"].dtype = protos.DT_STRING
+ours.inputs["a"].tensor_shape.dim.add(size=1)
+ours.inputs["a"].string_val.append(b"picture")
+ours.model_spec.version.value = 3
+from tensorflow_serving.apis import predict_pb2
+import tensorflow as tf
+theirs = predict_pb2.PredictRequest.FromString(ours.SerializeToString())
+print(tf.make_ndarray(theirs.inputs["a"]).tolist(), theirs.model_spec.version.value)
+assert protos.PredictRequest.FromString(theirs.SerializeToString()) == ours
+"""
+
+
+def run(code):
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_the_record_is_what_the_installed_wheel_has():
+    recorded = descriptor_pb2.FileDescriptorSet.FromString(protos.RECORD.read_bytes())
+    wheel = record_protos.from_wheel()
+    assert [file.name for file in recorded.file] == [file.name for file in wheel.file]
+    for ours, theirs in zip(recorded.file, wheel.file, strict=True):
+        assert ours == theirs, ours.name
+    assert len(recorded.file) > 20
+
+
+def test_writing_the_record_again_gives_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(record_protos, "_RECORD", tmp_path / "again.binpb")
+    record_protos.main()
+    assert (tmp_path / "again.binpb").read_bytes() == protos.RECORD.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (protos.PredictRequest, predict_pb2.PredictRequest),
+        (protos.PredictResponse, predict_pb2.PredictResponse),
+        (protos.GetModelMetadataRequest, get_model_metadata_pb2.GetModelMetadataRequest),
+        (protos.GetModelMetadataResponse, get_model_metadata_pb2.GetModelMetadataResponse),
+        (protos.SignatureDefMap, get_model_metadata_pb2.SignatureDefMap),
+        (protos.GetModelStatusRequest, get_model_status_pb2.GetModelStatusRequest),
+        (protos.GetModelStatusResponse, get_model_status_pb2.GetModelStatusResponse),
+    ],
+)
+def test_messages_have_the_wheels_names_and_fields(ours, theirs):
+    assert ours.DESCRIPTOR.full_name == theirs.DESCRIPTOR.full_name
+    fields = [[(f.number, f.name) for f in each.DESCRIPTOR.fields] for each in (ours, theirs)]
+    assert fields[0] == fields[1]
+    assert ours is not theirs
+
+
+def test_only_float_val_is_retyped_and_only_in_memory():
+    recorded = descriptor_pb2.FileDescriptorSet.FromString(protos.RECORD.read_bytes())
+    (exact,) = (f for f in recorded.file if f.name == "tensorflow/core/framework/tensor.proto")
+    loaded = descriptor_pb2.FileDescriptorProto()
+    protos.TensorProto.DESCRIPTOR.file.CopyToProto(loaded)
+    changed = [
+        was.name
+        for was, now in zip(exact.message_type[0].field, loaded.message_type[0].field, strict=True)
+        if was != now
+    ]
+    assert changed == ["float_val"]
+
+
+def test_a_client_is_ready_without_tensorflow():
+    begin = time.perf_counter()
+    assert run(LOADED) == "['grpc']"
+    print(f"from process start to a client and out again: {time.perf_counter() - begin:.2f} s")
+
+
+def test_both_kinds_of_messages_live_in_one_process():
+    assert run(BOTH) == "[b'picture'] 3"
+
+
+def test_states_have_names():
+    assert protos.state_name(30) == "AVAILABLE"
+    assert protos.state_name(31) == "31"
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
