@@ -27,8 +27,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from arn_tf.input_pipeline import decode
 from benchmarks import server_process
-from serving import protos, tensors
-from serving.client import EmbeddingClient
+from serving.client import EmbeddingClient, protos, tensors
 
 BATCH_SIZE = 8
 _PICTURES = 256

@@ -1,9 +1,10 @@
 """Serving ARN: a client without TensorFlow, a gallery to search, a server for development.
 
-Nothing here is imported by `arn_tf`, and only `server.py` and what lies below it needs TensorFlow.
+Nothing here is imported by `arn_tf`, and only `serving.server` needs TensorFlow.
 """
 
 import os
 
-# TensorFlow's own notes as it starts, of no use to anybody here; errors arrive as exceptions.
+# Notes and failures that the two libraries log by themselves; errors arrive as exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

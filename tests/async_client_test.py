@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from serving import pictures
-from serving.async_client import AsyncEmbeddingClient
+from serving.client import pictures
+from serving.client.async_client import AsyncEmbeddingClient
 from serving.errors import BadInputError
 from tests.scripted_server import ScriptedServer, delay, embedding, picture, until_cancelled
 

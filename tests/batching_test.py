@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.batching import Batcher
-from serving.prediction import Prediction, RequestError
+from serving.server.batching import Batcher
+from serving.server.prediction import Prediction, RequestError
 
 BAD = -1.0
 

@@ -10,8 +10,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving import faults
-from serving.client import EmbeddingClient
+from serving.client import EmbeddingClient, faults
 from serving.errors import (
     BadInputError,
     DeadlineError,

@@ -7,8 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving import pictures
-from serving.client import EmbeddingClient
+from serving.client import EmbeddingClient, pictures
 from serving.errors import BadImageError, BadInputError, RefusedError
 from tests import clients
 from tests.scripted_server import (

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import inspect
 
-from serving.async_client import AsyncEmbeddingClient
 from serving.client import EmbeddingClient
+from serving.client.async_client import AsyncEmbeddingClient
 
 KINDS = ("sync", "async")
 

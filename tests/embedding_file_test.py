@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from serving.embedding_file import EmbeddingFile
+from serving.client.embedding_file import EmbeddingFile
+from serving.client.results import Embeddings
 from serving.errors import BadInputError
-from serving.results import Embeddings
 
 VECTORS = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
 FOUND = Embeddings(VECTORS, ["a.jpg", "\N{SNOWMAN}/b.jpg", "c d.png"], "0123456789abcdef", 7, [])
@@ -92,7 +92,7 @@ def test_places_where_nothing_can_be_written(tmp_path):
 
 LIMITED = """
 import resource, sys
-from serving.embedding_file import EmbeddingFile
+from serving.client.embedding_file import EmbeddingFile
 from serving.errors import BadInputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 try:

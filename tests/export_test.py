@@ -198,7 +198,7 @@ def test_a_new_version_leaves_the_old_one_alone(model, tmp_path):
 def test_what_disagrees_is_not_published(model, tmp_path, monkeypatch):
     honest = ARN.embed
     monkeypatch.setattr(ARN, "embed", lambda self, images: honest(self, images) + 2e-5)
-    with pytest.raises(UserError, match="disagree on 5 pictures.*nothing was published"):
+    with pytest.raises(UserError, match=r"disagree on 5 pictures.*nothing was published"):
         export.export(model, tmp_path / "arn", PICTURES)
     assert sorted(os.listdir(tmp_path / "arn")) == [".last_version"]
 
@@ -231,7 +231,7 @@ def test_two_exports_at_once(model, tmp_path):
 
 def test_a_folder_that_can_not_be(model, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(UserError, match="--export_dir=.*file"):
+    with pytest.raises(UserError, match=r"--export_dir=.*file"):
         export.export(model, tmp_path / "file" / "arn", PICTURES)
 
 

@@ -14,8 +14,8 @@ import sys
 import numpy as np
 from PIL import Image
 
+from serving.client.results import Embeddings, ModelDescription
 from serving.errors import BadImageError
-from serving.results import Embeddings, ModelDescription
 
 SPACE = "00112233445566aa"
 
@@ -94,7 +94,8 @@ class _Acknowledging(FakeClient):
 
 
 if __name__ == "__main__":
-    from serving import client, command, gallery
+    from serving import client, command
+    from serving.gallery import command_line
 
     client.from_arguments = lambda args: _Acknowledging(chunk=int(sys.argv[1]))
-    command.run(lambda: gallery.main(sys.argv[2:]))
+    command.run(lambda: command_line.main(sys.argv[2:]))

@@ -9,9 +9,9 @@ import pytest
 from fake_embedder import unit, write_files
 from gallery_shell import SERVER, add, build, run, stored
 
-from serving import gallery
 from serving.errors import BadImageError, BadInputError, GalleryError, UnavailableError
-from serving.gallery_store import GalleryStore
+from serving.gallery import command_line
+from serving.gallery.storage import GalleryStore
 
 pytest_plugins = ["gallery_fixtures"]  # fake, work
 
@@ -98,7 +98,7 @@ def test_bad_pictures_end_the_job_or_are_skipped_and_counted(work, capsys, fake)
         build(capsys)
     assert "2 pictures were added before this and are kept" in capsys.readouterr().err
     (work / "crops" / "0003_c1s1.jpg").write_bytes(b"text")
-    gallery.main(["add", SERVER, "--gallery=gal", "--skip_bad_images", "crops"])
+    command_line.main(["add", SERVER, "--gallery=gal", "--skip_bad_images", "crops"])
     output = capsys.readouterr()
     assert output.out == "gal: 4 pictures added, 2 were there already, 2 bad ones skipped\n"
     assert output.err.count("skipped: ") == 2 and "0002_c1s1.jpg" in output.err

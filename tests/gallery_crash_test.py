@@ -14,7 +14,7 @@ import pytest
 from fake_embedder import unit, write_files
 from gallery_shell import REPOSITORY, SERVER, stored
 
-from serving.gallery_store import GalleryStore
+from serving.gallery.storage import GalleryStore
 
 
 def start(chunk, *arguments):

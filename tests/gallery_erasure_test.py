@@ -18,9 +18,9 @@ from small_gallery import (
     unit_vectors,
 )
 
-from serving import gallery_database, gallery_store
-from serving.gallery_picture import Picture, Selection
-from serving.gallery_store import GalleryStore
+from serving.gallery import database, storage
+from serving.gallery.entry import Picture, Selection
+from serving.gallery.storage import GalleryStore
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -35,7 +35,7 @@ def test_nothing_of_an_erased_picture_is_left_in_the_folder(tmp_path, seed):
         Picture(f"/{random_.random()}/person{number:05d}.jpg", "1", b"%032d" % number)
         for number in range(count)
     ]
-    store = gallery_store.create(str(folder), BINDING, pictures[:8], vectors[:8])
+    store = storage.create(str(folder), BINDING, pictures[:8], vectors[:8])
     for start in range(8, count, 8):
         store.add(pictures[start : start + 8], vectors[start : start + 8])
     (folder / "approximate.faiss").write_bytes(vectors.tobytes())
@@ -69,10 +69,8 @@ def test_erasure_that_was_cut_short_is_caught_up_with(tmp_path, monkeypatch):
     store.remove(Selection(files=(picture(3).file,)))
     store.close()  # killed here
     rewritten = []
-    vacuum = gallery_database.vacuum
-    monkeypatch.setattr(
-        gallery_database, "vacuum", lambda *both: (rewritten.append(1), vacuum(*both))
-    )
+    vacuum = database.vacuum
+    monkeypatch.setattr(database, "vacuum", lambda *both: (rewritten.append(1), vacuum(*both)))
     with GalleryStore(str(tmp_path / "gal")) as store:
         assert store.unerased()
         store.finish_erasure()
@@ -84,7 +82,7 @@ def test_erasure_that_was_cut_short_is_caught_up_with(tmp_path, monkeypatch):
 def test_what_another_process_removes_meanwhile_is_not_taken_for_erased(tmp_path, monkeypatch):
     store, _ = filled(tmp_path / "gal", 20)
     store.remove(Selection(files=(picture(3).file,)))
-    vacuum = gallery_database.vacuum
+    vacuum = database.vacuum
 
     def remove_more_afterwards(*arguments):
         vacuum(*arguments)
@@ -92,7 +90,7 @@ def test_what_another_process_removes_meanwhile_is_not_taken_for_erased(tmp_path
             other.remove(Selection(files=(picture(4).file,)))
 
     with monkeypatch.context() as patch:
-        patch.setattr(gallery_database, "vacuum", remove_more_afterwards)
+        patch.setattr(database, "vacuum", remove_more_afterwards)
         store.finish_erasure()
     assert store.unerased()
     store.finish_erasure()
@@ -111,8 +109,8 @@ def test_nothing_removed_changes_nothing(tmp_path):
 REMOVER = """
 import sys
 sys.path.insert(0, "tests")
-from serving.gallery_picture import Selection
-from serving.gallery_store import GalleryStore
+from serving.gallery.entry import Selection
+from serving.gallery.storage import GalleryStore
 from small_gallery import picture
 
 with GalleryStore(sys.argv[1]) as store:

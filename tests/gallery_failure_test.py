@@ -15,9 +15,9 @@ from small_gallery import (
     unit_vectors,
 )
 
-from serving import gallery_database
 from serving.errors import GalleryError
-from serving.gallery_store import GalleryStore
+from serving.gallery import database
+from serving.gallery.storage import GalleryStore
 
 
 def damage_not_sqlite(path):
@@ -87,7 +87,7 @@ def test_damage_is_told(tmp_path, damage, message):
 
 def test_another_writer_is_waited_for_and_then_told(tmp_path, monkeypatch):
     store, _ = filled(tmp_path / "gal", 1)
-    monkeypatch.setattr(gallery_database, "_WAIT_FOR_LOCK", 0.2)
+    monkeypatch.setattr(database, "_WAIT_FOR_LOCK", 0.2)
     with GalleryStore(str(tmp_path / "gal")) as other, other.locked():
         assert GalleryStore(str(tmp_path / "gal")).count() == 1  # readers don't mind
         with pytest.raises(GalleryError, match="another process has been writing"):
@@ -100,7 +100,7 @@ WRITER = """
 import sys
 sys.path.insert(0, "tests")
 from serving import command
-from serving.gallery_store import GalleryStore
+from serving.gallery.storage import GalleryStore
 from small_gallery import contents, picture, unit_vectors
 
 def main():

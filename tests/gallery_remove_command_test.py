@@ -10,8 +10,9 @@ import fake_embedder
 import pytest
 from gallery_shell import REPOSITORY, build, remove, run, stored
 
-from serving import command, gallery, gallery_database
+from serving import command
 from serving.errors import BadInputError, GalleryError
+from serving.gallery import command_line, database
 
 pytest_plugins = ["gallery_fixtures"]  # fake, work
 
@@ -77,7 +78,7 @@ def test_erasure_that_fails_is_told_and_caught_up_with(work, capsys, monkeypatch
         raise GalleryError("the disk is full", path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gallery_database, "vacuum", full)
+        patch.setattr(database, "vacuum", full)
         with pytest.raises(GalleryError, match=r"3 pictures are removed, but .* the disk is full"):
             remove(capsys, "--camera=1")
     assert len(stored()) == 5
@@ -110,7 +111,7 @@ def test_info(work, capsys):
 
 def test_a_mistake_ends_in_a_message_and_exit_status_2(work, capsys):
     with pytest.raises(SystemExit) as exit_:
-        command.run(lambda: gallery.main(["info", "--gallery=nowhere"]))
+        command.run(lambda: command_line.main(["info", "--gallery=nowhere"]))
     assert exit_.value.code == 2
     assert capsys.readouterr().err.startswith("error: nowhere: is no gallery")
 
@@ -118,7 +119,7 @@ def test_a_mistake_ends_in_a_message_and_exit_status_2(work, capsys):
 def test_neither_tensorflow_nor_a_server_is_needed_to_remove(work, capsys):
     build(capsys)
     code = (
-        "import sys; from serving import gallery; gallery.main(sys.argv[1:]); "
+        "import sys; from serving.gallery import command_line; command_line.main(sys.argv[1:]); "
         "assert not [name for name in sys.modules if name.startswith('tensorflow')]"
     )
     arguments = ["remove", "--gallery", str(work / "gal"), "--camera=1"]

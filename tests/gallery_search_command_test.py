@@ -9,8 +9,8 @@ from fake_embedder import by_colour
 from gallery_shell import SERVER, add, build, remove, run
 from PIL import Image
 
-from serving import gallery
 from serving.errors import BadInputError
+from serving.gallery import command_line
 
 pytest_plugins = ["gallery_fixtures"]  # fake, work
 
@@ -84,7 +84,7 @@ def test_search_refuses(colours, capsys):
 
 
 def test_approximate_search_tells_its_recall_and_how_it_took_filters(colours, capsys):
-    gallery.main(["search", SERVER, "--gallery=gal", "query_c1.png", "--approximate"])
+    command_line.main(["search", SERVER, "--gallery=gal", "query_c1.png", "--approximate"])
     output = capsys.readouterr()
     assert names(output.out) == names(search(capsys, "query_c1.png"))
     assert "approximate search: finds 100.0% of the exact 3 nearest" in output.out

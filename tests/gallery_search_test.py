@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from serving import gallery_approximate, gallery_search, gallery_store
 from serving.errors import GalleryError
-from serving.gallery_picture import Binding, Picture, Selection
+from serving.gallery import approximate, searching, storage
+from serving.gallery.entry import Binding, Picture, Selection
 
 
 def unit_vectors(count, dim, seed=0):
@@ -20,7 +20,7 @@ def gallery(folder, vectors, cameras):
         Picture(f"/{number:05d}.jpg", camera, b"0") for number, camera in enumerate(cameras)
     ]
     binding = Binding("00112233445566aa", "arn", 1, vectors.shape[1])
-    return gallery_store.create(str(folder), binding, pictures, vectors)
+    return storage.create(str(folder), binding, pictures, vectors)
 
 
 def files(hits):
@@ -38,19 +38,19 @@ QUERY = np.array([[1, 0]], np.float32)
 
 
 def test_worked_values(worked):
-    (hits,) = gallery_search.exact(worked, QUERY, 10)
+    (hits,) = searching.exact(worked, QUERY, 10)
     assert files(hits) == [1, 2, 4, 0, 3]  # 2 and 4 are equal: by row
     np.testing.assert_allclose([hit.score for hit in hits], [1, 0.8, 0.8, 0.6, -1], atol=1e-6)
     assert hits[0].picture.camera == "2"
-    assert files(gallery_search.exact(worked, QUERY, 2)[0]) == [1, 2]
+    assert files(searching.exact(worked, QUERY, 2)[0]) == [1, 2]
 
 
 def test_worked_filters(worked):
-    assert files(gallery_search.exact(worked, QUERY, 10, cameras=["1", "3"])[0]) == [2, 4, 0]
+    assert files(searching.exact(worked, QUERY, 10, cameras=["1", "3"])[0]) == [2, 4, 0]
     queries = np.concatenate([QUERY, -QUERY, QUERY, QUERY])
-    hits = gallery_search.exact(worked, queries, 2, other_than_cameras=["2", "1", "2", "9"])
+    hits = searching.exact(worked, queries, 2, other_than_cameras=["2", "1", "2", "9"])
     assert [files(each) for each in hits] == [[2, 4], [3, 4], [2, 4], [1, 2]]
-    hits = gallery_search.exact(worked, queries[:2], 5, ["1"], ["1", "2"])
+    hits = searching.exact(worked, queries[:2], 5, ["1"], ["1", "2"])
     assert [files(each) for each in hits] == [[], [0, 2]]
 
 
@@ -62,7 +62,7 @@ def test_filters_agree_with_a_sort_of_everything(tmp_path, queries):
     own = random.choice(["a", "b", "z"], queries).tolist()
     store = gallery(tmp_path / "gal", vectors, cameras)
     store.remove(Selection(files=("/0000?.jpg",)))
-    hits = gallery_search.exact(store, wanted, 15, ["a", "b", "c"], own)
+    hits = searching.exact(store, wanted, 15, ["a", "b", "c"], own)
     scores = wanted.astype(np.float64) @ vectors.T.astype(np.float64)
     for query in range(queries):
         passing = [
@@ -77,9 +77,9 @@ def test_filters_agree_with_a_sort_of_everything(tmp_path, queries):
 
 def test_an_empty_gallery_gives_empty_lists(worked):
     worked.remove(Selection())
-    assert gallery_search.exact(worked, QUERY, 3) == [[]]
+    assert searching.exact(worked, QUERY, 3) == [[]]
     with pytest.raises(GalleryError, match="is empty; add pictures first"):
-        gallery_approximate.search(worked, QUERY, 3, print)
+        approximate.search(worked, QUERY, 3, print)
 
 
 @pytest.fixture
@@ -106,13 +106,13 @@ class Told(list):
 def test_the_index_is_built_once_kept_and_as_good_as_it_says(large, tmp_path):
     store, vectors = large
     told = Told()
-    hits, quality = gallery_approximate.search(store, vectors[:50], 10, told)
+    hits, quality = approximate.search(store, vectors[:50], 10, told)
     assert told.builds() == 1
-    again, quality_again = gallery_approximate.search(store, vectors[:50], 10, told)
+    again, quality_again = approximate.search(store, vectors[:50], 10, told)
     assert told.builds() == 0
     assert (again, quality_again) == (hits, quality)
-    assert gallery_approximate.quality(store) == quality
-    exact = gallery_search.exact(store, vectors[:50], 10)
+    assert approximate.quality(store) == quality
+    exact = searching.exact(store, vectors[:50], 10)
     shared = [len(set(files(a)) & set(files(b))) for a, b in zip(hits, exact, strict=True)]
     assert np.mean(shared) / 10 > 0.95 and quality.recall > 0.95
     assert (quality.top, quality.queries) == (10, 256)
@@ -127,20 +127,20 @@ def test_recall_counts_what_a_bad_index_misses(large, monkeypatch):
 
     def blind(index, queries, top):
         """Finds every other of the true list, and then what is worst."""
-        scores, rows = gallery_search.nearest(queries, vectors, top)
+        scores, rows = searching.nearest(queries, vectors, top)
         scores[:, 1::2], rows[:, 1::2] = -1, 0
-        return gallery_search.ordered(scores, rows)
+        return searching.ordered(scores, rows)
 
-    monkeypatch.setattr(gallery_approximate, "_walk", blind)
+    monkeypatch.setattr(approximate, "_walk", blind)
     # Of 11 found the first is the picture itself; of the other 10 every second is missed.
-    assert gallery_approximate.search(store, vectors[:1], 10, Told())[1].recall == 0.5
+    assert approximate.search(store, vectors[:1], 10, Told())[1].recall == 0.5
 
 
 @pytest.mark.parametrize("change", ["add", "remove"])
 def test_a_change_removes_the_index_and_the_next_search_builds_another(large, tmp_path, change):
     store, vectors = large
     told = Told()
-    gallery_approximate.search(store, vectors[:1], 3, told)
+    approximate.search(store, vectors[:1], 3, told)
     folder = tmp_path / "gal"
     assert {path.name for path in folder.iterdir()} > {"approximate.faiss", "approximate.json"}
     if change == "add":
@@ -148,10 +148,10 @@ def test_a_change_removes_the_index_and_the_next_search_builds_another(large, tm
     else:
         store.remove(Selection(files=("/00000.jpg",)))
     assert [path.name for path in folder.iterdir()] == ["gallery.sqlite"]
-    assert gallery_approximate.quality(store) is None
+    assert approximate.quality(store) is None
     told.clear()
     queries = np.concatenate([vectors[:1], -vectors[:1]])
-    hits, _ = gallery_approximate.search(store, queries, 1, told)
+    hits, _ = approximate.search(store, queries, 1, told)
     assert told.builds() == 1
     assert (99999 in files(hits[1])) == (change == "add")
     assert (0 in files(hits[0])) == (change == "add")
@@ -160,14 +160,14 @@ def test_a_change_removes_the_index_and_the_next_search_builds_another(large, tm
 def test_an_index_of_another_revision_is_not_used(large, tmp_path):
     store, vectors = large
     told = Told()
-    gallery_approximate.search(store, vectors[:1], 3, told)
+    approximate.search(store, vectors[:1], 3, told)
     saved = {p: p.read_bytes() for p in (tmp_path / "gal").glob("approximate.*")}
     store.remove(Selection(files=("/00000.jpg",)))
     for path, data in saved.items():
         path.write_bytes(data)  # as a backup restored over the folder would
     told.clear()
-    assert gallery_approximate.quality(store) is None
-    hits, _ = gallery_approximate.search(store, vectors[:1], 3, told)
+    assert approximate.quality(store) is None
+    hits, _ = approximate.search(store, vectors[:1], 3, told)
     assert told.builds() == 1 and 0 not in files(hits[0])
 
 
@@ -197,37 +197,37 @@ def empty_note(folder):
 def test_a_damaged_index_is_built_again(large, tmp_path, spoil):
     store, vectors = large
     told = Told()
-    hits, _ = gallery_approximate.search(store, vectors[:3], 5, told)
+    hits, _ = approximate.search(store, vectors[:3], 5, told)
     spoil(tmp_path / "gal")
     told.clear()
-    assert gallery_approximate.search(store, vectors[:3], 5, told)[0] == hits
+    assert approximate.search(store, vectors[:3], 5, told)[0] == hits
     assert told.builds() == 1
     json.loads((tmp_path / "gal" / "approximate.json").read_text())
 
 
 def test_an_index_built_while_a_picture_is_erased_is_not_written(large, tmp_path, monkeypatch):
     store, vectors = large
-    measure = gallery_approximate._measure
+    measure = approximate._measure
 
     def erase_meanwhile(index, rows):
-        with gallery_store.GalleryStore(store.folder) as other:
+        with storage.GalleryStore(store.folder) as other:
             other.remove(Selection(files=("/00000.jpg",)))
             other.finish_erasure()
         return measure(index, rows)
 
-    monkeypatch.setattr(gallery_approximate, "_measure", erase_meanwhile)
+    monkeypatch.setattr(approximate, "_measure", erase_meanwhile)
     with pytest.raises(GalleryError, match="changed while its approximate index"):
-        gallery_approximate.search(store, vectors[:1], 3, Told())
+        approximate.search(store, vectors[:1], 3, Told())
     assert [path.name for path in (tmp_path / "gal").iterdir()] == ["gallery.sqlite"]
     assert vectors[0].tobytes() not in (tmp_path / "gal" / "gallery.sqlite").read_bytes()
 
 
 def test_an_index_that_cannot_be_kept_is_told_before_it_is_built(large, monkeypatch):
     store, vectors = large
-    monkeypatch.setattr(gallery_approximate.os, "access", lambda *arguments: False)
-    monkeypatch.setattr(gallery_approximate, "_measure", None)
+    monkeypatch.setattr(approximate.os, "access", lambda *arguments: False)
+    monkeypatch.setattr(approximate, "_measure", None)
     with pytest.raises(GalleryError, match=r"can't be kept there .no right to write.*leave"):
-        gallery_approximate.search(store, vectors[:1], 3, Told())
+        approximate.search(store, vectors[:1], 3, Told())
 
 
 def test_an_index_that_is_not_written_whole_leaves_no_file(large, tmp_path, monkeypatch):
@@ -238,27 +238,27 @@ def test_an_index_that_is_not_written_whole_leaves_no_file(large, tmp_path, monk
             file.write(vectors.tobytes())
         raise RuntimeError("write error in file: 28 No space left on device")
 
-    monkeypatch.setattr(gallery_approximate.faiss, "write_index", full)
+    monkeypatch.setattr(approximate.faiss, "write_index", full)
     with pytest.raises(GalleryError, match=r"can't be kept there .write error.*make room"):
-        gallery_approximate.search(store, vectors[:1], 3, Told())
+        approximate.search(store, vectors[:1], 3, Told())
     assert [path.name for path in (tmp_path / "gal").iterdir()] == ["gallery.sqlite"]
 
 
 def test_too_few_found_falls_to_exact_search_and_says_so(large, monkeypatch):
     store, vectors = large
     told = Told()
-    gallery_approximate.search(store, vectors[:1], 3, told)
-    walk = gallery_approximate._walk
+    approximate.search(store, vectors[:1], 3, told)
+    walk = approximate._walk
 
     def lose_one(*arguments):
         scores, rows = walk(*arguments)
         rows[0, -1] = -1
         return scores, rows
 
-    monkeypatch.setattr(gallery_approximate, "_walk", lose_one)
+    monkeypatch.setattr(approximate, "_walk", lose_one)
     told.clear()
-    hits, _ = gallery_approximate.search(store, vectors[:2], 7, told)
-    assert hits == gallery_search.exact(store, vectors[:2], 7)
+    hits, _ = approximate.search(store, vectors[:2], 7, told)
+    assert hits == searching.exact(store, vectors[:2], 7)
     assert told == ["the approximate index found too few; searching exactly"]
 
 
@@ -266,7 +266,7 @@ def test_too_few_found_falls_to_exact_search_and_says_so(large, monkeypatch):
 def test_small_galleries_are_found_whole(tmp_path, count):
     vectors = unit_vectors(count, 4)
     store = gallery(tmp_path / "gal", vectors, [None] * count)
-    hits, quality = gallery_approximate.search(store, vectors[:1], 10, Told())
+    hits, quality = approximate.search(store, vectors[:1], 10, Told())
     assert sorted(files(hits[0])) == list(range(count))
     assert quality.top == count - 1 and quality.recall == 1
 
@@ -274,7 +274,7 @@ def test_small_galleries_are_found_whole(tmp_path, count):
 def test_equal_pictures_are_all_found(tmp_path):
     vectors = np.repeat(unit_vectors(2, 8), 40, axis=0)
     store = gallery(tmp_path / "gal", vectors, [None] * 80)
-    hits, quality = gallery_approximate.search(store, vectors[:1], 40, Told())
+    hits, quality = approximate.search(store, vectors[:1], 40, Told())
     assert sorted(files(hits[0])) == list(range(40))
     assert quality.recall == 1
 

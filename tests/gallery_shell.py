@@ -2,15 +2,15 @@
 
 import os
 
-from serving import gallery
-from serving.gallery_store import GalleryStore
+from serving.gallery import command_line
+from serving.gallery.storage import GalleryStore
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SERVER = "--server=none:8500"
 
 
 def run(capsys, *arguments):
-    gallery.main(list(map(str, arguments)))
+    command_line.main(list(map(str, arguments)))
     return capsys.readouterr().out
 
 

@@ -17,10 +17,10 @@ from small_gallery import (
     unit_vectors,
 )
 
-from serving import gallery_store
 from serving.errors import GalleryError
-from serving.gallery_picture import EVERYTHING, Picture, Selection
-from serving.gallery_store import GalleryStore
+from serving.gallery import storage
+from serving.gallery.entry import EVERYTHING, Picture, Selection
+from serving.gallery.storage import GalleryStore
 
 
 def test_what_goes_in_comes_back_to_the_bit(tmp_path):
@@ -67,7 +67,7 @@ def test_a_file_that_is_there_is_replaced_and_the_others_stay(tmp_path):
 def test_wrong_vectors_are_refused_and_nothing_of_the_chunk_is_kept(tmp_path, spoil):
     wrong = spoil(unit_vectors(2, seed=1))
     with pytest.raises(GalleryError, match="the server sent"):
-        gallery_store.create(str(tmp_path / "new"), BINDING, [picture(0), picture(1)], wrong)
+        storage.create(str(tmp_path / "new"), BINDING, [picture(0), picture(1)], wrong)
     assert not (tmp_path / "new").exists()
     store, _ = filled(tmp_path / "gal", 1)
     revision = store.revision()
@@ -85,7 +85,7 @@ def test_a_chunk_with_a_mistake_inside_is_not_half_added(tmp_path):
 
 
 def test_selections(tmp_path):
-    store = gallery_store.create(
+    store = storage.create(
         str(tmp_path / "gal"),
         BINDING,
         [
@@ -124,7 +124,7 @@ def test_a_gallery_is_never_made_over_another(tmp_path):
 
 
 def test_of_two_that_make_the_same_gallery_the_second_waits_and_is_refused(tmp_path, monkeypatch):
-    insert = gallery_store._insert
+    insert = storage._insert
     with futures.ThreadPoolExecutor() as pool:
         second = []
 
@@ -135,7 +135,7 @@ def test_of_two_that_make_the_same_gallery_the_second_waits_and_is_refused(tmp_p
                 assert not second[0].done()
             return insert(*arguments)
 
-        monkeypatch.setattr(gallery_store, "_insert", insert_while_another_tries)
+        monkeypatch.setattr(storage, "_insert", insert_while_another_tries)
         store, _ = filled(tmp_path / "gal", 2)
         with pytest.raises(GalleryError, match="use add"):
             second[0].result()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from serving import pictures
+from serving.client import pictures
 from serving.errors import BadImageError, BadInputError
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"

@@ -109,7 +109,8 @@ REFUSED = {
         "Expects arg[0] to be uint8 but float32 is provided",
     ),
     "no dtype": (
-        request(images=tensor("", dtype="DT_INVALID")), INVALID, "Expects arg[0] to be uint8 but type 0 is provided",
+        request(images=tensor("", dtype="DT_INVALID")), INVALID,
+        "Expects arg[0] to be uint8 but type 0 is provided",
     ),
     "wrong size": (
         request(images=IMAGES[:, 1:]), INVALID,

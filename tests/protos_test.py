@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from serving import protos, record_protos
+from serving.client import protos, record_protos
 
 LOADED = """
 import sys
@@ -18,7 +18,7 @@ loaded = {name.partition(".")[0] for name in sys.modules}
 print(sorted(loaded & {"tensorflow", "tensorflow_serving", "keras", "arn_tf", "tqdm", "grpc"}))
 """
 BOTH = """
-from serving import protos
+from serving.client import protos
 ours = protos.PredictRequest()
 ours.inputs["a"].dtype = protos.DT_STRING
 ours.inputs["a"].tensor_shape.dim.add(size=1)

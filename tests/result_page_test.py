@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import result_page
 from serving.errors import BadInputError
-from serving.gallery_picture import Picture
-from serving.gallery_search import Hit
-from serving.result_page import Result
+from serving.gallery import result_page
+from serving.gallery.entry import Picture
+from serving.gallery.result_page import Result
+from serving.gallery.searching import Hit
 
 CHROMIUM = shutil.which("chromium")
 COLOURS = {

@@ -10,9 +10,10 @@ import small_data
 import small_server
 
 from arn_tf import evaluate, ranking
-from serving import client, gallery
-from serving.gallery_search import exact
-from serving.gallery_store import GalleryStore
+from serving import client
+from serving.gallery import command_line
+from serving.gallery.searching import exact
+from serving.gallery.storage import GalleryStore
 
 NAME = re.compile(r"(-?\d+)_c(\d)")
 
@@ -79,7 +80,7 @@ def test_the_gallery_finds_the_same_person_first_as_often(
     address, crops, embeddings, scores, tmp_path
 ):
     folder = str(tmp_path / "gallery")
-    gallery.main(["build", f"--server={address}", f"--gallery={folder}",
+    command_line.main(["build", f"--server={address}", f"--gallery={folder}",
                   str(crops / "bounding_box_test")])  # fmt: skip
     vectors, persons, cameras = embeddings["query"]
     with GalleryStore(folder) as store:

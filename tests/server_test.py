@@ -17,8 +17,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from arn_tf.input_pipeline import decode
 from serving import tls_config
 from serving.client import EmbeddingClient
+from serving.client.tls import Tls
 from serving.errors import BadImageError, TlsError, UnavailableError
-from serving.tls import Tls
 
 PICTURES = small_server.PICTURES
 
@@ -137,18 +137,22 @@ def test_kill_and_restart_in_the_middle_of_a_job(tmp_path):
         paths.append(str(tmp_path / f"{i:03d}.jpg"))
         (tmp_path / f"{i:03d}.jpg").write_bytes(PICTURES[i % 12])
     received = []
-    with small_server.server_process(port=port) as (process, address):
-        with EmbeddingClient(address, batch_size=2, timeout=10) as client:
-            with pytest.raises(UnavailableError):
-                for part in client.stream_files(paths):
-                    received.append(part)
-                    if len(received) == 5:
-                        process.kill()
+    with (
+        small_server.server_process(port=port) as (process, address),
+        EmbeddingClient(address, batch_size=2, timeout=10) as client,
+        pytest.raises(UnavailableError),
+    ):
+        for part in client.stream_files(paths):
+            received.append(part)
+            if len(received) == 5:
+                process.kill()
     done = [name for part in received for name in part.files]
     assert done == paths[: len(done)] and 10 <= len(done) < 600
-    with small_server.server_process(port=port) as (_, address):
-        with EmbeddingClient(address) as client:
-            received += client.stream_files(paths[len(done) :])
+    with (
+        small_server.server_process(port=port) as (_, address),
+        EmbeddingClient(address) as client,
+    ):
+        received += client.stream_files(paths[len(done) :])
     vectors = np.concatenate([part.vectors for part in received])
     np.testing.assert_allclose(vectors, np.tile(expected(PICTURES), (50, 1)), rtol=0, atol=1e-5)
 

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import protos, tensors
-from serving.async_client import AsyncEmbeddingClient
-from serving.client import EmbeddingClient
+from serving.client import EmbeddingClient, protos, tensors
+from serving.client.async_client import AsyncEmbeddingClient
 from serving.errors import BadImageError, DeadlineError, ModelNotFoundError
 
 ADDRESS = os.environ.get("ARN_SERVING_ADDRESS")

@@ -17,7 +17,7 @@ from arn_tf import warmup
 from arn_tf.input_pipeline import decode
 from serving.client import EmbeddingClient
 from serving.errors import BadInputError, ModelSwitchedError, ServingError
-from serving.versions import Versions
+from serving.server.versions import Versions
 
 
 @pytest.fixture(scope="module")

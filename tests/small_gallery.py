@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 
-from serving import gallery_store
-from serving.gallery_picture import Binding, Picture
+from serving.gallery import storage
+from serving.gallery.entry import Binding, Picture
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DIM = 16
@@ -27,7 +27,7 @@ def picture(number, camera="1"):
 
 def filled(folder, count, seed=0):
     vectors = unit_vectors(count, seed)
-    store = gallery_store.create(
+    store = storage.create(
         str(folder), BINDING, [picture(number) for number in range(count)], vectors
     )
     return store, vectors

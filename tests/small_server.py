@@ -11,7 +11,7 @@ import keras
 import small_data
 
 from arn_tf import ARN, export
-from serving.server import Server
+from serving.server.server import Server
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
 DIM = 64

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from serving import protos, tensors
+from serving.client import protos, tensors
 from serving.errors import ReplyError
 
 

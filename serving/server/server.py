@@ -1,25 +1,17 @@
-"""A server for development: `python -m serving.server --model_dir=models/arn --port=8500`.
+"""The gRPC server: its services, its limits, and how it ends."""
 
-Speaks TensorFlow Serving's gRPC with its messages and status codes, so that a client written
-against one works with the other. It is one Python process: production is TensorFlow Serving, with
-the files of serving/config (serving/README.md).
-"""
-
-import argparse
 import os
-import signal
-import threading
 from concurrent import futures
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from serving import check_config, command, config_protos
-from serving.batching import Batcher
+from serving import check_config, config_protos
 from serving.errors import BadInputError
-from serving.services import ModelService, PredictionService
-from serving.versions import Versions
+from serving.server.batching import Batcher
+from serving.server.services import ModelService, PredictionService
+from serving.server.versions import Versions
 
 # Those of tensorflow_model_server's --enable_grpc_healthcheck_service.
 _HEALTH_SERVICES = ("", "ModelService", "PredictionService")
@@ -118,64 +110,3 @@ def _credentials(path):
         root_certificates=config.custom_ca.encode() or None,
         require_client_auth=config.client_verify,
     )
-
-
-def _at_least_one(text):
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-def _port(text):
-    # gRPC takes a larger number and listens somewhere else.
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise ValueError
-    return value
-
-
-def _arguments():
-    parser = argparse.ArgumentParser(
-        prog="python -m serving.server",
-        description="Serves an exported model over gRPC, for development.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--model_dir", required=True, help="folder of the version folders, such as models/arn")
-    add("--model_name", default="", help="name to serve it under; the folder's when empty")
-    add("--host", default="localhost", help="to listen on; 0.0.0.0 lets other machines in")
-    add("--port", type=_port, default=8500, help="to listen on; 0 takes a free one")
-    add("--ssl_config_file", default="", help="SSLConfig as tensorflow_model_server takes it")
-    add("--max_batch_size", type=_at_least_one, default=32,
-        help="most pictures in a request, and in one run of the model")  # fmt: skip
-    add("--max_queued_requests", type=_at_least_one, default=64, help="most requests that wait")
-    add("--max_message_mib", type=_at_least_one, default=64, help="largest request, MiB")
-    add("--enable_serialization_as_tensor_content", action="store_true",
-        help="reply with tensor_content instead of float_val")  # fmt: skip
-    return parser.parse_args()
-
-
-def main():
-    arguments = _arguments()
-    server = Server(
-        arguments.model_dir, arguments.model_name, arguments.host, arguments.port,
-        arguments.ssl_config_file, arguments.max_batch_size, arguments.max_queued_requests,
-        arguments.max_message_mib, arguments.enable_serialization_as_tensor_content,
-    )  # fmt: skip
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    server.start()
-    print("arn_tf's server for development. In production use TensorFlow Serving: see "
-          "serving/README.md")  # fmt: skip
-    version = server.versions.get().version
-    print(f"serving {server.model_name} version {version} on {arguments.host}:{server.port}",
-          flush=True)  # fmt: skip
-    stopping.wait()
-    print("stopping: answering what was taken", flush=True)
-    server.stop()
-
-
-if __name__ == "__main__":
-    command.run(main)

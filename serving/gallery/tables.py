@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import os
 
-from serving import gallery_database
+from serving.gallery import database
 
 _COLUMNS = "{:>4}  {:>7}  {:<8}  {:<20}  {}"
 
@@ -63,7 +63,7 @@ def info(store, quality):
     ]
     if store.unerased():
         lines.append(
-            f"traces              {gallery_database.FILE} may still hold traces of removed "
+            f"traces              {database.FILE} may still hold traces of removed "
             "pictures: a process was stopped before it had erased them. The next add or remove "
             "does it"
         )

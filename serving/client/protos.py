@@ -2,7 +2,7 @@
 
 The modules of the tensorflow-serving-api wheel import all of TensorFlow for a few message types:
 two seconds and half a gigabyte. These classes are built from recorded descriptors of that wheel
-(`serving.record_protos`), in a pool of their own, so that both can live in one process.
+(`serving.client.record_protos`), in a pool of their own, so that both can live in one process.
 """
 
 import pathlib

@@ -10,9 +10,9 @@ import typing
 import grpc
 import numpy as np
 
-from serving import exchange, faults
+from serving.client import exchange, faults
+from serving.client.results import Embeddings
 from serving.errors import ModelSwitchedError, RefusedError
-from serving.results import Embeddings
 
 
 class Outcome(typing.NamedTuple):

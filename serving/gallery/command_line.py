@@ -1,20 +1,9 @@
-"""Keeps a gallery of embedded pictures, and finds the nearest of them for a query.
-
-    python -m serving.gallery build --server=localhost:8500 --gallery=gal/ crops/
-    python -m serving.gallery add --server=localhost:8500 --gallery=gal/ new_crops/
-    python -m serving.gallery search --server=localhost:8500 --gallery=gal/ query.jpg --html=r.html
-    python -m serving.gallery remove --gallery=gal/ --older_than=30d
-    python -m serving.gallery info --gallery=gal/
-
-A gallery holds embeddings and paths, not the pictures. The commands that embed nothing need no
-server. Interrupted, `build` and `add` keep what was committed; `add` with the same pictures
-then goes on. What is removed leaves no trace in the gallery's folder; copies of the folder,
-snapshots and the disk's own spare blocks are yours to see to.
-"""
+"""The command line of `python -m serving.gallery`."""
 
 import argparse
 
-from serving import client, gallery_commands, gallery_inputs
+from serving import client, gallery
+from serving.gallery import commands, inputs
 
 
 def main(argv=None):
@@ -26,17 +15,17 @@ def main(argv=None):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m serving.gallery",
-        description=__doc__,
+        description=gallery.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    build = _command(commands, "build", gallery_commands.build, "makes a gallery of pictures")
+    build = _command(subcommands, "build", commands.build, "makes a gallery of pictures")
     add = _command(
-        commands,
+        subcommands,
         "add",
-        gallery_commands.add,
+        commands.add,
         "adds pictures to a gallery",
         "A file that is there already, with the same content and camera, is passed over; with "
         "other content or another camera it is embedded anew and takes the old one's place.",
@@ -54,9 +43,9 @@ def _parser():
         command.add_argument("paths", nargs="+", help="pictures, and folders with pictures below")
 
     remove = _command(
-        commands,
+        subcommands,
         "remove",
-        gallery_commands.remove,
+        commands.remove,
         "removes pictures from a gallery and erases their traces",
         "All conditions given must hold. That nothing matches is an error (exit status 2), but "
         "not with --older_than, which then has nothing to do.",
@@ -73,9 +62,9 @@ def _parser():
     remove.add_argument("--dry_run", action="store_true", help="only list what would be removed")
 
     search = _command(
-        commands,
+        subcommands,
         "search",
-        gallery_commands.search,
+        commands.search,
         "finds the pictures nearest to a query",
         "A query that is in the gallery itself is found, too.",
     )
@@ -101,12 +90,12 @@ def _parser():
     search.add_argument("--html", metavar="FILE", help="a page with the pictures, too")
     search.add_argument("queries", nargs="+", help="pictures, and folders with pictures below")
 
-    _command(commands, "info", gallery_commands.info, "tells what a gallery holds")
+    _command(subcommands, "info", commands.info, "tells what a gallery holds")
     return parser
 
 
-def _command(commands, name, run, text, more=""):
-    parser = commands.add_parser(
+def _command(subcommands, name, run, text, more=""):
+    parser = subcommands.add_parser(
         name, help=text, description=f"{text.capitalize()}. {more}", allow_abbrev=False
     )
     parser.set_defaults(run=run)
@@ -117,13 +106,7 @@ def _command(commands, name, run, text, more=""):
 def _add_camera_pattern(parser):
     parser.add_argument(
         "--camera_pattern",
-        default=gallery_inputs.CAMERA_PATTERN,
+        default=inputs.CAMERA_PATTERN,
         metavar="REGEXP",
         help="regular expression whose one group is the camera in a file's name (%(default)s)",
     )
-
-
-if __name__ == "__main__":
-    from serving import command
-
-    command.run(main)

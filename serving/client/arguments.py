@@ -5,8 +5,8 @@ import os
 
 import numpy as np
 
+from serving.client.tls import Tls
 from serving.errors import BadInputError
-from serving.tls import Tls
 
 
 def add_server_flags(parser):

@@ -10,7 +10,7 @@ import dataclasses
 import faiss
 import numpy as np
 
-from serving.gallery_picture import Picture, Selection
+from serving.gallery.entry import Picture, Selection
 
 
 @dataclasses.dataclass(frozen=True)

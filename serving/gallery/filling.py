@@ -9,9 +9,9 @@ import sys
 
 import tqdm
 
-from serving import gallery_inputs, gallery_store
 from serving.errors import BadImageError, GalleryError
-from serving.gallery_picture import Binding, Picture
+from serving.gallery import inputs, storage
+from serving.gallery.entry import Binding, Picture
 
 _WAYS_OUT = "have that model served, or build another gallery with this one"
 
@@ -43,7 +43,7 @@ def read_pictures(files, camera, skip_bad_images, outcome):
     for file in tqdm.tqdm(files, "reading", unit=" pictures", disable=None):
         try:
             # Hashed before it is sent: if it changes in between, a later add sees that.
-            pictures[file] = Picture(file, camera(file), gallery_inputs.content_hash(file))
+            pictures[file] = Picture(file, camera(file), inputs.content_hash(file))
         except BadImageError as error:
             if not skip_bad_images:
                 raise
@@ -70,7 +70,7 @@ def build(folder, client, pictures, skip_bad_images, outcome):
     if not chunk:
         raise GalleryError("is not made: none of the pictures could be embedded", folder)
     binding = Binding(space, model.name, model.version, model.embedding_dim)
-    with gallery_store.create(folder, binding, chunk, vectors) as store:
+    with storage.create(folder, binding, chunk, vectors) as store:
         outcome.added += len(chunk)
         _commit(store, model, chunks, outcome)
 

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import tensorflow as tf
 
-from serving.prediction import Prediction, RequestError
+from serving.server.prediction import Prediction, RequestError
 
 
 # Two tasks are never the same; tensors have no plain equality either.

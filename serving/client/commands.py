@@ -5,9 +5,9 @@ import os
 import sys
 
 from serving.client import add_server_flags, from_arguments
-from serving.embedding_file import EmbeddingFile
+from serving.client.embedding_file import EmbeddingFile
+from serving.client.pictures import find
 from serving.errors import BadInputError
-from serving.pictures import find
 
 # A PNG of one black pixel: asking for its embedding tells the embedding space.
 _PIXEL = bytes.fromhex(

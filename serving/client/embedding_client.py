@@ -1,45 +1,16 @@
-"""Asks a TensorFlow Serving server of ARN for embeddings. Needs no TensorFlow.
-
-    from serving.client import EmbeddingClient
-
-    with EmbeddingClient("localhost:8500") as client:
-        query = client.embed_files(["query/0001.jpg"])
-        gallery = client.embed_files(["gallery/0001.jpg", "gallery/0002.jpg"])
-    cosine = query.vectors @ gallery.vectors.T
-
-From a shell:
-
-    python -m serving.client embed --server=localhost:8500 --output=emb.npz crops/
-    python -m serving.client status --server=localhost:8500
-"""
+"""The client for ordinary Python; `serving.client.async_client` has the one for asyncio."""
 
 import collections
-import os
 import threading
-
-if __name__ == "__main__":
-    # The command tells of failures itself, without gRPC's log, which is set up by the import.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 
-from serving import arguments, channel, chunks, exchange, faults, pictures, protos, tls
-from serving.arguments import add_server_flags
+from serving.client import arguments, channel, chunks, exchange, faults, pictures, protos, tls
+from serving.client.job import Job, Outcome
+from serving.client.progress import Progress
+from serving.client.results import Embeddings, Gathered, ModelDescription, VersionStatus
+from serving.client.tls import Tls
 from serving.errors import BadInputError, TlsError
-from serving.job import Job, Outcome
-from serving.progress import Progress
-from serving.results import Embeddings, Gathered, ModelDescription, VersionStatus
-from serving.tls import Tls
-
-__all__ = [
-    "EmbeddingClient",
-    "Embeddings",
-    "ModelDescription",
-    "Tls",
-    "VersionStatus",
-    "add_server_flags",
-    "from_arguments",
-]
 
 
 class EmbeddingClient:
@@ -54,7 +25,7 @@ class EmbeddingClient:
         timeout: for one request, in seconds.
         batch_size: pictures in a request at most; also about 4 MiB at most.
         in_flight: requests under way at a time.
-        tls: `serving.tls.Tls`, or None for plain text.
+        tls: `serving.client.tls.Tls`, or None for plain text.
 
     Raises:
         BadInputError: an argument is not what it must be. Nothing is sent yet.
@@ -254,9 +225,3 @@ def from_arguments(args) -> EmbeddingClient:
         BadInputError: a flag is not what it must be.
     """
     return EmbeddingClient(**arguments.from_flags(args))
-
-
-if __name__ == "__main__":
-    from serving import client_command, command
-
-    command.run(client_command.main)

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from serving import gallery_database as database
 from serving.errors import GalleryError
-from serving.gallery_picture import EVERYTHING, Binding, Picture
+from serving.gallery import database
+from serving.gallery.entry import EVERYTHING, Binding, Picture
 
 # Files with this prefix are derived from the rows, and go whenever the rows change.
 DERIVED = "approximate."

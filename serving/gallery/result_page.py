@@ -15,8 +15,8 @@ import warnings
 from PIL import Image
 
 from serving.errors import BadInputError
-from serving.gallery_search import Hit
-from serving.gallery_tables import moment, printable
+from serving.gallery.searching import Hit
+from serving.gallery.tables import moment, printable
 
 _THUMBNAIL = (192, 384)  # width, height at most; twice what a page shows
 _MOST_PIXELS = 50_000_000

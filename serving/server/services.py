@@ -11,8 +11,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving import prediction
-from serving.prediction import RequestError
+from serving.server import prediction
+from serving.server.prediction import RequestError
 
 _LONGEST_WAIT = 365 * 24 * 3600.0
 

@@ -6,7 +6,7 @@ import sys
 import threading
 
 from serving.errors import BadInputError, ServingError
-from serving.saved_model import SavedModel
+from serving.server.saved_model import SavedModel
 
 _POLL_SECONDS = 1.0
 

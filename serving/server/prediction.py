@@ -11,7 +11,7 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from serving.saved_model import SavedModel, parse_tensor
+from serving.server.saved_model import SavedModel, parse_tensor
 
 # A SavedModel's entry for its initialisation; nobody can call it.
 INTERNAL_SIGNATURE = "__saved_model_init_op"

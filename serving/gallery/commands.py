@@ -7,32 +7,24 @@ import time
 
 import numpy as np
 
-from serving import (
-    client,
-    gallery_approximate,
-    gallery_database,
-    gallery_fill,
-    gallery_inputs,
-    gallery_search,
-    gallery_tables,
-    result_page,
-)
+from serving import client
 from serving.errors import BadInputError, GalleryError, ServingError
-from serving.gallery_fill import Outcome
-from serving.gallery_picture import Selection
-from serving.gallery_store import GalleryStore
+from serving.gallery import approximate, database, filling, inputs, result_page, searching, tables
+from serving.gallery.entry import Selection
+from serving.gallery.filling import Outcome
+from serving.gallery.storage import GalleryStore
 
 
 def build(args):
     """`build`: a new gallery."""
     camera = _camera_of(args, "camera")
-    if gallery_database.exists(args.gallery):
+    if database.exists(args.gallery):
         raise GalleryError("is a gallery already; use add to put more pictures in", args.gallery)
     outcome = Outcome()
-    files = gallery_inputs.find(args.paths)
-    pictures = gallery_fill.read_pictures(files, camera, args.skip_bad_images, outcome)
+    files = inputs.find(args.paths)
+    pictures = filling.read_pictures(files, camera, args.skip_bad_images, outcome)
     with client.from_arguments(args) as server, _telling_what_is_kept(args, outcome):
-        gallery_fill.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
+        filling.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
     print(f"{args.gallery}: {outcome.added} pictures added, {outcome.bad} bad ones skipped")
 
 
@@ -41,8 +33,8 @@ def add(args):
     camera = _camera_of(args, "camera")
     outcome = Outcome()
     with GalleryStore(args.gallery) as store:
-        files = gallery_inputs.find(args.paths)
-        pictures = gallery_fill.read_pictures(files, camera, args.skip_bad_images, outcome)
+        files = inputs.find(args.paths)
+        pictures = filling.read_pictures(files, camera, args.skip_bad_images, outcome)
         with store.snapshot():
             known = {old.file: (old.content_hash, old.camera) for old in store.pictures()}
         new = {
@@ -52,7 +44,7 @@ def add(args):
         }
         if new:
             with client.from_arguments(args) as server, _telling_what_is_kept(args, outcome):
-                gallery_fill.add(store, server, new, args.skip_bad_images, outcome)
+                filling.add(store, server, new, args.skip_bad_images, outcome)
         store.finish_erasure()
     print(
         f"{args.gallery}: {outcome.added} pictures added, {len(pictures) - len(new)} were there "
@@ -66,16 +58,16 @@ def remove(args):
         raise BadInputError("say which pictures: --file, --camera, --older_than, or several")
     before = None
     if args.older_than is not None:
-        before = int(time.time()) - gallery_inputs.age(args.older_than)
-    files = tuple(os.path.abspath(gallery_inputs.storable("file", file)) for file in args.file)
-    cameras = tuple(gallery_inputs.storable("camera", camera) for camera in args.camera)
+        before = int(time.time()) - inputs.age(args.older_than)
+    files = tuple(os.path.abspath(inputs.storable("file", file)) for file in args.file)
+    cameras = tuple(inputs.storable("camera", camera) for camera in args.camera)
     selection = Selection(files=files, cameras=cameras, inserted_before=before)
     with GalleryStore(args.gallery) as store:
         if args.dry_run:
             with store.snapshot():
                 found = store.pictures(selection)
             for picture in found:
-                print(gallery_tables.picture_line(picture))
+                print(tables.picture_line(picture))
             print(f"{args.gallery}: {len(found)} pictures would be removed")
             return
         removed = store.remove(selection)
@@ -101,7 +93,7 @@ def search(args):
     camera_of = _camera_of(args, "query_camera")
     with GalleryStore(args.gallery) as store:
         _check_cameras(store, args.camera)
-        files = gallery_inputs.find(args.queries)
+        files = inputs.find(args.queries)
         cameras = [camera_of(file) for file in files]
         if args.exclude_same_camera and None in cameras:
             raise BadInputError(
@@ -112,7 +104,7 @@ def search(args):
         vectors = _embed(store, args, files)
         hits, note = _ranked(store, args, vectors, cameras)
     results = [result_page.Result(*row) for row in zip(files, cameras, hits, strict=True)]
-    print(gallery_tables.results(results))
+    print(tables.results(results))
     if note:
         print(note)
     if args.html is not None:
@@ -123,19 +115,19 @@ def search(args):
 def info(args):
     """`info`: what a gallery holds."""
     with GalleryStore(args.gallery) as store:
-        quality = gallery_approximate.quality(store)
+        quality = approximate.quality(store)
         with store.snapshot():
-            print(gallery_tables.info(store, quality and _quality_text(quality)))
+            print(tables.info(store, quality and _quality_text(quality)))
 
 
 def _camera_of(args, flag):
     """Function from a file to its camera: what a flag names, or else the file's name tells."""
     name = getattr(args, flag)
     if name is not None:
-        gallery_inputs.storable(flag, name)
+        inputs.storable(flag, name)
         return lambda file: name
-    pattern = gallery_inputs.camera_pattern(args.camera_pattern)
-    return lambda file: gallery_inputs.camera_of(file, pattern)
+    pattern = inputs.camera_pattern(args.camera_pattern)
+    return lambda file: inputs.camera_of(file, pattern)
 
 
 @contextlib.contextmanager
@@ -168,9 +160,9 @@ def _embed(store, args, files):
     vectors = []
     with client.from_arguments(args) as server:
         model = server.describe()
-        gallery_fill.check_model(store, model)
+        filling.check_model(store, model)
         for part in server.stream_files(files):
-            gallery_fill.check_space(store, model, part.space)
+            filling.check_space(store, model, part.space)
             vectors.append(part.vectors)
     return np.concatenate(vectors)
 
@@ -178,10 +170,10 @@ def _embed(store, args, files):
 def _ranked(store, args, vectors, cameras):
     """Lists of hits, and a line on how they were found, or None."""
     if args.approximate and not (args.camera or args.exclude_same_camera):
-        hits, quality = gallery_approximate.search(store, vectors, args.top, _tell)
+        hits, quality = approximate.search(store, vectors, args.top, _tell)
         return hits, f"approximate search: {_quality_text(quality)}"
     other_than = cameras if args.exclude_same_camera else None
-    hits = gallery_search.exact(store, vectors, args.top, args.camera, other_than)
+    hits = searching.exact(store, vectors, args.top, args.camera, other_than)
     return hits, "exact search, because of the camera filter" if args.approximate else None
 
 

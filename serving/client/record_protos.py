@@ -1,9 +1,9 @@
 """Records the protos of the installed tensorflow-serving-api wheel in tensorflow_serving.binpb.
 
-    python -m serving.record_protos
+    python -m serving.client.record_protos
 
 Give it again when the wheel's pin changes, and commit what it writes. It imports TensorFlow, as the
-wheel does; `serving.protos` reads the file so that clients needn't.
+wheel does; `serving.client.protos` reads the file so that clients needn't.
 """
 
 import pathlib

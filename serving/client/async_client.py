@@ -12,12 +12,12 @@ import contextlib
 
 import grpc
 
-from serving import arguments, channel, chunks, exchange, faults, pictures, protos, tls
+from serving.client import arguments, channel, chunks, exchange, faults, pictures, protos, tls
+from serving.client.job import Job, Outcome
+from serving.client.progress import Progress
+from serving.client.results import Embeddings, Gathered, ModelDescription, VersionStatus
+from serving.client.tls import Tls
 from serving.errors import BadInputError, TlsError
-from serving.job import Job, Outcome
-from serving.progress import Progress
-from serving.results import Embeddings, Gathered, ModelDescription, VersionStatus
-from serving.tls import Tls
 
 
 class AsyncEmbeddingClient:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from serving import protos
+from serving.client import protos
 from serving.errors import ReplyError
 
 

@@ -8,9 +8,9 @@ import re
 
 import numpy as np
 
-from serving import protos, tensors
+from serving.client import protos, tensors
+from serving.client.results import ModelDescription, VersionStatus
 from serving.errors import ModelSwitchedError, ReplyError
-from serving.results import ModelDescription, VersionStatus
 
 _ENCODED = ("serving_default", "image_bytes")
 _IMAGES = ("images", "images")

@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from serving import pictures
+from serving.client import pictures
 from serving.errors import BadImageError
 
 # Of encoded pictures or pixels in one request, unless one picture alone has more.

@@ -8,7 +8,7 @@ erased embedding can't come back with an index that was built from older rows.
 
 There are no filters here. A graph walked under a filter loses its way as the filter lets
 fewer pictures pass, and would return too few, or wrong ones; exact search over the rows that
-pass takes milliseconds (see `gallery_search`).
+pass takes milliseconds (see `searching`).
 """
 
 import contextlib
@@ -20,10 +20,10 @@ import os
 import faiss
 import numpy as np
 
-from serving import gallery_search, gallery_store
 from serving.errors import GalleryError
+from serving.gallery import searching, storage
 
-_INDEX, _NOTE = gallery_store.DERIVED + "faiss", gallery_store.DERIVED + "json"
+_INDEX, _NOTE = storage.DERIVED + "faiss", storage.DERIVED + "json"
 _NEIGHBOURS = 32  # of each picture in the graph
 _BUILD_REACH = 80  # candidates kept while the graph is built
 _SEARCH_REACH = 128  # candidates kept while it is searched, if `top` isn't larger
@@ -59,7 +59,7 @@ def search(store, vectors, top, tell):
         tell: function that prints a line of progress.
 
     Returns:
-        hits: a list of `gallery_search.Hit` per query, best first.
+        hits: a list of `searching.Hit` per query, best first.
         quality: `Quality` of the index.
 
     Raises:
@@ -77,9 +77,9 @@ def search(store, vectors, top, tell):
         ids = store.ids()
         scores, rows = _walk(index, vectors, top)
         if (rows >= 0).all():
-            return gallery_search.as_hits(store, scores, ids[rows]), quality
+            return searching.as_hits(store, scores, ids[rows]), quality
     tell("the approximate index found too few; searching exactly")
-    return gallery_search.exact(store, vectors, top), quality
+    return searching.exact(store, vectors, top), quality
 
 
 def quality(store):
@@ -137,7 +137,7 @@ def _measure(index, vectors):
     if not top:
         return Quality(1.0, 0, 0)
     chosen = np.linspace(0, len(vectors) - 1, count).astype(np.int64)
-    truth, _ = _without(chosen, *gallery_search.nearest(vectors[chosen], vectors, top + 1))
+    truth, _ = _without(chosen, *searching.nearest(vectors[chosen], vectors, top + 1))
     found, _ = _without(chosen, *_walk(index, vectors[chosen], top + 1))
     right = found >= truth[:, -1:] - _SAME_SCORE
     return Quality(float(right.mean()), top, count)
@@ -153,11 +153,11 @@ def _without(own, scores, rows):
 
 
 def _walk(index, vectors, top):
-    """Scores and rows as `gallery_search.nearest` gives them; row -1 where nothing was found."""
+    """Scores and rows as `searching.nearest` gives them; row -1 where nothing was found."""
     top = min(top, index.ntotal)
     reach = faiss.SearchParametersHNSW(efSearch=max(_SEARCH_REACH, 2 * top))
     vectors = np.ascontiguousarray(vectors)
-    return gallery_search.ordered(*index.search(vectors, top, params=reach))
+    return searching.ordered(*index.search(vectors, top, params=reach))
 
 
 def _read_note(store):

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 
-from serving import pictures
+from serving.client import pictures
 from serving.errors import BadImageError, BadInputError
 
 # The names of Market-1501 and DukeMTMC-reID: 0002_c1s1_000451_03.jpg, 0001_c2_f0046182.jpg.
@@ -13,7 +13,7 @@ _SECONDS = {"d": 86400, "h": 3600, "m": 60}
 
 
 def find(paths):
-    """Absolute paths of the pictures that `serving.pictures.find` finds."""
+    """Absolute paths of the pictures that `serving.client.pictures.find` finds."""
     return [os.path.abspath(path) for path in pictures.find(paths)]
 
 
