@@ -23,7 +23,7 @@ from arn_tf.run_dir import RunDir
 SIDECAR = os.path.join("assets.extra", "arn.json")
 # Largest difference of any number of an embedding, for float32.
 TOLERANCE = 1e-5
-# Least mean cosine similarity, for bfloat16 the only limit: what is below it is broken, not rounded.
+# Least mean cosine similarity, for bfloat16 the only limit: below it something is broken.
 LEAST_COSINE = 0.95
 _PICTURES = 32
 
