@@ -1,8 +1,9 @@
-"""The paper's table 2: `python -m arn_tf.ablate --source=market --target=duke`.
+"""Whole tables over seeds: `python -m arn_tf.ablate --source=market --target=duke`.
 
-Its four rows, and beside them source-only training and the untrained backbone; each row is a run of
-its own under --model_dir, so the same command goes on where it stopped. With --encoder_i_epochs=0
-all rows and seeds read one feature cache; where E_I is tuned, each objective makes another E_I.
+The paper's table 2: its four rows, and beside them source-only training and the untrained backbone;
+each row is a run of its own under --model_dir, so the same command goes on where it stopped. With
+--encoder_i_epochs=0 all rows and seeds read one feature cache; where E_I is tuned, each objective
+makes another E_I. With --preset=strong a seed is one run, whose stages are the rows.
 """
 
 import concurrent.futures
@@ -17,7 +18,7 @@ import threading
 import numpy as np
 from absl import flags
 
-from arn_tf import cli, config, evaluate, scoring
+from arn_tf import cli, evaluate, presets, scoring, strong_evaluate, strong_train
 from arn_tf.errors import UserError
 from arn_tf.files import replace_text
 from arn_tf.replicas import split_cpu
@@ -39,6 +40,11 @@ ROWS = {
     "full ARN": {"source_only_baseline": True},
 }
 _FOLDERS = ("rec", "rec_diff", "no_private", "full")
+# (folder, settings that it changes, row that its ARN is; None where all its rows are the table's)
+_RUNS = {
+    "paper": [(f, changes, row) for f, (row, changes) in zip(_FOLDERS, ROWS.items(), strict=True)],
+    "strong": [("strong", {}, None)],
+}
 
 
 def ablate(settings, seeds):
@@ -58,10 +64,10 @@ def ablate(settings, seeds):
     # TensorFlow keeps the memory of finished models: each row has a process of its own.
     spawn = multiprocessing.get_context("spawn")
     for seed in range(settings.seed, settings.seed + seeds):
-        for (row, changes), folder in zip(ROWS.items(), _FOLDERS, strict=True):
+        for folder, changes, row in _RUNS[settings.preset]:
             run_dir = os.path.join(settings.run_dir, f"seed_{seed}", folder)
             row_settings = dataclasses.replace(settings, **changes, seed=seed, model_dir=run_dir)
-            print(f"\n=== seed {seed}, {row}", flush=True)
+            print(f"\n=== seed {seed}, {row or folder}", flush=True)
             try:
                 with concurrent.futures.ProcessPoolExecutor(
                     1, spawn, initializer=_follow_parent
@@ -69,13 +75,14 @@ def ablate(settings, seeds):
                     results = process.submit(_train_and_score, row_settings).result()
             except concurrent.futures.process.BrokenProcessPool as error:
                 raise UserError(
-                    f"the process of row {row!r}, seed {seed}, was killed, perhaps for want of "
-                    "memory. The same command goes on there"
+                    f"the process of row {row or folder!r}, seed {seed}, was killed, perhaps for "
+                    "want of memory. The same command goes on there"
                 ) from error
-            results[row] = results.pop(evaluate.ARN_ROW)
+            if row:
+                results[row] = results.pop(evaluate.ARN_ROW)
             for name, metrics in results.items():
                 # Every run has the untrained backbone; the full one speaks for all.
-                if name == row or folder == "full":
+                if name == row or folder in ("full", "strong"):
                     scores.setdefault(name, []).append(metrics)
     return scores
 
@@ -95,7 +102,10 @@ def _follow_parent():
 def _train_and_score(settings):
     """{row of one run's table: metrics}."""
     split_cpu(settings.replicas)
-    results, _ = evaluate.evaluate(train(settings), settings)
+    if settings.preset == "strong":
+        results, _ = strong_evaluate.evaluate(strong_train.train(settings), settings)
+    else:
+        results, _ = evaluate.evaluate(train(settings), settings)
     return {name: result.to_json() for name, result in results.items()}
 
 
@@ -103,7 +113,7 @@ def summary(scores):
     """Rows in the table's order with (mean, spread) over seeds; spread is the sample deviation."""
     baselines = [name for name in scores if name not in ROWS]
     rows = []
-    for name in [*baselines, *ROWS]:
+    for name in [*baselines, *(name for name in ROWS if name in scores)]:
         values = scores[name]
         row = {}
         for key in values[0]:
@@ -115,15 +125,18 @@ def summary(scores):
 
 
 def main():
-    settings = config.from_flags()
+    settings = presets.from_flags()
     seeds = flags.FLAGS.seeds
-    if not settings.private_encoders or not all(settings.loss_weights.values()):
+    if settings.preset == "paper" and not (
+        settings.private_encoders and all(settings.loss_weights.values())
+    ):
         raise UserError(
             "the ablation's rows choose --private_encoders and the zero weights themselves"
         )
     if not settings.model_dir:
+        name = "table2" if settings.preset == "paper" else "strong"
         settings = dataclasses.replace(
-            settings, model_dir=f"runs/table2_{settings.source}_to_{settings.target}"
+            settings, model_dir=f"runs/{name}_{settings.source}_to_{settings.target}"
         )
     scores = ablate(settings, seeds)
     rows = summary(scores)
@@ -132,15 +145,15 @@ def main():
     print(text)
     record = {"settings": dataclasses.asdict(settings), "seeds": scores}
     try:
-        for name, content in (("table2.json", json.dumps(record, indent=2)), ("table2.md", text)):
+        for name, content in (("table.json", json.dumps(record, indent=2)), ("table.md", text)):
             replace_text(os.path.join(settings.run_dir, name), content + "\n")
     except OSError as error:
         raise UserError(f"--model_dir={settings.run_dir}: {error}") from error
-    print(f"\nsaved as table2.md and table2.json in {settings.run_dir}")
+    print(f"\nsaved as table.md and table.json in {settings.run_dir}")
 
 
 if __name__ == "__main__":
-    config.define_flags()
-    flags.adopt_module_key_flags(config)
+    presets.define_flags()
+    flags.adopt_module_key_flags(presets)
     flags.DEFINE_integer("seeds", 1, "seeds to train every row with", lower_bound=1)
     cli.run(main)

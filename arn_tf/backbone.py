@@ -68,8 +68,17 @@ def _with_lasting_names(network):
             layer.get_config() | {"name": names[id(layer)]}
         ),
     )
-    lasting.set_weights(network.get_weights())
+    copy_weights(network, lasting)
     return lasting
+
+
+def copy_weights(network, clone):
+    """Gives a clone of a network its weights."""
+    clone.set_weights(network.get_weights())
+    for layer in clone.layers:
+        # It computes with copies of its statistics, which `set_weights` leaves behind.
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
 
 
 def _is_counted(layer):
@@ -80,9 +89,7 @@ def _is_counted(layer):
 
 def _load_imagenet(network, make, name, shape):
     try:
-        network.set_weights(
-            make(include_top=False, weights="imagenet", input_shape=shape).get_weights()
-        )
+        copy_weights(make(include_top=False, weights="imagenet", input_shape=shape), network)
     except Exception as error:  # Keras raises a bare Exception where a download fails.
         raise UserError(
             f"--backbone_weights=imagenet: could not fetch the ImageNet weights of {name} "

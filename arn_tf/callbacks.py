@@ -89,3 +89,21 @@ class CollapseWarning(keras.callbacks.Callback):
         text = f"epoch {epoch + 1}: {text}"
         logging.warning(text)
         self._tell(text, epoch)
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves model and optimizers after every epoch, then drops the one before.
+
+    Args:
+        run: `RunDir`.
+        branch: name of what is trained.
+    """
+
+    def __init__(self, run, branch):
+        super().__init__()
+        self._run = run
+        self._branch = branch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._run.save_model(self.model, self._run.checkpoint(self._branch, epoch + 1))
+        self._run.forget_checkpoints(self._branch, keep=epoch + 1)

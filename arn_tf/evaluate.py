@@ -10,7 +10,7 @@ import os
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import cli, config, embedding, scoring
+from arn_tf import cli, embedding, presets, scoring, strong_evaluate
 from arn_tf.errors import UserError
 from arn_tf.feature_cache import cached_maps
 from arn_tf.files import replace_text
@@ -77,7 +77,7 @@ def report(run, settings, results):
         UserError: the file can't be written.
     """
     rows = {name: result.to_json() for name, result in results.items()}
-    counts = results[ARN_ROW]
+    counts = list(results.values())[-1]
     print(f"\n{settings.source} to {settings.target}, in percent:\n")
     print(scoring.table(list(rows.items())))
     print(
@@ -93,8 +93,9 @@ def report(run, settings, results):
 
 def main():
     run = RunDir(os.path.expanduser(flags.FLAGS.model_dir))
-    settings = config.with_moved_folders(run.settings())
-    results, picture = evaluate(run, settings)
+    settings = presets.with_moved_folders(run.settings())
+    score = strong_evaluate.evaluate if settings.preset == "strong" else evaluate
+    results, picture = score(run, settings)
     report(run, settings, results)
     if flags.FLAGS.ranked_lists:
         try:
@@ -106,6 +107,6 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
-    config.define_moved_folders()
+    presets.define_moved_folders()
     flags.DEFINE_string("ranked_lists", "", "PNG file to draw ranked lists of ARN into")
     cli.run(main)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import cli, config, signatures, versions, warmup
+from arn_tf import cli, presets, signatures, versions, warmup
 from arn_tf.errors import UserError
 from arn_tf.input_pipeline import ReidData, decode
 from arn_tf.run_dir import RunDir
@@ -88,11 +88,17 @@ def _compare(model, folder, pictures):
     """Embeddings of the saved version beside those of the model, over both signatures."""
     images = np.stack([decode(picture, model.input_size).numpy() for picture in pictures])
     expected = model.embed(images)
+    if not np.linalg.norm(expected, axis=1).min() > 0:
+        raise UserError("the model's embeddings are zero or not finite; nothing was published")
     loaded = tf.saved_model.load(folder).signatures
-    found = [
-        loaded["serving_default"](image_bytes=tf.constant(pictures))["embedding"].numpy(),
-        loaded["images"](images=tf.constant(images))["embedding"].numpy(),
-    ]
+    try:
+        encoded = loaded["serving_default"](image_bytes=tf.constant(pictures))
+    except tf.errors.InvalidArgumentError as error:
+        raise UserError(
+            "the exported model refuses a picture that training took; nothing was published: "
+            f"{error.message.splitlines()[0]}"
+        ) from error
+    found = [each["embedding"].numpy() for each in (encoded, loaded["images"](images=images))]
     return {
         "pictures": len(pictures),
         "max_difference": float(max(np.abs(each - expected).max() for each in found)),
@@ -102,7 +108,7 @@ def _compare(model, folder, pictures):
 
 def _refuse_disagreement(agreement, precision):
     difference, cosine = agreement["max_difference"], agreement["mean_cosine"]
-    # Written so that NaN is refused; embeddings of zeros have no cosine either.
+    # Written so that NaN is refused.
     good = cosine >= LEAST_COSINE and (difference <= TOLERANCE or precision != "float32")
     if not good:
         raise UserError(
@@ -140,7 +146,7 @@ def main():
     if not arguments.export_dir:
         raise UserError("--export_dir: name the folder of the served model, such as models/arn")
     run = RunDir(os.path.expanduser(arguments.model_dir))
-    settings = config.with_moved_folders(run.settings())
+    settings = presets.with_moved_folders(run.settings())
     facts = {"source": settings.source, "target": settings.target, "metrics": _metrics(run)}
     model = run.load_model("model.keras")
     folder, sidecar = export(
@@ -166,5 +172,5 @@ if __name__ == "__main__":
         "precision", "float32", signatures.PRECISIONS,
         "arithmetic of E_I; bfloat16 is faster on some processors and agrees less",
     )  # fmt: skip
-    config.define_moved_folders()
+    presets.define_moved_folders()
     cli.run(main)

@@ -1,5 +1,6 @@
 """Small files that are either the old one or the new one, whenever the machine stops."""
 
+import contextlib
 import os
 
 
@@ -10,8 +11,13 @@ def replace_text(path, text):
         OSError: it can't be written; whatever was there before still is.
     """
     partial = f"{path}.new"
-    with open(partial, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.remove(partial)
+        raise

@@ -20,6 +20,7 @@ _POINTS_PER_EPOCH = 10
 # The projector draws squares.
 _SPRITE_SIDE = 64
 _PROJECTOR_POINTS = 1000
+_SHOWN = ("loss", *TERMS, "triplet")
 
 
 def flush(writer):
@@ -53,10 +54,10 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         print(f"epoch {epoch + 1}/{self._epochs}", flush=True)
         # The logs are means already.
-        self._bar = keras.utils.Progbar(self._steps, stateful_metrics=["loss", *TERMS])
+        self._bar = keras.utils.Progbar(self._steps, stateful_metrics=_SHOWN)
 
     def on_train_batch_end(self, batch, logs=None):
-        shown = [(name, logs[name]) for name in ("loss", *TERMS) if name in logs]
+        shown = [(name, logs[name]) for name in _SHOWN if name in logs]
         self._bar.update(batch + 1, shown)
 
 

@@ -20,10 +20,12 @@ class DomainBatchNormalization(keras.layers.Layer):
         domains: number of sets of statistics.
         momentum: share of the running statistics that one step keeps.
         epsilon: added to the variance.
+        center: whether there is a beta.
     """
 
-    def __init__(self, domains=1, momentum=0.9, epsilon=1e-3, **kwargs):
+    def __init__(self, domains=1, momentum=0.9, epsilon=1e-3, center=True, **kwargs):
         super().__init__(**kwargs)
+        self.center = center
         self.domains = domains
         self.momentum = momentum
         self.epsilon = epsilon
@@ -31,7 +33,9 @@ class DomainBatchNormalization(keras.layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
-        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+        self.beta = None
+        if self.center:
+            self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
         # All replicas compute the same statistics: "mean" keeps their copies equal.
         self.moving_mean, self.moving_variance = (
             self.add_weight(
@@ -51,10 +55,10 @@ class DomainBatchNormalization(keras.layers.Layer):
             self._move(domain, mean, variance)
         else:
             mean, variance = self.moving_mean[domain], self.moving_variance[domain]
+        beta = None if self.beta is None else tf.convert_to_tensor(self.beta)
         return tf.nn.batch_normalization(
-            x, mean, variance, tf.convert_to_tensor(self.beta), tf.convert_to_tensor(self.gamma),
-            self.epsilon,
-        )  # fmt: skip
+            x, mean, variance, beta, tf.convert_to_tensor(self.gamma), self.epsilon
+        )
 
     def set_statistics(self, domain, mean, variance):
         """Replaces the running statistics of one domain; mean, variance: float [channels]."""
@@ -67,6 +71,7 @@ class DomainBatchNormalization(keras.layers.Layer):
             "domains": self.domains,
             "momentum": self.momentum,
             "epsilon": self.epsilon,
+            "center": self.center,
         }
 
     def _synchronized_moments(self, x):

@@ -106,7 +106,7 @@ def check_partition(groups, variables):
 
 def check_restored(optimizer):
     """Raises ValueError if a loaded optimizer doesn't know every variable as it did when saved."""
-    for inner in optimizer.optimizers:
+    for inner in getattr(optimizer, "optimizers", ()):
         if inner.built and inner.name == "no_group":
             raise ValueError("variables of the model have other paths than when it was saved")
 

@@ -82,6 +82,7 @@ def rank_gallery(
     *,
     max_rank: int = 20,
     block: int = 256,
+    distance=None,
 ) -> RankingResult:
     """Ranks the gallery for every query under the protocol of this module.
 
@@ -98,6 +99,10 @@ def rank_gallery(
       gallery_camera_id: integers [G].
       max_rank: length of the CMC curve; it may exceed the size of the gallery.
       block: queries compared with the gallery at a time.
+      distance: ranks by these distances instead of cosine similarity, smallest first. It
+        is called once, `distance(query, gallery, block=block)`, with the normalised
+        embeddings, the gallery's without junk, and yields float [<=block, gallery], the
+        queries in order; `arn_tf.reranking.rerank` does.
 
     Raises:
       ValueError: an argument has a wrong shape, type or value (it is named, with the
@@ -124,11 +129,9 @@ def rank_gallery(
 
     per_query = np.full((3, len(query)), np.nan)
     first_match_rank = np.zeros(len(query), np.int64)
-    similarity = np.empty((min(block, len(query)), len(gallery)), dtype)
-    for start in range(0, len(query), block):
-        part = query[start : start + block]
-        np.matmul(part, gallery.T, out=similarity[: len(part)])
-        for row, scores in enumerate(similarity[: len(part)], start):
+    start = 0
+    for similarity in _similarities(query, gallery, block, distance):
+        for row, scores in enumerate(similarity, start):
             person = by_person[first[row] : last[row]]
             same_camera = gallery_camera[person] == query_camera[row]
             matches = person[~same_camera]
@@ -138,6 +141,7 @@ def rank_gallery(
             ranks = np.sort(_count_before(scores, matches)) + 1
             per_query[:, row] = _query_scores(ranks)
             first_match_rank[row] = ranks[0]
+        start += len(similarity)
 
     valid = first_match_rank > 0
     if not valid.any():
@@ -204,6 +208,22 @@ def ranked_list(
         rows, scores = rows[reach], scores[reach]
     best = np.argsort(-scores, kind="stable")[:k]
     return rows[best], scores[best]
+
+
+def _similarities(query, gallery, block, distance):
+    """Yields what to rank by, highest first, [<=block, gallery]; the caller may write on it."""
+    starts = range(0, len(query), block)
+    if distance is None or not len(gallery):
+        similarity = np.empty((min(block, len(query)), len(gallery)), query.dtype)
+        for start in starts:
+            part = query[start : start + block]
+            yield np.matmul(part, gallery.T, out=similarity[: len(part)])
+        return
+    for start, part in zip(starts, distance(query, gallery, block=block), strict=True):
+        shape = len(query[start : start + block]), len(gallery)
+        if part.shape != shape or not np.isfinite(part).all():
+            raise ValueError(f"distance must yield finite {shape} for row {start}, not {part!r}")
+        yield np.negative(part)
 
 
 def _count_before(scores: np.ndarray, matches: np.ndarray) -> np.ndarray:

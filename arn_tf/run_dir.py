@@ -19,8 +19,7 @@ import zipfile
 
 import keras
 
-from arn_tf import optimizers
-from arn_tf.config import Settings
+from arn_tf import optimizers, presets
 from arn_tf.errors import UserError
 from arn_tf.files import replace_text
 
@@ -76,7 +75,7 @@ class RunDir:
                 f"--model_dir={self.path}: no settings.json there; name the folder of a run of "
                 "arn_tf.train"
             )
-        return Settings.load(path)
+        return presets.load(path)
 
     def keep_data(self, digests):
         """Notes what data the run learns from, or checks that it is still the same.
@@ -143,7 +142,8 @@ class RunDir:
             )
         try:
             model = keras.models.load_model(path)
-            optimizers.check_restored(model.optimizer)
+            # A model that was never compiled has none.
+            optimizers.check_restored(getattr(model, "optimizer", None))
             return model
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: can't be loaded ({error})") from error
@@ -177,7 +177,7 @@ class RunDir:
             except OSError as error:
                 raise UserError(f"can't write {path}: {error}") from error
             return
-        differences = Settings.load(path).differences(settings)
+        differences = presets.load(path).differences(settings)
         if differences:
             raise UserError(
                 f"--model_dir={self.path} holds a run with other settings:\n  "

@@ -6,8 +6,8 @@ from arn_tf import ranked_lists, ranking
 from arn_tf.errors import UserError
 
 
-def score(query_embeddings, gallery_embeddings, query, gallery):
-    """`ranking.rank_gallery` for two `input_pipeline.Split`s.
+def score(query_embeddings, gallery_embeddings, query, gallery, distance=None):
+    """`ranking.rank_gallery` for two `input_pipeline.Split`s, by its own distance or another.
 
     Raises:
         UserError: no query can be scored, or embeddings are not finite.
@@ -20,6 +20,7 @@ def score(query_embeddings, gallery_embeddings, query, gallery):
             gallery.person_id,
             query.camera_id,
             gallery.camera_id,
+            distance=distance,
         )
     except ValueError as error:
         raise UserError(f"the query and gallery splits can't be scored: {error}") from error

@@ -11,12 +11,16 @@ import json
 import keras
 import tensorflow as tf
 
+from arn_tf import backbone
 from arn_tf.input_pipeline import decode
 
 PRECISIONS = ("float32", "bfloat16")
 # A decoded picture this large takes 50 MB; a crop of a person is a hundredth of it.
 MAX_IMAGE_PIXELS = 1 << 24
-JPEG_MAGIC, PNG_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+JPEG_MAGIC = b"\xff\xd8\xff"
+# With the header of the chunk that must come first: libpng would pass over another before it, and
+# the guard would read that one's bytes as width and height.
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 # Raise it when decoding, resizing or what lies between weights and embedding changes its result.
 _SPACE_VERSION = 1
 
@@ -92,7 +96,7 @@ def _mixed(network):
             layer.get_config() | {"dtype": "mixed_bfloat16"}
         ),
     )
-    clone.set_weights(network.get_weights())
+    backbone.copy_weights(network, clone)
     return clone
 
 
@@ -126,7 +130,7 @@ def _some(batch):
 def _guarded(encoded):
     """One encoded picture, if it is a JPEG or PNG of no more than `MAX_IMAGE_PIXELS`."""
     is_jpeg = tf.equal(tf.strings.substr(encoded, 0, len(JPEG_MAGIC)), JPEG_MAGIC)
-    # A PNG begins with its magic number and, at byte 16, width and height.
+    # Width and height are at byte 16.
     is_png = tf.logical_and(
         tf.equal(tf.strings.substr(encoded, 0, len(PNG_MAGIC)), PNG_MAGIC),
         tf.strings.length(encoded) >= 24,

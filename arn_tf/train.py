@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import callbacks, cli, config, embedding, monitor, replicas
+from arn_tf import callbacks, cli, embedding, monitor, presets, replicas, strong_train
 from arn_tf.errors import UserError
 from arn_tf.feature_cache import cached_maps
 from arn_tf.input_pipeline import ReidData
@@ -201,7 +201,7 @@ class _Trainer:
             monitor.ProgressBar(steps, branch.last_epoch),
             callbacks.NonFiniteGuard(lambda: self._newest(branch)),
             # Before whatever else may fail or be killed.
-            _Checkpoints(run, branch.name),
+            callbacks.Checkpoints(run, branch.name),
             callbacks.CollapseWarning(
                 self._sampler.labels.max() + 1, lambda text, epoch: _tell(writer, text, epoch)
             ),
@@ -245,19 +245,6 @@ class _Trainer:
         return self._run.file(name or branch.start)
 
 
-class _Checkpoints(keras.callbacks.Callback):
-    """Saves model and optimizers after every epoch, then drops the one before."""
-
-    def __init__(self, run, branch):
-        super().__init__()
-        self._run = run
-        self._branch = branch
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._run.save_model(self.model, self._run.checkpoint(self._branch, epoch + 1))
-        self._run.forget_checkpoints(self._branch, keep=epoch + 1)
-
-
 def _tell(writer, text, epoch):
     with writer.as_default(step=epoch):
         tf.summary.text("warnings", text)
@@ -268,13 +255,13 @@ def _as_markdown(settings):
 
 
 def main():
-    settings = config.from_flags()
+    settings = presets.from_flags()
     replicas.split_cpu(settings.replicas)
-    run = train(settings)
+    run = strong_train.train(settings) if settings.preset == "strong" else train(settings)
     print(f"done: {run.path}. Score it with\n  python -m arn_tf.evaluate --model_dir={run.path}")
 
 
 if __name__ == "__main__":
-    config.define_flags()
-    flags.adopt_module_key_flags(config)
+    presets.define_flags()
+    flags.adopt_module_key_flags(presets)
     cli.run(main)

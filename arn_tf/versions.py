@@ -33,7 +33,8 @@ def new_version(export_dir):
     """
     try:
         os.makedirs(export_dir, exist_ok=True)
-        lock = open(os.path.join(export_dir, ".last_version"), "a+")  # noqa: SIM115 - held
+        # Unbuffered: a full disk shows where it is written, and not again where it is closed.
+        lock = open(os.path.join(export_dir, ".last_version"), "ab+", 0)  # noqa: SIM115 - held
     except OSError as error:
         raise UserError(f"--export_dir={export_dir}: {error}") from error
     with lock:
@@ -43,18 +44,17 @@ def new_version(export_dir):
             raise UserError(
                 f"--export_dir={export_dir}: another process is exporting there"
             ) from error
-        for left_behind in glob.glob(os.path.join(glob.escape(export_dir), _PARTIAL + "*")):
-            shutil.rmtree(left_behind)
+        for left_behind in glob.glob(os.path.join(glob.escape(export_dir), _PARTIAL + "*", "")):
+            shutil.rmtree(left_behind, ignore_errors=True)
         lock.seek(0)
-        given = [int(number) for number in lock.read().split() if number.isdecimal()]
+        given = [int(number) for number in lock.read().split() if number.isdigit()]
         version = max([0, *given, *published_versions(export_dir)]) + 1
         partial = os.path.join(export_dir, f"{_PARTIAL}{version}")
         try:
             os.mkdir(partial)
             yield partial, version
             _make_lasting(partial)
-            lock.write(f"{version}\n")
-            lock.flush()
+            lock.write(f"{version}\n".encode())
             os.rename(partial, os.path.join(export_dir, str(version)))
         # TensorFlow has a kind of error of its own for a full disk.
         except (OSError, tf.errors.OpError) as error:

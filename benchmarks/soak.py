@@ -3,7 +3,8 @@
 Starts the development server and sends it good pictures, and every kind of bad request, at an even
 rate. Every answer is compared with the embedding that the exported model gives for that very
 picture; every refusal with the status that it must have; the server's memory is read throughout.
-Ends with status 1 if an answer was lost, swapped or wrong, or a request got another status.
+Ends with status 1 if an answer was lost, swapped or wrong, a request got another status, or the
+server's memory grew by a tenth after warming up.
 """
 
 import argparse
@@ -208,7 +209,8 @@ def main():
     print("resident memory of the server, MiB, medians of ten equal parts of the time: "
           + " ".join(f"{tenth:.0f}" for tenth in tenths))  # fmt: skip
     print(f"server alive: {alive}; wrong: {len(soak.wrong)} of {sum(soak.counts.values())}")
-    return int(bool(soak.wrong) or not alive)
+    # Warm-up ends within the first two tenths.
+    return int(bool(soak.wrong) or not alive or tenths[-1] > 1.1 * tenths[1])
 
 
 if __name__ == "__main__":

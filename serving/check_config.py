@@ -6,48 +6,82 @@ Give it the flags that the server would get, with paths of this machine:
         --model_config_file=serving/config/models.config \\
         --batching_parameters_file=serving/config/batching_cpu.config
 
-It finds what the server would refuse or quietly ignore. The server checks some of that only long
-after its start, and others, an unknown field say, without naming the file.
+It finds flags, fields and values that the server is known to refuse, to ignore without a word or to
+die of. Some of that the server finds only long after its start, and other things, an unknown field
+say, without naming the file. "ok" is no promise: files that only the server's machine has, models,
+and the values of most flags beyond their kind are not looked at.
 """
 
 import argparse
+import re
 
 from serving import command, config_protos
 from serving.errors import BadInputError
 
-# All of tensorflow_model_server's in main.cc since the health service came (2024).
-_FLAG_NAMES = """
-    allow_version_labels_for_unavailable_models batching_parameters_file enable_batching
-    enable_grpc_healthcheck_service enable_model_warmup enable_per_model_batching_parameters
-    enable_profiler enable_serialization_as_tensor_content enable_signature_method_name_check
-    file_system_poll_wait_seconds flush_filesystem_caches grpc_channel_arguments grpc_max_threads
-    grpc_socket_path load_retry_interval_micros max_num_load_retries mixed_precision
-    model_base_path model_config_file model_config_file_poll_wait_seconds model_name
-    monitoring_config_file num_load_threads num_request_iterations_for_warmup
-    num_tflite_interpreters_per_pool num_tflite_pools num_unload_threads
-    per_process_gpu_memory_fraction platform_config_file port prefer_tflite_model
-    remove_unused_fields_from_bundle_metagraph rest_api_enable_cors_support rest_api_num_threads
-    rest_api_port rest_api_timeout_in_ms saved_model_tags skip_initialize_tpu ssl_config_file
-    tensorflow_inter_op_parallelism tensorflow_intra_op_parallelism tensorflow_session_config_file
-    tensorflow_session_parallelism thread_pool_factory_config_file use_alts_credentials version
-    xla_cpu_compilation_enabled xla_gpu_compilation_enabled
-"""
-FLAGS = frozenset(_FLAG_NAMES.split())
+# All of tensorflow_model_server's in main.cc since the health service came (2024), by kind.
+_FLAG_NAMES = {
+    "boolean": """
+        allow_version_labels_for_unavailable_models enable_batching enable_grpc_healthcheck_service
+        enable_model_warmup enable_per_model_batching_parameters enable_profiler
+        enable_serialization_as_tensor_content enable_signature_method_name_check
+        flush_filesystem_caches prefer_tflite_model remove_unused_fields_from_bundle_metagraph
+        rest_api_enable_cors_support skip_initialize_tpu use_alts_credentials version
+        xla_cpu_compilation_enabled xla_gpu_compilation_enabled
+    """,
+    "integer": """
+        file_system_poll_wait_seconds grpc_max_threads load_retry_interval_micros
+        max_num_load_retries model_config_file_poll_wait_seconds num_load_threads
+        num_request_iterations_for_warmup num_tflite_interpreters_per_pool num_tflite_pools
+        num_unload_threads rest_api_num_threads rest_api_timeout_in_ms
+        tensorflow_inter_op_parallelism tensorflow_intra_op_parallelism
+        tensorflow_session_parallelism
+    """,
+    "port": "port rest_api_port",
+    "fraction": "per_process_gpu_memory_fraction",
+    # Without it there is no TLS: compose.yaml leaves it empty then.
+    "text or nothing": "ssl_config_file",
+    "text": """
+        batching_parameters_file grpc_channel_arguments grpc_socket_path mixed_precision
+        model_base_path model_config_file model_name monitoring_config_file platform_config_file
+        saved_model_tags tensorflow_session_config_file thread_pool_factory_config_file
+    """,
+}
+_KINDS = {name: kind for kind, names in _FLAG_NAMES.items() for name in names.split()}
+# What the server takes each kind to be: (pattern, in words).
+_VALUES = {
+    "boolean": (r"true|false", "true or false"),
+    "integer": (r"[+-]?[0-9]{1,18}", "a whole number"),
+    "port": (r"[0-9]{1,5}", "a port, 0 to 65535"),
+    "fraction": (r"0|1|[01]\.0*|0?\.[0-9]+", "a number from 0 to 1"),
+    "text or nothing": (r".*", "any text"),
+    "text": (r".+", "given a value, or left out"),
+}
 _DEFAULT_MAX_BATCH_SIZE = 1000
+_DEFAULT_PORT = 8500
 
 
 def read_flags(flags):
     """["--port=8500", "--enable_batching"] as {"port": "8500", "enable_batching": "true"}.
 
     Raises:
-        BadInputError: the server has no such flag.
+        BadInputError: the server has no such flag or takes no such value, or one is given twice.
     """
     values = {}
     for flag in flags:
         name, equals, value = flag.removeprefix("--").partition("=")
-        if not flag.startswith("--") or name not in FLAGS:
+        if not flag.startswith("--") or name not in _KINDS:
             raise BadInputError(f"{flag}: tensorflow_model_server has no such flag")
-        values[name] = value if equals else "true"
+        if name in values:
+            raise BadInputError(f"{flag}: --{name} is given twice; the last one would win")
+        kind = _KINDS[name]
+        if not equals:
+            if kind != "boolean":
+                raise BadInputError(f"{flag}: needs its value after an equals sign: {flag}=VALUE")
+            value = "true"
+        pattern, words = _VALUES[kind]
+        if not re.fullmatch(pattern, value) or (kind == "port" and int(value) > 65535):
+            raise BadInputError(f"{flag}: must be {words}")
+        values[name] = value
     return values
 
 
@@ -58,9 +92,18 @@ def check_flags(flags):
         flags: list of "--name=value".
 
     Raises:
-        BadInputError: the server would refuse it or ignore a part of it.
+        BadInputError: the server would refuse it, ignore a part of it, or could be made to abort.
     """
     values = read_flags(flags)
+    rest_port = int(values.get("rest_api_port", 0))
+    if rest_port and rest_port == int(values.get("port", _DEFAULT_PORT)):
+        raise BadInputError(
+            f"--rest_api_port={rest_port}: is gRPC's --port too, so the server would skip REST; "
+            "give another"
+        )
+    base_path = values.get("model_base_path")
+    if base_path and not _is_absolute(base_path):
+        raise BadInputError(f"--model_base_path={base_path}: must be absolute")
     if path := values.get("model_config_file"):
         config = config_protos.parse(path, "ModelServerConfig")
         check_models(config, path)
@@ -77,10 +120,15 @@ def check_flags(flags):
             raise BadInputError("the server takes it only with --enable_batching", path)
     if path := values.get("monitoring_config_file"):
         check_monitoring(config_protos.parse(path, "MonitoringConfig"), path)
-        if values.get("rest_api_port", "0") == "0":
+        if not rest_port:
             raise BadInputError("metrics are on the REST port; add --rest_api_port=8501", path)
     if path := values.get("ssl_config_file"):
         check_ssl(config_protos.parse(path, "SSLConfig"), path)
+
+
+def _is_absolute(base_path):
+    """Whether it is a URI or a path from the root: the server knows no working directory."""
+    return base_path.startswith("/") or re.match(r"[a-z0-9]+://.", base_path) is not None
 
 
 def check_models(config, path):
@@ -92,8 +140,7 @@ def check_models(config, path):
     for model in models:
         if not model.name or names.count(model.name) > 1:
             raise BadInputError(f'every model needs a name of its own, not "{model.name}"', path)
-        # The server knows no working directory of yours.
-        if not model.base_path.startswith("/"):
+        if not _is_absolute(model.base_path):
             raise BadInputError(
                 f'base_path of {model.name} must be absolute, not "{model.base_path}"', path
             )
@@ -120,6 +167,7 @@ def check_batching(config, path):
         ("max_batch_size", 1),
         ("num_batch_threads", 1),
         ("max_enqueued_batches", 1),
+        ("max_execution_batch_size", 1),
         ("batch_timeout_micros", 0),
     ):
         if config.HasField(field) and getattr(config, field).value < least:
@@ -127,12 +175,27 @@ def check_batching(config, path):
     largest = _DEFAULT_MAX_BATCH_SIZE
     if config.HasField("max_batch_size"):
         largest = config.max_batch_size.value
-    allowed = list(config.allowed_batch_sizes)
-    if allowed and (allowed != sorted(set(allowed)) or allowed[0] < 1 or allowed[-1] != largest):
+    # Sizes padded to are refused whatever they are: a request without pictures is padded with its
+    # first row, and the server's own check of that ends the process.
+    if config.allowed_batch_sizes:
         raise BadInputError(
-            f"allowed_batch_sizes must ascend from 1 or more to max_batch_size, {largest}; "
-            f"they are {allowed}",
+            "any caller could abort the server by an empty request with allowed_batch_sizes; "
+            "remove them",
             path,
+        )
+    splits = config.enable_large_batch_splitting.value
+    if not config.HasField("max_execution_batch_size"):
+        if splits and not config.HasField("max_batch_size"):
+            raise BadInputError("enable_large_batch_splitting needs max_batch_size", path)
+    elif not splits:
+        raise BadInputError(
+            "max_execution_batch_size is ignored without "
+            "enable_large_batch_splitting { value: true }",
+            path,
+        )
+    elif config.max_execution_batch_size.value > largest:
+        raise BadInputError(
+            f"max_execution_batch_size must be at most max_batch_size, {largest}", path
         )
 
 

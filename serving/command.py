@@ -1,23 +1,51 @@
-"""How the command lines of `serving` start and end."""
+"""How the command lines of `serving` start, print and end."""
 
 import os
+import signal
 import sys
 
 from serving.errors import ServingError
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, so that it ends a command as Ctrl-C does: nothing half written stays."""
+
+
 def run(main):
-    """Calls `main()`; a user's mistake ends in a message and exit status 2, not in a traceback."""
+    """Calls `main()`; a user's mistake ends in a message and exit status 2, not in a traceback.
+
+    Ctrl-C and SIGTERM end it with exit status 130 and 143; `main` may handle them itself.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
         sys.stdout.flush()
     except ServingError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("\nstopped", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(143 if isinstance(stop, _Terminated) else 130)
     except BrokenPipeError:
         # The reader of our output, `head` say, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def printable(text):
+    """Text without what would steer a terminal, hide something, or can't be encoded.
+
+    Args:
+        text: names of files, say, also such as aren't UTF-8.
+    """
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter):
+    if "\udc80" <= letter <= "\udcff":  # Python's stand-in for a byte that isn't UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
+
+
+def _terminate(*_):
+    raise _Terminated

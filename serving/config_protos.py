@@ -32,6 +32,8 @@ _MESSAGES = {
         ("thread_pool_name", 5, "google.protobuf.StringValue"),
         ("allowed_batch_sizes", 6, "int64[]"),
         ("pad_variable_length_inputs", 7, "bool"),
+        ("enable_large_batch_splitting", 8, "google.protobuf.BoolValue"),
+        ("max_execution_batch_size", 9, "google.protobuf.Int64Value"),
     ],
     "SSLConfig": [
         ("server_key", 1, "string"),

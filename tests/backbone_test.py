@@ -217,5 +217,16 @@ def test_imagenet_fetches_the_published_file(network, tmp_path, monkeypatch):
     assert asked[0].endswith("no_top.h5")
 
 
+def test_a_clone_normalises_with_the_statistics_it_was_given():
+    """EfficientNet begins with such a layer; `set_weights` alone leaves its old statistics."""
+    layers = [keras.Input((4, 4, 3)), keras.layers.Normalization(), keras.layers.Flatten()]
+    network = keras.Sequential(layers)
+    network.layers[0].adapt(np.random.default_rng(0).normal(5, 3, (8, 4, 4, 3)))
+    clone = keras.models.clone_model(network)
+    backbone.copy_weights(network, clone)
+    images = np.full((1, 4, 4, 3), 7.0, np.float32)
+    np.testing.assert_allclose(clone(images), network(images), rtol=1e-6)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

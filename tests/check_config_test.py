@@ -19,6 +19,8 @@ FLAGS = {
     "monitoring.config": ["--rest_api_port=8501", "--monitoring_config_file="],
 }
 POLICY = "latest { num_versions: 2 }"
+SIZE = "max_batch_size { value: 32 }"
+SPLIT = "enable_large_batch_splitting { value: true }"
 
 
 def flags(path):
@@ -58,11 +60,18 @@ def test_the_files_of_this_repository_are_right(name):
         ("models.config", "model_version_policy", "logging_config { } model_version_policy",
          "logging_config"),
         ("batching_cpu.config", "{ value: 32 }", "32", "not a BatchingParameters: .*Expected"),
-        ("batching_cpu.config", "sizes: 32", "sizes: 24", "to max_batch_size, 32"),
-        ("batching_cpu.config", "sizes: 8", "sizes: 2", "must ascend"),
-        ("batching_cpu.config", "sizes: 8", "sizes: 16", "must ascend"),
-        ("batching_cpu.config", "sizes: 1\n", "sizes: 0\n", "must ascend from 1"),
-        ("batching_cpu.config", "max_batch_size { value: 32 }", "", "1000"),
+        ("batching_cpu.config", SIZE, f"{SIZE} allowed_batch_sizes: 32", "abort the server"),
+        ("batching_gpu.config", SIZE, f"{SIZE} allowed_batch_sizes: [1, 32]", "remove them"),
+        ("batching_cpu.config", SIZE, "max_batch_size { value: 0 }", "max_batch_size must be at"),
+        ("batching_cpu.config", SIZE, SPLIT, "needs max_batch_size"),
+        ("batching_cpu.config", SIZE, f"{SPLIT} max_execution_batch_size {{ value: 1001 }}",
+         "at most max_batch_size, 1000"),
+        ("batching_cpu.config", SIZE, f"{SIZE} {SPLIT} max_execution_batch_size {{ value: 33 }}",
+         "at most max_batch_size, 32"),
+        ("batching_cpu.config", SIZE, f"{SIZE} {SPLIT} max_execution_batch_size {{ }}",
+         "max_execution_batch_size must be at least 1"),
+        ("batching_cpu.config", SIZE, f"{SIZE} max_execution_batch_size {{ value: 8 }}",
+         "ignored without enable_large_batch_splitting"),
         ("batching_cpu.config", "num_batch_threads { value: 2 }", "num_batch_threads { }",
          "num_batch_threads must be at least 1"),
         ("batching_cpu.config", "micros { value: 0 }", "micros { value: -1 }", "at least 0"),
@@ -85,7 +94,11 @@ def test_every_change_that_breaks_one_is_found(tmp_path, name, old, new, reason)
         ("models.config", POLICY, "specific { versions: [2, 3] }", []),
         ("models.config", POLICY, 'specific { versions: 3 } } version_labels { key: "a" value: 3',
          ["--allow_version_labels_for_unavailable_models=true"]),
-        ("batching_cpu.config", "allowed_batch_sizes: 8\n", "", []),
+        ("models.config", '"/models/arn"', '"gs://bucket/arn"', []),
+        ("batching_cpu.config", SIZE, "", []),
+        ("batching_cpu.config", SIZE, f"{SIZE} {SPLIT}", []),
+        ("batching_cpu.config", SIZE, f"{SIZE} {SPLIT} max_execution_batch_size {{ value: 32 }}",
+         []),
     ],
 )  # fmt: skip
 def test_good_changes_pass(tmp_path, name, old, new, more):
@@ -110,6 +123,63 @@ def test_a_file_whose_flag_is_missing_is_found(name, without, reason):
 def test_flags_that_the_server_lacks_are_found(flag):
     with pytest.raises(BadInputError, match="has no such flag"):
         check_config.check_flags([flag])
+
+
+@pytest.mark.parametrize(
+    "given, reason",
+    [
+        (["--port=abc"], "--port=abc: must be a port"),
+        (["--port=65536"], "0 to 65535"),
+        (["--rest_api_port=-1"], "0 to 65535"),
+        (["--port"], "--port=VALUE"),
+        (["--model_name"], "--model_name=VALUE"),
+        (["--enable_batching=yes"], "must be true or false"),
+        (["--enable_batching=True"], "must be true or false"),
+        (["--enable_profiler="], "must be true or false"),
+        (["--max_num_load_retries=2.5"], "a whole number"),
+        (["--max_num_load_retries=1_0"], "a whole number"),
+        (["--per_process_gpu_memory_fraction=80%"], "from 0 to 1"),
+        (["--per_process_gpu_memory_fraction=1.5"], "from 0 to 1"),
+        (["--model_config_file="], "given a value, or left out"),
+        (["--monitoring_config_file="], "given a value, or left out"),
+        (["--model_base_path=relative/arn"], "must be absolute"),
+        (["--model_base_path=file:/arn"], "must be absolute"),
+        (["--port=8600", "--rest_api_port=8600"], "would skip REST"),
+        (["--rest_api_port=8500"], "would skip REST"),
+        (["--port=8500", "--port=8501"], "--port is given twice"),
+        (["--enable_batching", "--enable_batching=true"], "given twice"),
+    ],
+)
+def test_values_that_the_server_refuses_or_ignores_are_found(given, reason):
+    with pytest.raises(BadInputError, match=reason) as caught:
+        check_config.check_flags(given)
+    assert given[-1].partition("=")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--port=0", "--rest_api_port=0"],
+        ["--rest_api_port=8501"],
+        ["--port=8600", "--rest_api_port=8500"],
+        ["--model_base_path=/models/arn", "--model_name=arn"],
+        ["--model_base_path=gs://bucket/arn"],
+        ["--enable_profiler=false", "--enable_batching"],
+        ["--load_retry_interval_micros=-1", "--per_process_gpu_memory_fraction=0.5"],
+        ["--grpc_channel_arguments=grpc.max_connection_age_ms=300000"],
+        ["--ssl_config_file="],
+    ],
+)
+def test_good_values_pass(given):
+    check_config.check_flags(given)
+
+
+def test_batching_fields_have_the_server_s_numbers():
+    # A message in a field: tag (number * 8 + 2), length; in it `value`, field 1: tag 8, the number.
+    data = bytes([8 * 8 + 2, 2, 8, 1, 9 * 8 + 2, 2, 8, 16])
+    config = config_protos.message_class("BatchingParameters").FromString(data)
+    assert config.enable_large_batch_splitting.value is True
+    assert config.max_execution_batch_size.value == 16
 
 
 @pytest.mark.parametrize(

@@ -128,10 +128,20 @@ def test_nobody_there_is_said_soon(connect):
     assert time.monotonic() - begin < 8
 
 
-def test_a_host_that_does_not_exist(connect):
-    with connect("no-such-host.invalid:8500") as client, pytest.raises(UnavailableError) as caught:
+@pytest.mark.parametrize("server", ["no-such-host.invalid:8500", "a..b:8500", f"{'a' * 70}:8500"])
+def test_a_host_that_does_not_exist(connect, server):
+    with connect(server) as client, pytest.raises(UnavailableError) as caught:
         client.describe()
-    assert "no-such-host.invalid:8500" in str(caught.value)
+    assert server in str(caught.value)
+
+
+def test_a_proxy_for_the_web_is_passed_by(connect, server, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with connect(server.address) as client:
+        assert client.describe().version == 1
 
 
 def test_the_rest_port(connect):
@@ -209,8 +219,7 @@ def test_a_model_that_changes_ends_the_job(connect, server, tmp_path, change, te
             for part in client.stream_files(paths):
                 given.append(part.vectors)
         np.testing.assert_array_equal(np.concatenate(given), VECTORS[:8])
-    with connect(server.address) as client:  # run again
-        found = client.embed_files(paths)
+        found = client.embed_files(paths)  # run again
     np.testing.assert_array_equal(found.vectors, VECTORS)
     assert (found.version, found.space) == (server.version, server.space)
 

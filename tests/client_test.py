@@ -1,29 +1,22 @@
-"""Both clients against a scripted server: what they send, what they give, what they leave out."""
+"""Both clients against a scripted server: what they send and what they give."""
 
 import functools
 import time
 
-import grpc
 import numpy as np
 import pytest
 
 from serving.client import EmbeddingClient, pictures
-from serving.errors import BadImageError, BadInputError, RefusedError
+from serving.errors import BadImageError, BadInputError
 from tests import clients
 from tests.scripted_server import (
-    BAD,
-    REFUSAL,
     SPACE,
     ScriptedServer,
-    abort,
-    bad_picture,
     delay,
     embedding,
     picture,
     until_cancelled,
 )
-
-REFUSED = abort(grpc.StatusCode.INVALID_ARGUMENT, REFUSAL)
 
 
 @pytest.fixture(params=clients.KINDS)
@@ -39,13 +32,12 @@ def server():
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes pictures by number, those in `bad` undecodable; gives their paths."""
+    """Writes pictures by number; gives their paths."""
 
-    def write(count, bad=(), size=0):
+    def write(count, size=0):
         paths = []
         for number in range(count):
-            data = bad_picture(number) if number in bad else picture(number, size)
-            (tmp_path / f"{number:04d}.jpg").write_bytes(data)
+            (tmp_path / f"{number:04d}.jpg").write_bytes(picture(number, size))
             paths.append(str(tmp_path / f"{number:04d}.jpg"))
         return paths
 
@@ -60,7 +52,7 @@ def sizes(server):
     return [len(request.inputs["image_bytes"].string_val) for request in server.requests]
 
 
-def test_describes_the_model_and_pins_its_version(connect, server):
+def test_describes_the_model_that_is_served_now(connect, server):
     server.version = 7
     with connect(server.address) as client:
         description = client.describe()
@@ -69,7 +61,19 @@ def test_describes_the_model_and_pins_its_version(connect, server):
         client.embed_encoded([picture("x")])
         assert server.requests[0].model_spec.version.value == 7
         server.version = 8
-        assert client.describe() == description
+        assert client.describe().version == 8
+
+
+def test_each_job_keeps_to_the_version_it_began_on(connect, server, write):
+    server._find = lambda *_: None  # it has both versions
+    paths = write(8)
+    with connect(server.address, batch_size=2) as client:
+        old = iter(client.stream_files(paths))
+        versions = [next(old).version]
+        server.version = 2
+        assert client.embed_files(paths).version == 2
+        assert client.embed_images(np.zeros((1, 6, 5, 3), np.uint8)).version == 2
+        assert versions + [part.version for part in old] == [1, 1, 1, 1]
 
 
 def test_says_which_versions_there_are(connect, server):
@@ -123,7 +127,14 @@ def test_files_are_read_as_they_are_sent(connect, server, write, monkeypatch):
 
 
 def test_a_stream_that_is_left_early_cancels_its_requests(server, write):
-    server.faults = [None] + [until_cancelled] * 9
+    answer = server._answer
+
+    def hold_all_but_the_first(request, context):
+        if picture(0) not in request.inputs["image_bytes"].string_val:
+            until_cancelled(context)
+        return answer(request, context)
+
+    server._answer = hold_all_but_the_first
     with EmbeddingClient(server.address, batch_size=2) as client:
         parts = client.stream_files(write(20))
         assert len(next(parts).files) == 2
@@ -133,82 +144,6 @@ def test_a_stream_that_is_left_early_cancels_its_requests(server, write):
                 assert time.monotonic() - begin < 10
                 time.sleep(0.01)
             parts.close()
-
-
-def test_the_bad_picture_is_named(connect, server, write):
-    paths = write(20, bad=[13])
-    with connect(server.address) as client:
-        with pytest.raises(BadImageError, match=REFUSAL[:27]) as caught:
-            client.embed_files(paths)
-        assert caught.value.file == paths[13]
-        parts = client.stream_files(paths)
-        assert next(parts).files == paths[:8]
-        with pytest.raises(BadImageError):
-            next(parts)
-
-
-def test_bad_pictures_are_skipped_and_nothing_else(connect, server, write):
-    paths = write(20, bad=[0, 9, 10, 19])
-    (missing, empty) = (paths[3] + ".none", paths[3] + ".empty")
-    open(empty, "w").close()
-    mixed = [*paths[:5], missing, *paths[5:], empty]
-    good = [path for path in paths if path not in [paths[row] for row in (0, 9, 10, 19)]]
-    with connect(server.address) as client:
-        found = client.embed_files(mixed, skip_bad_images=True)
-    assert found.files == good
-    np.testing.assert_array_equal(found.vectors, expected(good))
-    skipped = [paths[0], paths[9], paths[10], paths[19], missing, empty]
-    assert sorted(error.file for error in found.skipped) == sorted(skipped)
-    assert all(isinstance(error, BadImageError) for error in found.skipped)
-
-
-def test_a_refusal_that_another_picture_caused_costs_nothing(connect, server, write):
-    """A server that batches answers a bad picture's status to requests of others, too."""
-    paths = write(6)
-    # The first request, and then one of its pictures alone, meet somebody else's bad picture.
-    server.faults = [REFUSED, None, REFUSED]
-    with connect(server.address, in_flight=1) as client:
-        found = client.embed_files(paths)
-    np.testing.assert_array_equal(found.vectors, expected(paths))
-    assert sizes(server) == [6, 1, 1, 1, 1, 1, 1, 1]
-
-
-def test_a_picture_is_judged_with_no_other_request_under_way(connect, server, write):
-    paths = write(8, bad=[0])
-    server.faults = [None, delay(0.3)]
-    alone = []
-    watched = server._answer
-
-    def answer(request, context):
-        if any(BAD in each for each in request.inputs["image_bytes"].string_val):
-            alone.append(server.at_once)
-        return watched(request, context)
-
-    server._answer = answer
-    with connect(server.address, batch_size=4) as client:
-        client.embed_files(paths, skip_bad_images=True)
-    assert len(alone) == 3 and alone[1:] == [1, 1]
-
-
-@pytest.mark.parametrize("skip", [False, True])
-def test_all_refused_in_the_same_words_is_said_plainly(connect, server, write, skip):
-    paths = write(10, bad=range(10))
-    with (
-        connect(server.address) as client,
-        pytest.raises(RefusedError, match=f"all {10 if skip else 8} pictures .* same words") as e,
-    ):
-        client.embed_files(paths, skip_bad_images=skip)
-    assert paths[0] in str(e.value) and REFUSAL[:-1] in str(e.value)
-
-
-def test_one_picture_alone_may_be_the_bad_one(connect, server, write):
-    paths = write(1, bad=[0])
-    with connect(server.address) as client:
-        with pytest.raises(BadImageError):
-            client.embed_files(paths)
-        found = client.embed_files(paths, skip_bad_images=True)
-    assert (found.vectors.shape, found.files, found.space) == ((0, 4), [], "")
-    assert [error.file for error in found.skipped] == paths
 
 
 def test_without_skipping_all_files_are_looked_at_before_the_first_is_sent(connect, server, write):

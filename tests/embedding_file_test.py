@@ -1,5 +1,6 @@
 """The .npz file of embeddings: whole or not there, and checked before the work."""
 
+import fcntl
 import os
 import resource
 import subprocess
@@ -70,6 +71,32 @@ def test_a_command_that_comes_after_the_rename_keeps_its_own_file(tmp_path):
         third.__enter__()
     third.write(FOUND, "arn")
     third.__exit__(None, None, None)
+    assert os.listdir(tmp_path) == ["emb.npz"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_command_that_ends_between_opening_and_locking_is_left_alone(
+    tmp_path, monkeypatch, whole
+):
+    path = str(tmp_path / "emb.npz")
+    first, lock = EmbeddingFile(path), fcntl.flock
+    first.__enter__()
+
+    def end_first_and_lock(*arguments):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        if whole:
+            first.write(FOUND, "arn")
+        first.__exit__(None, None, None)
+        lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", end_first_and_lock)
+    with EmbeddingFile(path) as second:
+        second.reserve(10_000, 4)
+        if whole:
+            assert np.load(path)["version"] == 7
+            assert os.path.getsize(path) < 10_000
+        second.write(Embeddings(VECTORS, FOUND.files, FOUND.space, 8, []), "arn")
+    assert np.load(path)["version"] == 8
     assert os.listdir(tmp_path) == ["emb.npz"]
 
 

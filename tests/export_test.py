@@ -208,17 +208,19 @@ def test_useless_embeddings_are_not_published(tmp_path, value):
     model = tiny()
     for weight in model.encoder_c.convolutions[-1].weights:
         weight.assign(np.full(weight.shape, value))
-    with pytest.raises(UserError, match="disagree"):
+    with pytest.raises(UserError, match="embeddings are zero or not finite"):
         export.export(model, tmp_path / "arn", PICTURES)
 
 
 def test_leftovers_of_a_killed_export_go(model, tmp_path):
+    (tmp_path / "arn").mkdir()
+    (tmp_path / "arn" / ".partial-x").write_text("somebody's file")
     partial = tmp_path / "arn" / ".partial-1" / "variables"
     partial.mkdir(parents=True)
     (partial / "variables.data-00000-of-00001").write_bytes(b"half")
     folder, _ = export.export(model, tmp_path / "arn", PICTURES)
     assert pathlib.Path(folder).name == "1"
-    assert sorted(os.listdir(tmp_path / "arn")) == [".last_version", "1"]
+    assert sorted(os.listdir(tmp_path / "arn")) == [".last_version", ".partial-x", "1"]
 
 
 def test_two_exports_at_once(model, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from fake_embedder import unit, write_files
 from gallery_shell import SERVER, add, build, run, stored
 
+from serving.client import ModelDescription
 from serving.errors import BadImageError, BadInputError, GalleryError, UnavailableError
 from serving.gallery import command_line
 from serving.gallery.storage import GalleryStore
@@ -29,10 +30,9 @@ def test_build_takes_pictures_below_a_folder_and_their_cameras_from_names(work, 
         files = [each.file for each in store.pictures()]
         assert files[0] == str(work / "crops" / "0001_c1s1.jpg")
         with store.snapshot():
-            ids, vectors = store.load()
-            named = store.pictures_by_id(ids)
-        for row, vector in zip(ids, vectors, strict=True):
-            expected = unit(fake_embedder.by_content(named[row].file, 16))
+            pictures, vectors = store.load()
+        for picture, vector in zip(pictures, vectors, strict=True):
+            expected = unit(fake_embedder.by_content(picture.file, 16))
             np.testing.assert_array_equal(vector, expected)
 
 
@@ -80,6 +80,15 @@ def test_add_passes_over_what_is_there_and_replaces_what_changed(work, capsys, f
     # The same content of another camera counts as a change.
     assert "1 pictures added" in add(capsys, "--camera=9", "crops/0010_c3s1.jpg")
     assert stored()["0010_c3s1.jpg"] == "9"
+
+
+def test_the_version_noted_is_the_one_that_embedded(work, capsys, fake):
+    """A client's jobs each find the newest version; it may have changed since `describe`."""
+    client = fake(version=2)
+    client.describe = lambda: ModelDescription("arn", 1, 16, (224, 224))
+    build(capsys)
+    with GalleryStore("gal") as store:
+        assert store.binding.version == 2
 
 
 def test_add_needs_a_gallery(work, capsys):

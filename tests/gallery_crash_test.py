@@ -57,9 +57,8 @@ def test_a_killed_build_and_add_keep_every_acknowledged_chunk_and_add_goes_on(tm
 
 def check_prefix(folder, files, expected):
     with GalleryStore(str(folder)) as store, store.snapshot():
-        ids, vectors = store.load()
-        named = store.pictures_by_id(ids)
-    got = {named[row].file: vector.tobytes() for row, vector in zip(ids, vectors, strict=True)}
+        pictures, vectors = store.load()
+    got = {each.file: vector.tobytes() for each, vector in zip(pictures, vectors, strict=True)}
     assert got == {str(file): expected[str(file)] for file in files[: len(got)]}
     with sqlite3.connect(folder / "gallery.sqlite") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

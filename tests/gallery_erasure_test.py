@@ -1,5 +1,6 @@
 """Nothing of a removed picture stays in the folder, not even when the process is killed."""
 
+import dataclasses
 import os
 import random
 import signal
@@ -62,6 +63,44 @@ def test_the_old_embedding_of_a_replaced_picture_is_erased_too(tmp_path):
     store.add([picture(4)], unit_vectors(1, seed=5))
     store.finish_erasure()
     assert traces(tmp_path / "gal", vectors) == [row for row in range(20) if row != 4]
+
+
+MEASURED_VACUUM = """
+import os, resource, sqlite3, sys
+from serving.gallery import database
+
+connection, opened = database.connect(sys.argv[1]), set()
+
+def look():
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            opened.add(os.readlink(f"/proc/self/fd/{number}"))
+        except OSError:
+            pass
+
+def used():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+connection.set_progress_handler(look, 1000)
+before = used()
+database.vacuum(connection, os.path.join(sys.argv[1], "gallery.sqlite"))
+print((used() - before) // 1024)
+print(sum("(deleted)" in path and os.path.dirname(path) == sys.argv[1] for path in opened))
+print([path for path in opened if path.startswith(("/var/tmp", "/usr/tmp", "/tmp/etilqs"))])
+"""
+
+
+def test_rewriting_takes_no_memory_and_no_room_elsewhere(tmp_path):
+    folder = tmp_path / "it's a gäl"
+    vectors = unit_vectors(3000, dim=4096)  # 48 MiB
+    binding = dataclasses.replace(BINDING, dim=4096)
+    storage.create(str(folder), binding, [picture(n) for n in range(3000)], vectors).close()
+    process = python(MEASURED_VACUUM, folder)
+    output, error = process.communicate()
+    assert process.returncode == 0, error
+    mib, here, elsewhere = output.splitlines()
+    assert int(mib) < 20 and int(here) == 1 and elsewhere == "[]"
+    assert os.listdir(folder) == ["gallery.sqlite"]
 
 
 def test_erasure_that_was_cut_short_is_caught_up_with(tmp_path, monkeypatch):

@@ -16,7 +16,8 @@ from small_gallery import (
 )
 
 from serving.errors import GalleryError
-from serving.gallery import database
+from serving.gallery import database, searching, storage
+from serving.gallery.entry import Selection
 from serving.gallery.storage import GalleryStore
 
 
@@ -90,10 +91,27 @@ def test_another_writer_is_waited_for_and_then_told(tmp_path, monkeypatch):
     monkeypatch.setattr(database, "_WAIT_FOR_LOCK", 0.2)
     with GalleryStore(str(tmp_path / "gal")) as other, other.locked():
         assert GalleryStore(str(tmp_path / "gal")).count() == 1  # readers don't mind
-        with pytest.raises(GalleryError, match="another process has been writing"):
+        with pytest.raises(GalleryError, match="another process has been reading or wri"):
             GalleryStore(str(tmp_path / "gal")).add([picture(5)], unit_vectors(1))
     store.add([picture(5)], unit_vectors(1))
     assert store.count() == 2
+
+
+def test_others_may_write_while_the_nearest_are_sought(tmp_path, monkeypatch):
+    """The answer is still that of the moment the gallery was read."""
+    store, vectors = filled(tmp_path / "gal", 20)
+    monkeypatch.setattr(database, "_WAIT_FOR_LOCK", 0)
+    nearest = searching.nearest
+
+    def change_meanwhile(*arguments):
+        with GalleryStore(store.folder) as other:
+            other.remove(Selection(files=(picture(4).file,)))
+            other.add([picture(30, camera="9")], vectors[4:5])
+        return nearest(*arguments)
+
+    monkeypatch.setattr(searching, "nearest", change_meanwhile)
+    (hits,) = searching.exact(store, vectors[4:5], 30)
+    assert len(hits) == 20 and hits[0].picture.file == picture(4).file
 
 
 WRITER = """
@@ -129,6 +147,24 @@ def test_two_writers_lose_nothing_and_readers_see_whole_chunks(tmp_path):
     rows = contents(store)
     assert len(rows) == 601
     assert all(rows[picture(number).file] == vectors[number].tobytes() for number in expected)
+
+
+@pytest.mark.parametrize("work", ["store.load()", "database.vacuum(Starved(), 'gal')"])
+def test_want_of_memory_is_told(tmp_path, monkeypatch, work):
+    store, _ = filled(tmp_path / "gal", 3)
+
+    class Starved:
+        def execute(self, *_):
+            raise MemoryError
+
+    def starved(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(storage.np, "empty", starved)
+    with pytest.raises(GalleryError, match="isn't enough memory for this"), store.snapshot():
+        eval(work, {"store": store, "database": database, "Starved": Starved})
+    monkeypatch.undo()
+    assert len(contents(store)) == 3
 
 
 def limited_to(size):

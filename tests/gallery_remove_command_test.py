@@ -1,5 +1,6 @@
 """`remove` and `info`."""
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -8,11 +9,13 @@ import time
 
 import fake_embedder
 import pytest
-from gallery_shell import REPOSITORY, build, remove, run, stored
+from fake_embedder import write_files
+from gallery_shell import REPOSITORY, SERVER, build, remove, run, stored
 
 from serving import command
 from serving.errors import BadInputError, GalleryError
 from serving.gallery import command_line, database
+from serving.gallery.storage import GalleryStore
 
 pytest_plugins = ["gallery_fixtures"]  # fake, work
 
@@ -26,6 +29,22 @@ def test_remove_by_file_camera_and_both(work, capsys):
     assert sorted(stored()) == ["0001_c2s1.jpg", "0003_c1s1.jpg", "0003_c2s1.jpg"]
     remove(capsys, "--camera=2", "--camera=1")
     assert stored() == {}
+
+
+def test_a_file_is_a_pattern_only_when_no_picture_has_its_name(work, capsys, monkeypatch):
+    (work / "a[b]").mkdir()
+    monkeypatch.chdir(work / "a[b]")
+    write_files(work / "a[b]" / "crops", ["img[1].jpg", "img1.jpg", "img2.jpg", "img3.jpg"])
+    write_files(work / "ab" / "crops", ["img2.jpg"])
+    build(capsys, "crops", "../ab/crops")
+    assert remove(capsys, "--file=crops/img[1].jpg") == "gal: 1 pictures removed\n"
+    with GalleryStore("gal") as store:
+        left = [os.path.relpath(each.file, work) for each in store.pictures()]
+    assert left == [*(f"a[b]/crops/img{number}.jpg" for number in (1, 2, 3)), "ab/crops/img2.jpg"]
+    # Now it is a pattern; and the working folder's name isn't one.
+    assert remove(capsys, "--file=crops/img[12].jpg") == "gal: 2 pictures removed\n"
+    assert remove(capsys, "--file=../a[b]/crops/img2.jpg") == "gal: 1 pictures removed\n"
+    assert stored() == {"img3.jpg": None}
 
 
 def test_remove_by_age(work, capsys):
@@ -58,8 +77,12 @@ def test_dry_run_lists_and_removes_nothing(work, capsys):
         (["--older_than=30"], "--older_than=30: give a whole number"),
         (["--older_than=-1d"], "--older_than=-1d"),
         (["--older_than="], "--older_than="),
-        (["--camera=9"], "no picture matches, nothing was removed"),
-        (["--file=crops"], "no picture matches"),
+        (["--camera=9"], "no picture matches --camera=9; nothing was removed"),
+        (["--file=crops"], "no picture matches --file=crops; nothing"),
+        (["--camera=1", "--camera=c2", "--file=/*"], "matches --camera=c2; nothing"),
+        (["--file=crops/0001_*", "--file=crops/001_*", "--camera=c1"], "001_.*, --camera=c1; "),
+        (["--file=crops/0001_*", "--file=crops/001_*", "--dry_run"], "--file=crops/001_.*; "),
+        (["--file=crops/0001_c1*", "--camera=2"], "no picture matches all of it; nothing"),
         (["--camera="], "--camera: is empty"),
         (["--file=\udcff"], "--file: not UTF-8"),
     ],
@@ -85,6 +108,24 @@ def test_erasure_that_fails_is_told_and_caught_up_with(work, capsys, monkeypatch
     assert "may still hold traces" in run(capsys, "info", "--gallery=gal")
     assert remove(capsys, "--older_than=9d") == "gal: 0 pictures removed\n"
     assert "may still hold traces" not in run(capsys, "info", "--gallery=gal")
+
+
+def test_a_remove_that_is_given_again_erases_what_a_killed_one_left(work, capsys, monkeypatch):
+    build(capsys)
+    with monkeypatch.context() as patch:
+        patch.setattr(GalleryStore, "finish_erasure", lambda store: None)  # killed here
+        remove(capsys, "--camera=1")
+    with pytest.raises(GalleryError, match="--camera=1; nothing was removed"):
+        remove(capsys, "--camera=1")
+    assert "may still hold traces" not in run(capsys, "info", "--gallery=gal")
+
+
+def test_a_gallery_whose_name_is_not_utf8(work, capsys):
+    folder = os.fsdecode(b"gal\xff\n")
+    run(capsys, "build", SERVER, f"--gallery={folder}", "crops")
+    done = run(capsys, "remove", f"--gallery={folder}", "--camera=1")
+    assert done == "gal\\xff\\n: 3 pictures removed\n"
+    assert not re.search("traces", run(capsys, "info", f"--gallery={folder}"))
 
 
 def test_an_absurd_age_removes_nothing(work, capsys):

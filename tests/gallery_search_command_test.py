@@ -69,7 +69,18 @@ def test_search_filters(colours, capsys):
     )
 
 
+def test_a_query_camera_that_the_gallery_does_not_have_is_told(colours, capsys):
+    flags = ["search", SERVER, "--gallery=gal", "query_c1.png", "--exclude_same_camera"]
+    command_line.main([*flags, "--query_camera=c3"])
+    output = capsys.readouterr()
+    assert "note: the gallery has no picture of camera c3, so --exclude" in output.err
+    assert len(ranked(output.out)) == 4
+    command_line.main([*flags, "--query_camera=3"])
+    assert "note" not in capsys.readouterr().err
+
+
 def test_search_refuses(colours, capsys):
+    os.mkfifo("pipe")
     (colours / "plain.png").write_bytes((colours / "query_c1.png").read_bytes())
     for flags, message in (
         (["plain.png", "--exclude_same_camera"], "plain.png: its name tells no camera"),
@@ -77,6 +88,8 @@ def test_search_refuses(colours, capsys):
         (["plain.png", "--top=0"], "--top=0"),
         (["plain.png", "--html=nowhere/r.html"], "there is no folder nowhere"),
         (["plain.png", "--html=gal"], "name a file, not a folder"),
+        (["plain.png", "--html=pipe"], "--html=pipe: that is not a file"),
+        (["plain.png", "--html=/dev/null"], "--html=/dev/null: that is not a file"),
         (["plain.png", "--query_camera="], "--query_camera: is empty"),
     ):
         with pytest.raises(BadInputError, match=message):

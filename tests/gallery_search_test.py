@@ -61,7 +61,7 @@ def test_filters_agree_with_a_sort_of_everything(tmp_path, queries):
     cameras = random.choice(["a", "b", "c", "d", None], 700).tolist()
     own = random.choice(["a", "b", "z"], queries).tolist()
     store = gallery(tmp_path / "gal", vectors, cameras)
-    store.remove(Selection(files=("/0000?.jpg",)))
+    store.remove(Selection(patterns=("/0000?.jpg",)))
     hits = searching.exact(store, wanted, 15, ["a", "b", "c"], own)
     scores = wanted.astype(np.float64) @ vectors.T.astype(np.float64)
     for query in range(queries):

@@ -31,12 +31,12 @@ def test_what_goes_in_comes_back_to_the_bit(tmp_path):
         assert store.binding == BINDING
         assert before <= store.created_at <= time.time()
         with store.snapshot():
-            ids, loaded = store.load()
+            by_id, loaded = store.load()
             pictures = store.pictures()
         assert loaded.dtype == np.float32
         np.testing.assert_array_equal(loaded, vectors)
         assert [each.file for each in pictures] == [picture(number).file for number in range(5)]
-        assert [each.id for each in pictures] == ids.tolist()
+        assert pictures == by_id and [each.id for each in by_id] == store.ids().tolist()
         assert pictures[2].content_hash == hashlib.sha256(b"2").digest()
         assert before <= pictures[2].inserted_at <= time.time()
 
@@ -50,6 +50,18 @@ def test_a_file_that_is_there_is_replaced_and_the_others_stay(tmp_path):
     assert rows["/crops/00002.jpg"] == vectors[2].tobytes()
     with store.snapshot():
         assert [row[:2] for row in store.cameras()] == [("1", 2), ("7", 1)]
+
+
+def test_a_picture_grows_older_under_another_camera_but_not_with_other_content(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(time, "time", lambda: 1000)
+    store, _ = filled(tmp_path / "gal", 2)
+    monkeypatch.setattr(time, "time", lambda: 2000)
+    changed = Picture(picture(1).file, "1", hashlib.sha256(b"other").digest())
+    store.add([picture(0, camera="7"), changed, picture(2)], unit_vectors(3))
+    found = [(each.camera, each.inserted_at) for each in store.pictures()]
+    assert found == [("7", 1000), ("1", 2000), ("1", 2000)]
 
 
 @pytest.mark.parametrize(
@@ -101,13 +113,14 @@ def test_selections(tmp_path):
         with store.snapshot():
             return [each.file for each in store.pictures(Selection(**conditions))]
 
-    assert files(files=("/a/[3].jpg",)) == ["/a/3.jpg", "/a/[3].jpg"]
-    assert files(files=("/a/?_c1.jpg", "/a/3.jpg")) == ["/a/1_c1.jpg", "/a/3.jpg"]
-    assert files(files=("/a/*_c*",)) == ["/a/1_c1.jpg", "/a/b/2_c2.jpg"]
-    assert files(files=("/a/%",)) == []
+    assert files(files=("/a/[3].jpg",)) == ["/a/[3].jpg"]
+    assert files(patterns=("/a/[3].jpg",)) == ["/a/3.jpg"]
+    assert files(patterns=("/a/?_c1.jpg",), files=("/a/3.jpg",)) == ["/a/1_c1.jpg", "/a/3.jpg"]
+    assert files(patterns=("/a/*_c*",)) == ["/a/1_c1.jpg", "/a/b/2_c2.jpg"]
+    assert files(patterns=("/a/%",)) == files(files=("/a/*",)) == []
     assert files(cameras=("1", "3")) == ["/a/1_c1.jpg", "/a/3.jpg"]
     assert files(other_than_camera="1") == ["/a/3.jpg", "/a/[3].jpg", "/a/b/2_c2.jpg"]
-    assert files(cameras=("1", "3"), files=("/a/?.jpg",)) == ["/a/3.jpg"]
+    assert files(cameras=("1", "3"), patterns=("/a/?.jpg",)) == ["/a/3.jpg"]
     assert files(cameras=("' OR 1 --",)) == []
     now = store.pictures()[0].inserted_at
     assert len(files(inserted_before=now + 2)) == 4

@@ -85,6 +85,23 @@ def test_folders_are_searched_in_order_and_nothing_comes_twice(tmp_path):
     assert pictures.find(["none.jpg", "./none.jpg"]) == ["none.jpg"]
 
 
+def test_links_to_folders_are_followed_and_cycles_end(tmp_path):
+    crops, other = tmp_path / "crops", tmp_path / "other"
+    for path in (crops / "deep" / "a.jpg", other / "b.jpg", other / "sub" / "c.jpg"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    os.symlink(crops, crops / "deep" / "up")
+    os.symlink(crops / "deep", crops / "again")  # its pictures keep their own names
+    os.symlink(other, crops / "deep" / "other")
+    os.symlink(other / "sub", crops / "sub")
+    os.symlink(crops, other / "back")
+    os.symlink("nowhere", crops / "broken")
+    names = [os.path.relpath(path, crops) for path in pictures.find([str(crops)])]
+    assert names == ["deep/a.jpg", "deep/other/b.jpg", "sub/c.jpg"]
+    os.symlink(crops, tmp_path / "link")
+    assert len(pictures.find([str(tmp_path / "link"), str(crops)])) == 3
+
+
 def test_a_folder_without_pictures(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(BadInputError, match=r"no .jpg, .jpeg, .png files in this folder") as caught:

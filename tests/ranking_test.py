@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from arn_tf import ranking
+from arn_tf import ranking, reranking
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "reference" / "ranking_golden.npz"
 ARGUMENTS = (
@@ -155,6 +155,43 @@ def test_block_changes_nothing(block):
     assert ranking.rank_gallery(**arguments, block=block).to_json() == expected
 
 
+@pytest.mark.parametrize("block", [7, 1000])
+def test_ranks_by_given_distances(block):
+    arguments = random_arguments(seed=8)
+
+    def distance(query, gallery, block):
+        for start in range(0, len(query), block):
+            yield query[start : start + block] @ gallery.T
+
+    expected = ranking.rank_gallery(**arguments).to_json()
+    arguments["query_embeddings"] = -2 * arguments["query_embeddings"]  # given normalised
+    result = ranking.rank_gallery(**arguments, block=block, distance=distance)
+    assert result.to_json() == expected
+
+
+def test_junk_is_nobodys_neighbour_in_reranking():
+    arguments = random_arguments(seed=9)
+    junk = arguments["gallery_person_id"] == -1
+    # Right beside the queries, where it would be everybody's neighbour.
+    arguments["gallery_embeddings"][junk] = arguments["query_embeddings"][: junk.sum()]
+    with_junk = ranking.rank_gallery(**arguments, distance=reranking.rerank)
+    arguments |= {name: arguments[name][~junk] for name in ARGUMENTS if "gallery" in name}
+    without = ranking.rank_gallery(**arguments, distance=reranking.rerank)
+    assert with_junk.junk > 0
+    assert with_junk.to_json() | {"junk": 0} == without.to_json()
+    assert with_junk.mean_ap != ranking.rank_gallery(**arguments).mean_ap
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [[], [np.ones((2, 2))], [np.ones((1, 3))], [np.ones((1, 2))] * 2, [np.full((1, 2), np.nan)]],
+    ids=["none", "rows", "columns", "too many", "NaN"],
+)
+def test_wrong_distances_are_refused(blocks):
+    with pytest.raises(ValueError, match=r"distance must yield finite \(1, 2\)|zip\(\)"):
+        ranking.rank_gallery(**line("01"), distance=lambda query, gallery, block: iter(blocks))
+
+
 @pytest.mark.parametrize("scale", [1e-42, 1e-12, 1.0, 1e35])
 def test_length_of_embeddings_changes_nothing(scale):
     arguments = random_arguments(seed=4)
@@ -253,9 +290,10 @@ def test_a_bad_junk_row_is_still_reported():
         ({"gallery_person_id": [-1, -1]}, "every gallery picture is junk"),
     ],
 )
-def test_no_match_at_all_is_explained(changes, why):
+@pytest.mark.parametrize("distance", [None, reranking.rerank])
+def test_no_match_at_all_is_explained(changes, why, distance):
     with pytest.raises(ValueError, match=f"no query has a match.*{why}"):
-        ranking.rank_gallery(**(line("01") | changes))
+        ranking.rank_gallery(**(line("01") | changes), distance=distance)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import small_server
 import tensorflow as tf
 
 import arn_tf
-from arn_tf.config import Settings
+from arn_tf.presets import PRESETS
 
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -34,10 +34,12 @@ def flags_of(module):
     own |= set(re.findall(r'add(?:_argument)?\(\s*"--(\w+)"', source))
     if module == "serving.gallery":
         own |= flags_of("serving.client")
-    if "config.define_moved_folders(" in source:
+    if "presets.define_moved_folders(" in source:
         own |= {"data_dir", "manual_dir", "cache_dir"}
-    settings = {field.name for field in dataclasses.fields(Settings)}
-    return own | (settings if "config.define_flags(" in source else set())
+    settings = {"preset"} | {
+        field.name for preset in PRESETS.values() for field in dataclasses.fields(preset)
+    }
+    return own | (settings if "presets.define_flags(" in source else set())
 
 
 def test_every_command_is_there_and_takes_its_flags():

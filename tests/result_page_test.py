@@ -167,6 +167,25 @@ def test_thumbnails_are_small_and_keep_their_proportions(tmp_path):
     assert (tmp_path / "result.html").stat().st_size < 20_000
 
 
+def test_grey_of_16_bits_is_not_white(tmp_path):
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.full((128, 64), 100 * 257, np.uint16)).save(path)
+    page = written(tmp_path, [Result(str(path), None, [])])
+    size, mean = decoded(page.images()[0])
+    assert size == (64, 128)
+    np.testing.assert_allclose(mean, [100] * 3, atol=2)
+
+
+def test_a_page_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(result):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(result_page, "_section", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        written(tmp_path, [Result("a", None, [])])
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     written(tmp_path, [])
     before = (tmp_path / "result.html").read_bytes()

@@ -67,14 +67,22 @@ def test_a_new_version_takes_over(two_models, model_dir):
     spaces = two_models[1]
     with small_server.serving(model_dir) as server:
         assert space(server.port) == spaces[0] != spaces[1]
-        with EmbeddingClient(f"localhost:{server.port}") as in_the_middle:
-            in_the_middle.embed_encoded(small_server.PICTURES[:2])
+        paths = []
+        for row, data in enumerate(small_server.PICTURES[:2]):
+            paths.append(model_dir.parent / f"{row}.png")
+            paths[row].write_bytes(data)
+        with EmbeddingClient(f"localhost:{server.port}", batch_size=1, in_flight=1) as client:
+            parts = client.stream_files(paths)
+            assert next(parts).version == 1
             publish(two_models, model_dir)
             until(lambda: space(server.port) == spaces[1])
             assert [each[:2] for each in states(server.port)] == [(2, "AVAILABLE"), (1, "END")]
             # A job that began on version 1 must not go on with version 2.
             with pytest.raises(ModelSwitchedError):
-                in_the_middle.embed_encoded(small_server.PICTURES[:2])
+                next(parts)
+            # The next one is of version 2 from the start.
+            found = client.embed_encoded(small_server.PICTURES[:2])
+            assert (found.version, found.space) == (2, spaces[1])
 
 
 def test_taking_the_new_version_away_brings_the_old_one_back(two_models, model_dir):
@@ -151,6 +159,47 @@ def test_folders_that_are_no_versions_are_passed_over(two_models, model_dir):
         (model_dir / name).mkdir()
     publish(two_models, model_dir, "0002")
     assert Versions(model_dir).get().version == 2
+
+
+def test_a_file_with_a_number_for_a_name_is_passed_over(two_models, model_dir):
+    (model_dir / "20261122").write_text("")
+    versions = Versions(model_dir)
+    assert versions.get().version == 1
+    publish(two_models, model_dir)
+    versions.poll()
+    assert versions.get().version == 2
+
+
+def test_beside_a_broken_newest_version_an_older_one_starts(two_models, model_dir, capsys):
+    publish(two_models, model_dir, "0002")
+    path = model_dir / "0002" / "saved_model.pb"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    versions = Versions(model_dir)
+    assert versions.get().version == 1
+    assert "version 2 is refused" in capsys.readouterr().err
+    versions.poll()
+    assert versions.get().version == 1
+    # Mended in place, it is tried again.
+    path.write_bytes(whole)
+    versions.poll()
+    assert versions.get().version == 2
+
+
+def test_the_watch_goes_on_whatever_a_folder_does(two_models, model_dir, monkeypatch):
+    with small_server.serving(model_dir) as server:
+        real, calls = Versions.poll, []
+
+        def failing_once(self):
+            calls.append(self)
+            if len(calls) == 1:
+                raise IndexError("a folder went away between two looks")
+            real(self)
+
+        monkeypatch.setattr(Versions, "poll", failing_once)
+        until(lambda: calls)
+        publish(two_models, model_dir)
+        until(lambda: server.versions.get().version == 2)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file", "empty"])

@@ -34,6 +34,7 @@ GOOD_BYTES = {
     "16-bit png": encoded(DEEP, "PNG"),
     "largest": encoded(Image.new("L", (4096, 4096)), "PNG"),
 }
+BOMB = encoded(Image.new("1", (20000, 20000)), "PNG")
 FORMAT = "a picture is neither JPEG nor PNG, or cut off"
 PIXEL_LIMIT = "a picture must have 1 to 16777216 pixels"
 BAD_BYTES = {
@@ -45,9 +46,13 @@ BAD_BYTES = {
     "half a jpeg": (JPEG[: len(JPEG) // 2], "Invalid JPEG data"),
     "start of a png": (PNG[:8], FORMAT),
     "half a png": (PNG[: len(PNG) // 2], "Invalid PNG data"),
-    "20,000 x 20,000 png": (encoded(Image.new("1", (20000, 20000)), "PNG"), PIXEL_LIMIT),
+    "20,000 x 20,000 png": (BOMB, PIXEL_LIMIT),
     "4097 x 4096 png": (encoded(Image.new("1", (4097, 4096)), "PNG"), PIXEL_LIMIT),
     "5000 x 5000 jpeg": (encoded(Image.new("L", (5000, 5000)), "JPEG"), PIXEL_LIMIT),
+    "bomb behind another chunk": (
+        BOMB[:8] + b"\0\0\0\x08prIv" + b"\0\0\0\x01" * 2 + bytes(4) + BOMB[8:],
+        FORMAT,
+    ),
     "png of no width": (PNG[:16] + bytes(4) + PNG[20:], PIXEL_LIMIT),
     "png of negative width": (PNG[:16] + b"\xff" * 4 + PNG[20:], PIXEL_LIMIT),
 }

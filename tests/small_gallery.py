@@ -36,9 +36,8 @@ def filled(folder, count, seed=0):
 def contents(store):
     """{file: embedding bytes}"""
     with store.snapshot():
-        ids, vectors = store.load()
-        known = store.pictures_by_id(ids)
-    return {known[row].file: vector.tobytes() for row, vector in zip(ids, vectors, strict=True)}
+        pictures, vectors = store.load()
+    return {each.file: vector.tobytes() for each, vector in zip(pictures, vectors, strict=True)}
 
 
 def everything_on_disk(folder):

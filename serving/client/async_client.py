@@ -39,8 +39,6 @@ class AsyncEmbeddingClient:
         arguments.check(model, timeout, batch_size, in_flight)
         self._server, self._model, self._timeout = server, model, timeout
         self._batch_size, self._in_flight, self._tls = batch_size, in_flight, tls
-        self._description = None
-        self._describing = asyncio.Lock()
         self._channel = channel.open_aio_channel(server, tls)
         self._predict, self._metadata, self._status = protos.methods(self._channel)
 
@@ -56,11 +54,8 @@ class AsyncEmbeddingClient:
 
     async def describe(self) -> ModelDescription:
         """See `EmbeddingClient.describe`."""
-        async with self._describing:
-            if self._description is None:
-                reply = await self._ask(self._metadata, exchange.metadata_request(self._model))
-                self._description = exchange.read_metadata(reply, self._server, self._model)
-            return self._description
+        reply = await self._ask(self._metadata, exchange.metadata_request(self._model))
+        return exchange.read_metadata(reply, self._server, self._model)
 
     async def versions(self) -> list[VersionStatus]:
         """See `EmbeddingClient.versions`."""
@@ -70,16 +65,13 @@ class AsyncEmbeddingClient:
     async def embed_files(self, paths, skip_bad_images=False, progress=False) -> Embeddings:
         """See `EmbeddingClient.embed_files`."""
         paths = arguments.names(paths)
-        parts = self.stream_files(paths, skip_bad_images)
-        return await self._gathered(parts, len(paths), progress)
+        job, parts = await self._files_job(paths, skip_bad_images)
+        return await self._gathered(job, parts, len(paths), progress)
 
     async def stream_files(self, paths, skip_bad_images=False):
         """See `EmbeddingClient.stream_files`; an asynchronous iterator."""
-        paths = arguments.names(paths)
-        if not skip_bad_images:
-            await asyncio.to_thread(pictures.check_all, paths)
-        parts = chunks.of_files(paths, self._batch_size, skip_bad_images)
-        async with contextlib.aclosing(self._run(parts, skip_bad_images)) as run:
+        job, parts = await self._files_job(arguments.names(paths), skip_bad_images)
+        async with contextlib.aclosing(self._run(job, parts)) as run:
             async for part in run:
                 yield part
 
@@ -89,24 +81,31 @@ class AsyncEmbeddingClient:
         if not skip_bad_images:
             pictures.check_all_encoded(encoded, names)
         parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images)
-        return await self._gathered(self._run(parts, skip_bad_images), len(encoded))
+        return await self._gathered(await self._job(skip_bad_images), parts, len(encoded))
 
     async def embed_images(self, images) -> Embeddings:
         """See `EmbeddingClient.embed_images`."""
-        images = arguments.images(images, (await self.describe()).image_size)
-        parts = chunks.of_images(images, self._batch_size)
-        return await self._gathered(self._run(parts), len(images))
+        job = await self._job()
+        images = arguments.images(images, job.description.image_size)
+        return await self._gathered(job, chunks.of_images(images, self._batch_size), len(images))
 
-    async def _gathered(self, parts, count, progress=False):
-        gathered = Gathered(await self.describe(), count)
+    async def _job(self, skip=False):
+        return Job(self._server, await self.describe(), self._timeout, skip)
+
+    async def _files_job(self, paths, skip):
+        if not skip:
+            await asyncio.to_thread(pictures.check_all, paths)
+        return await self._job(skip), chunks.of_files(paths, self._batch_size, skip)
+
+    async def _gathered(self, job, parts, count, progress=False):
+        gathered = Gathered(job.description, count)
         with Progress(count, progress) as bar:
-            async for part in parts:
+            async for part in self._run(job, parts):
                 bar.reach(gathered.add(part))
         return gathered.embeddings()
 
-    async def _run(self, parts, skip=False):
+    async def _run(self, job, parts):
         """Sends chunks, a few at a time, and yields their embeddings in order."""
-        job = Job(self._server, await self.describe(), self._timeout, skip)
         window = collections.deque()
         try:
             while chunk := await asyncio.to_thread(next, parts, None):
@@ -128,8 +127,10 @@ class AsyncEmbeddingClient:
         outcome = await self._outcome(call) if call else None
         if not job.about_pictures(chunk, outcome):
             return job.settle(chunk, outcome)
-        outcomes = [await self._alone(job, each, window) for each in chunk.singles()]
-        return job.settle_singly(chunk, outcomes)
+        settled = []
+        for single in chunk.singles():
+            settled.append(job.settle_single(single, await self._alone(job, single, window)))
+        return job.join(chunk, settled)
 
     async def _alone(self, job, single, window):
         # A server that batches mustn't put it together with another bad picture of ours.

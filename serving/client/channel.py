@@ -33,6 +33,8 @@ _OPTIONS = (
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     # Above its default, 256 KiB, a request is never retried, and nothing says so.
     ("grpc.per_rpc_retry_buffer_size", 64 * 2**20),
+    # A proxy for the web, from the environment, has no way to a server of models.
+    ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     # Below 300 s servers answer "too_many_pings" and hang up.

@@ -1,12 +1,12 @@
 """The commands of `python -m serving.client`: embed files, and ask what is served."""
 
 import argparse
-import os
 import sys
 
 from serving.client import add_server_flags, from_arguments
 from serving.client.embedding_file import EmbeddingFile
 from serving.client.pictures import find
+from serving.command import printable
 from serving.errors import BadInputError
 
 # A PNG of one black pixel: asking for its embedding tells the embedding space.
@@ -47,22 +47,19 @@ def main(argv=None):
 def _embed(args):
     with from_arguments(args) as client, EmbeddingFile(args.output) as file:
         paths = find(args.paths)
-        description = client.describe()
-        file.reserve(len(paths), description.embedding_dim)
+        file.reserve(len(paths), client.describe().embedding_dim)
         embeddings = client.embed_files(paths, args.skip_bad_images, progress=True)
         _list_skipped(embeddings.skipped)
         if not embeddings.files:
             raise BadInputError(
                 f"none of the {len(paths)} files could be embedded; nothing written"
             )
-        file.write(embeddings, description.name)
+        file.write(embeddings, args.model)
     skipped = f", {len(embeddings.skipped)} skipped" if embeddings.skipped else ""
-    # Names of files needn't be text.
-    output = os.fsencode(args.output).decode(errors="backslashreplace")
     print(
-        f"{output}: {len(embeddings.files)} embeddings of dimension "
-        f"{description.embedding_dim}{skipped}; model {description.name} version "
-        f"{description.version}, embedding space {embeddings.space}"
+        f"{printable(args.output)}: {len(embeddings.files)} embeddings of dimension "
+        f"{embeddings.vectors.shape[1]}{skipped}; model {printable(args.model)} version "
+        f"{embeddings.version}, embedding space {embeddings.space}"
     )
 
 
@@ -70,18 +67,18 @@ def _list_skipped(skipped):
     if skipped:
         print(f"skipped {len(skipped)}:", file=sys.stderr)
     for error in skipped:
-        print(f"  {error}", file=sys.stderr)
+        print(f"  {printable(str(error))}", file=sys.stderr)
 
 
 def _status(args):
     with from_arguments(args) as client:
         versions = client.versions()
-        print(f"model      {args.model} at {args.server}")
+        print(f"model      {printable(args.model)} at {args.server}")
         for each in versions:
-            print(f"version    {each.version} {each.state} {each.error}".rstrip())
+            print(printable(f"version    {each.version} {each.state} {each.error}".rstrip()))
         description = client.describe()
         height, width = description.image_size
-        space = client.embed_encoded([_PIXEL], ["a test picture"]).space
-    print(f"answers    version {description.version}")
-    print(f"embedding  {description.embedding_dim} numbers, space {space}")
+        answer = client.embed_encoded([_PIXEL], ["a test picture"])
+    print(f"answers    version {answer.version}")
+    print(f"embedding  {answer.vectors.shape[1]} numbers, space {answer.space}")
     print(f"images     {height}x{width} (height x width); encoded pictures of any size")

@@ -1,7 +1,6 @@
 """The client for ordinary Python; `serving.client.async_client` has the one for asyncio."""
 
 import collections
-import threading
 
 import grpc
 
@@ -17,7 +16,8 @@ class EmbeddingClient:
     """One channel to a server, for as long as there is something to ask; use it with `with`.
 
     Methods may be called from several threads. Every call has a deadline; one that finds the
-    server unavailable is repeated for about 1.5 s.
+    server unavailable is repeated for about 1.5 s. Each `embed_` or `stream_` call is a job: it
+    asks for the newest version of the model and keeps to it.
 
     Args:
         server: "host:port" of the gRPC port.
@@ -43,8 +43,6 @@ class EmbeddingClient:
         arguments.check(model, timeout, batch_size, in_flight)
         self._server, self._model, self._timeout = server, model, timeout
         self._batch_size, self._in_flight, self._tls = batch_size, in_flight, tls
-        self._description = None
-        self._describing = threading.Lock()
         self._channel = channel.open_channel(server, tls)
         self._predict, self._metadata, self._status = protos.methods(self._channel)
 
@@ -59,18 +57,15 @@ class EmbeddingClient:
         self._channel.close()
 
     def describe(self) -> ModelDescription:
-        """Asks what model is served, once; its version is pinned for all that this client does.
+        """Asks what model is served now. Later jobs may find a newer version.
 
         Raises:
             ModelNotFoundError: the server doesn't have the model.
             ReplyError: it is not an export of `arn_tf`.
             ServingError: the server can't be asked.
         """
-        with self._describing:
-            if self._description is None:
-                reply = self._ask(self._metadata, exchange.metadata_request(self._model))
-                self._description = exchange.read_metadata(reply, self._server, self._model)
-            return self._description
+        reply = self._ask(self._metadata, exchange.metadata_request(self._model))
+        return exchange.read_metadata(reply, self._server, self._model)
 
     def versions(self) -> list[VersionStatus]:
         """The versions of the model that the server knows, newest first.
@@ -95,11 +90,13 @@ class EmbeddingClient:
         Raises:
             BadImageError: a file can't be read or decoded; it is named.
             RefusedError: the server refused all pictures in the same words.
-            ModelSwitchedError: the model changed before the job was done.
+            ModelSwitchedError: the model changed before the job was done; the next job, of
+                this client too, is one of the new model.
             ServingError: the server can't be asked, or its answer can't be used.
         """
         paths = arguments.names(paths)
-        return self._gathered(self.stream_files(paths, skip_bad_images), len(paths), progress)
+        job, parts = self._files_job(paths, skip_bad_images)
+        return self._gathered(job, parts, len(paths), progress)
 
     def stream_files(self, paths, skip_bad_images=False):
         """As `embed_files`, chunk by chunk, for callers who put each away before the next.
@@ -109,10 +106,7 @@ class EmbeddingClient:
         Returns:
             Iterator of `Embeddings`, in the order of `paths`.
         """
-        paths = arguments.names(paths)
-        if not skip_bad_images:
-            pictures.check_all(paths)
-        return self._run(chunks.of_files(paths, self._batch_size, skip_bad_images), skip_bad_images)
+        return self._run(*self._files_job(arguments.names(paths), skip_bad_images))
 
     def embed_encoded(self, encoded, names=None, skip_bad_images=False) -> Embeddings:
         """As `embed_files`, for pictures in memory.
@@ -129,7 +123,7 @@ class EmbeddingClient:
         if not skip_bad_images:
             pictures.check_all_encoded(encoded, names)
         parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images)
-        return self._gathered(self._run(parts, skip_bad_images), len(encoded))
+        return self._gathered(self._job(skip_bad_images), parts, len(encoded))
 
     def embed_images(self, images) -> Embeddings:
         """As `embed_files`, for decoded pictures of the model's size.
@@ -142,19 +136,27 @@ class EmbeddingClient:
             BadInputError: the array has another type or shape, or N is 0.
             ServingError: as in `embed_files`.
         """
-        images = arguments.images(images, self.describe().image_size)
-        return self._gathered(self._run(chunks.of_images(images, self._batch_size)), len(images))
+        job = self._job()
+        images = arguments.images(images, job.description.image_size)
+        return self._gathered(job, chunks.of_images(images, self._batch_size), len(images))
 
-    def _gathered(self, parts, count, progress=False):
-        gathered = Gathered(self.describe(), count)
+    def _job(self, skip=False):
+        return Job(self._server, self.describe(), self._timeout, skip)
+
+    def _files_job(self, paths, skip):
+        if not skip:
+            pictures.check_all(paths)
+        return self._job(skip), chunks.of_files(paths, self._batch_size, skip)
+
+    def _gathered(self, job, parts, count, progress=False):
+        gathered = Gathered(job.description, count)
         with Progress(count, progress) as bar:
-            for part in parts:
+            for part in self._run(job, parts):
                 bar.reach(gathered.add(part))
         return gathered.embeddings()
 
-    def _run(self, parts, skip=False):
+    def _run(self, job, parts):
         """Sends chunks, a few at a time, and yields their embeddings in order."""
-        job = Job(self._server, self.describe(), self._timeout, skip)
         window = collections.deque()
         try:
             for chunk in parts:
@@ -176,9 +178,10 @@ class EmbeddingClient:
         outcome = self._outcome(call) if call else None
         if not job.about_pictures(chunk, outcome):
             return job.settle(chunk, outcome)
-        return job.settle_singly(
-            chunk, [self._alone(job, each, window) for each in chunk.singles()]
-        )
+        settled = []
+        for single in chunk.singles():  # each settled before the next is sent: it may be the last
+            settled.append(job.settle_single(single, self._alone(job, single, window)))
+        return job.join(chunk, settled)
 
     def _alone(self, job, single, window):
         # A server that batches mustn't put it together with another bad picture of ours.

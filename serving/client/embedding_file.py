@@ -40,17 +40,8 @@ class EmbeddingFile:
             raise BadInputError(f"--output={self._path}: that is not a file")
         if not self._path.endswith(".npz"):
             raise BadInputError(f"--output={self._path}: give a name that ends in .npz")
-        with self._named():
-            # For writing anywhere, without cutting short what another command has there.
-            descriptor = os.open(self._partial, os.O_RDWR | os.O_CREAT, 0o666)
-            self._file = os.fdopen(descriptor, "r+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        while not self._lock():
             self._file.close()
-            raise BadInputError(
-                f"--output={self._path}: another command is writing there"
-            ) from error
         return self
 
     def __exit__(self, *_):
@@ -95,6 +86,24 @@ class EmbeddingFile:
             os.fsync(self._file.fileno())
             os.replace(self._partial, self._path)
             self._written = True
+
+    def _lock(self):
+        """Opens and locks the partial file; False if another command ended in between."""
+        with self._named():
+            # For writing anywhere, without cutting short what another command has there.
+            descriptor = os.open(self._partial, os.O_RDWR | os.O_CREAT, 0o666)
+            self._file = os.fdopen(descriptor, "r+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise BadInputError(
+                f"--output={self._path}: another command is writing there"
+            ) from error
+        # What we opened may have become that command's output, or have been removed.
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(descriptor), os.stat(self._partial))
+        return False
 
     @contextlib.contextmanager
     def _named(self):

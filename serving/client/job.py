@@ -28,26 +28,27 @@ class Job:
 
     Args:
         server: "host:port".
-        description: `ModelDescription`.
+        description: `ModelDescription`; its version is asked for throughout.
         timeout: of a call, in seconds.
         skip: whether bad pictures are left out, instead of ending the job.
     """
 
     def __init__(self, server, description, timeout, skip=False):
+        self.description = description
         self._server = server
-        self._description = description
         self._timeout = timeout
         self._skip = skip
         self._space = None
         self._refused = []  # (name, what the server said)
+        self._bad = None  # the first bad picture, which is to end the job
 
     def request(self, chunk):
         """The Predict request of a chunk, or None if it has no pictures."""
         if not chunk.names:
             return None
         if isinstance(chunk.data, np.ndarray):
-            return exchange.images_request(self._description, chunk.data)
-        return exchange.encoded_request(self._description, chunk.data)
+            return exchange.images_request(self.description, chunk.data)
+        return exchange.encoded_request(self.description, chunk.data)
 
     def about_pictures(self, chunk, outcome):
         """Whether a call failed for what its pictures are: each must then be asked for alone."""
@@ -70,26 +71,43 @@ class Job:
             raise chunk.failure
         return self._embeddings([self._vectors(outcome, chunk.names)], chunk.names, chunk.skipped)
 
-    def settle_singly(self, chunk, outcomes):
-        """The embeddings of a chunk, from a call for each of its pictures.
+    def settle_single(self, single, outcome):
+        """The embeddings of one picture that was asked for alone: one row, or none if it is bad.
 
         Raises:
-            BadImageError: a picture was refused, and bad ones are not to be left out.
-            RefusedError: none was accepted so far, all were refused in the same words.
+            BadImageError: it or one before it was refused, another was accepted, and bad ones
+                are not to be left out. While none was accepted, `finish` may know better.
             ServingError: as in `settle`.
         """
-        vectors, names, bad = [], [], []
-        for name, outcome in zip(chunk.names, outcomes, strict=True):
-            if faults.about_picture(outcome.code, outcome.details):
-                bad.append(faults.bad_image(outcome.details, self._server, name))
-                self._refused.append((name, faults.said(outcome.details)))
-            else:
-                vectors.append(self._vectors(outcome, [name]))
-                names.append(name)
-        if bad and not self._skip:
+        bad = []
+        if self.about_pictures(single, outcome):
+            (name,) = single.names
+            bad = [faults.bad_image(outcome.details, self._server, name)]
+            self._refused.append((name, faults.said(outcome.details)))
+            if not self._skip:
+                self._bad = self._bad or bad[0]
+            part = self._embeddings([], [], bad)
+        else:
+            part = self.settle(single, outcome)
+        if self._bad and self._space is not None:
+            raise self._bad
+        return part
+
+    def join(self, chunk, parts):
+        """The embeddings of a chunk, from those of its single pictures.
+
+        Raises:
+            BadImageError: all were refused, and bad ones are not to be left out.
+            RefusedError: as in `finish`.
+        """
+        if self._bad:
             self.finish()
-            raise bad[0]
-        return self._embeddings(vectors, names, chunk.skipped + bad)
+            raise self._bad
+        return self._embeddings(
+            [part.vectors for part in parts],
+            [name for part in parts for name in part.files],
+            chunk.skipped + [error for part in parts for error in part.skipped],
+        )
 
     def finish(self):
         """Ends the job.
@@ -108,7 +126,7 @@ class Job:
                 )
 
     def _vectors(self, outcome, names):
-        description = self._description
+        description = self.description
         if outcome is None:
             return np.empty((0, description.embedding_dim), np.float32)
         if outcome.code is not grpc.StatusCode.OK:
@@ -131,11 +149,11 @@ class Job:
         return vectors
 
     def _embeddings(self, vectors, names, skipped):
-        none = np.empty((0, self._description.embedding_dim), np.float32)
+        none = np.empty((0, self.description.embedding_dim), np.float32)
         return Embeddings(
             vectors=np.concatenate([none, *vectors]),
             files=names,
             space=self._space if names else "",
-            version=self._description.version,
+            version=self.description.version,
             skipped=skipped,
         )

@@ -31,7 +31,7 @@ def find(paths):
 
     Args:
         paths: files, taken as they are, and folders, searched for .jpg, .jpeg and .png to any
-            depth, sorted.
+            depth, through links too, sorted.
 
     Returns:
         List of paths, each file once, where it came first.
@@ -92,12 +92,19 @@ def _in_folder(folder):
     def refuse(error):
         raise BadInputError(f"can't be searched: {error.strerror}", error.filename) from error
 
-    found = [
-        os.path.join(parent, name)
-        for parent, _, names in os.walk(folder, onerror=refuse)
-        for name in names
-        if name.lower().endswith(_SUFFIXES)
-    ]
+    found, starts, seen = [], [folder], set()
+    for start in starts:
+        for parent, folders, names in os.walk(start, onerror=refuse):
+            real = os.path.realpath(parent)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            # Links wait, so that a picture goes by its own name, and cycles end.
+            children = [os.path.join(parent, name) for name in folders]
+            starts += sorted(child for child in children if os.path.islink(child))
+            files = [name for name in names if name.lower().endswith(_SUFFIXES)]
+            found += [os.path.join(parent, name) for name in files]
     if not found:
         raise BadInputError(f"no {', '.join(_SUFFIXES)} files in this folder", folder)
     return sorted(found)

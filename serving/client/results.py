@@ -13,7 +13,7 @@ class ModelDescription:
 
     Attributes:
       name: the server's name for it.
-      version: its number, pinned for every later request of the client that asked.
+      version: its number, the newest when the server was asked.
       embedding_dim: D, the length of an embedding.
       image_size: (height, width) of `embed_images`, in pixels. Encoded pictures may have any.
     """

@@ -72,7 +72,7 @@ def diagnosis(server, tls):
             f"its certificate doesn't pass: {error.verify_message.rstrip('.')}. Check --tls_ca, "
             "and the host name in --server"
         )
-    except OSError:  # nobody there, or somebody who hangs up
+    except (OSError, ValueError):  # nobody there, somebody who hangs up, or no name of a host
         return None
 
 

@@ -2,9 +2,14 @@
 
 HNSW (Malkov and Yashunin, 2016) in faiss's version, kept in the gallery's folder in two
 files: `approximate.faiss`, and `approximate.json`, which says of what revision of the gallery
-it is and how good. The graph holds the embeddings themselves, so `GalleryStore` removes both
-before it changes a row, and they are written only while nobody else can write. That way an
-erased embedding can't come back with an index that was built from older rows.
+it is and how good. Every search reads and checks the whole index, so it pays only for many
+queries at once in a large gallery. Measured on 2 cores, 200 000 pictures of 512 numbers: 1000
+queries 1.2 s (exact 2.1 s), one 0.7 s (0.8 s); 60 000 of 2048: 1000 queries 2 s (1.6 s), one
+0.75 s (0.4 s).
+
+The graph holds the embeddings themselves, so `GalleryStore` removes both files before it changes
+a row, and they are written only while nobody else can write. That way an erased embedding can't
+come back with an index that was built from older rows.
 
 There are no filters here. A graph walked under a filter loses its way as the filter lets
 fewer pictures pass, and would return too few, or wrong ones; exact search over the rows that
@@ -74,10 +79,11 @@ def search(store, vectors, top, tell):
     quality = Quality(**note["quality"])
     with store.snapshot():
         store.check_revision(note["revision"])
-        ids = store.ids()
         scores, rows = _walk(index, vectors, top)
         if (rows >= 0).all():
-            return searching.as_hits(store, scores, ids[rows]), quality
+            ids = store.ids()[rows]
+            pictures = store.pictures_by_id(ids.ravel().tolist())
+            return searching.as_hits(pictures, scores, ids), quality
     tell("the approximate index found too few; searching exactly")
     return searching.exact(store, vectors, top), quality
 

@@ -28,7 +28,8 @@ def _parser():
         commands.add,
         "adds pictures to a gallery",
         "A file that is there already, with the same content and camera, is passed over; with "
-        "other content or another camera it is embedded anew and takes the old one's place.",
+        "other content or another camera it is embedded anew and takes the old one's place. With "
+        "other content its age, for remove --older_than, begins anew.",
     )
     for command in (build, add):
         client.add_server_flags(command)
@@ -47,15 +48,17 @@ def _parser():
         "remove",
         commands.remove,
         "removes pictures from a gallery and erases their traces",
-        "All conditions given must hold. That nothing matches is an error (exit status 2), but "
-        "not with --older_than, which then has nothing to do.",
+        "All conditions given must hold. A --file or --camera that no picture matches is an error "
+        "(exit status 2) and nothing is removed, but not with --older_than, which then has nothing "
+        "to do. The gallery's file is then rewritten, which takes twice its size of free disk.",
     )
     remove.add_argument(
         "--file",
         action="append",
         default=[],
         metavar="PATH_OR_GLOB",
-        help="of the pictures, in quotes; * crosses folders: 'crops/*', '/*_c3*'; repeatable",
+        help="of the pictures; a glob, in quotes, if no picture has just this path; * crosses "
+        "folders: 'crops/*', '/*_c3*'; repeatable",
     )
     remove.add_argument("--camera", action="append", default=[], help="of the pictures; repeatable")
     remove.add_argument("--older_than", metavar="AGE", help="in the gallery for 30d, 12h or 90m")
@@ -84,8 +87,9 @@ def _parser():
     search.add_argument(
         "--approximate",
         action="store_true",
-        help="search a graph, built and kept at first use, which is faster from about a million "
-        "pictures on; prints what share it finds. With a filter the search is exact all the same",
+        help="search a graph, built and kept at first use, which is faster for many queries at "
+        "once in a large gallery; prints what share it finds. With a filter the search "
+        "is exact all the same",
     )
     search.add_argument("--html", metavar="FILE", help="a page with the pictures, too")
     search.add_argument("queries", nargs="+", help="pictures, and folders with pictures below")

@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from serving import client
+from serving.command import printable
 from serving.errors import BadInputError, GalleryError, ServingError
 from serving.gallery import approximate, database, filling, inputs, result_page, searching, tables
 from serving.gallery.entry import Selection
@@ -25,7 +26,9 @@ def build(args):
     pictures = filling.read_pictures(files, camera, args.skip_bad_images, outcome)
     with client.from_arguments(args) as server, _telling_what_is_kept(args, outcome):
         filling.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
-    print(f"{args.gallery}: {outcome.added} pictures added, {outcome.bad} bad ones skipped")
+    print(
+        f"{printable(args.gallery)}: {outcome.added} pictures added, {outcome.bad} bad ones skipped"
+    )
 
 
 def add(args):
@@ -47,8 +50,8 @@ def add(args):
                 filling.add(store, server, new, args.skip_bad_images, outcome)
         store.finish_erasure()
     print(
-        f"{args.gallery}: {outcome.added} pictures added, {len(pictures) - len(new)} were there "
-        f"already, {outcome.bad} bad ones skipped"
+        f"{printable(args.gallery)}: {outcome.added} pictures added, {len(pictures) - len(new)} "
+        f"were there already, {outcome.bad} bad ones skipped"
     )
 
 
@@ -59,16 +62,23 @@ def remove(args):
     before = None
     if args.older_than is not None:
         before = int(time.time()) - inputs.age(args.older_than)
-    files = tuple(os.path.abspath(inputs.storable("file", file)) for file in args.file)
-    cameras = tuple(inputs.storable("camera", camera) for camera in args.camera)
-    selection = Selection(files=files, cameras=cameras, inserted_before=before)
+    for flag in ("file", "camera"):
+        for text in getattr(args, flag):
+            inputs.storable(flag, text)
     with GalleryStore(args.gallery) as store:
+        with store.snapshot():
+            selection, unmatched = _selected(store, args, before)
+            found = store.pictures(selection) if args.dry_run else []
+        if unmatched and before is None:
+            if not args.dry_run:
+                store.finish_erasure()  # given again after it was killed, it matches nothing
+            raise GalleryError(
+                f"no picture matches {', '.join(unmatched)}; nothing was removed", args.gallery
+            )
         if args.dry_run:
-            with store.snapshot():
-                found = store.pictures(selection)
             for picture in found:
                 print(tables.picture_line(picture))
-            print(f"{args.gallery}: {len(found)} pictures would be removed")
+            print(f"{printable(args.gallery)}: {len(found)} pictures would be removed")
             return
         removed = store.remove(selection)
         try:
@@ -80,8 +90,8 @@ def remove(args):
                 args.gallery,
             ) from error
     if not removed and args.older_than is None:
-        raise GalleryError("no picture matches, nothing was removed", args.gallery)
-    print(f"{args.gallery}: {removed} pictures removed")
+        raise GalleryError("no picture matches all of it; nothing was removed", args.gallery)
+    print(f"{printable(args.gallery)}: {removed} pictures removed")
 
 
 def search(args):
@@ -95,6 +105,8 @@ def search(args):
         _check_cameras(store, args.camera)
         files = inputs.find(args.queries)
         cameras = [camera_of(file) for file in files]
+        if args.exclude_same_camera:
+            _note_unknown(store, cameras)
         if args.exclude_same_camera and None in cameras:
             raise BadInputError(
                 "its name tells no camera, and --exclude_same_camera needs one; give "
@@ -109,7 +121,7 @@ def search(args):
         print(note)
     if args.html is not None:
         result_page.write(args.html, results, args.gallery)
-        print(f"page: {args.html}")
+        print(f"page: {printable(args.html)}")
 
 
 def info(args):
@@ -137,16 +149,47 @@ def _telling_what_is_kept(args, outcome):
     except (ServingError, KeyboardInterrupt):
         if outcome.added:
             print(
-                f"{args.gallery}: {outcome.added} pictures were added before this and are kept; "
-                "add with the same pictures goes on",
+                f"{printable(args.gallery)}: {outcome.added} pictures were added before this and "
+                "are kept; add with the same pictures goes on",
                 file=sys.stderr,
             )
         raise
 
 
-def _check_cameras(store, cameras):
+def _selected(store, args, before):
+    """The `Selection` that the flags of `remove` mean, and those that no picture matches."""
+    files, patterns, unmatched = [], [], []
+    for text in args.file:
+        path = inputs.storable("file", os.path.abspath(text))
+        if store.count(Selection(files=(path,))):
+            files.append(path)
+            continue
+        patterns.append(inputs.file_pattern(text))
+        if not store.count(Selection(patterns=(patterns[-1],))):
+            unmatched.append(f"--file={text}")
+    for camera in args.camera:
+        if not store.count(Selection(cameras=(camera,))):
+            unmatched.append(f"--camera={camera}")
+    selection = Selection(tuple(files), tuple(patterns), tuple(args.camera), None, before)
+    return selection, unmatched
+
+
+def _known_cameras(store):
     with store.snapshot():
-        known = [row[0] for row in store.cameras() if row[0] is not None]
+        return [row[0] for row in store.cameras() if row[0] is not None]
+
+
+def _note_unknown(store, cameras):
+    unknown = sorted({*cameras} - {None, *_known_cameras(store)})
+    if unknown:
+        _tell(
+            f"note: the gallery has no picture of camera {', '.join(unknown)}, so "
+            "--exclude_same_camera leaves out nothing for it"
+        )
+
+
+def _check_cameras(store, cameras):
+    known = _known_cameras(store)
     for camera in cameras:
         if camera not in known:
             raise BadInputError(
@@ -162,7 +205,7 @@ def _embed(store, args, files):
         model = server.describe()
         filling.check_model(store, model)
         for part in server.stream_files(files):
-            filling.check_space(store, model, part.space)
+            filling.check_space(store, model, part)
             vectors.append(part.vectors)
     return np.concatenate(vectors)
 
@@ -185,4 +228,4 @@ def _quality_text(quality):
 
 
 def _tell(line):
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)

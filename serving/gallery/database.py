@@ -5,12 +5,11 @@ others read, and comes with Python. How it is used here:
 
 - The rollback journal, not a write-ahead log: a log keeps erased rows until no reader is
   left, and can't be read from a folder without write access. The price is that a commit
-  waits for the readers of the moment, who take under a second.
+  waits for the readers of the moment, who take as long as the file is large.
 - `secure_delete` writes zeros over what is deleted. By itself it is not enough: SQLite
   moves rows between pages and can leave the old copy in a page's free space (measured: of
   1000 erased embeddings 1 or 2 were still there, whole). So `GalleryStore` also rewrites the file,
-  with VACUUM, after anything was erased. In memory (`temp_store`): else the file's copy
-  would lie in /var/tmp for a while, which may be small, shared, or read-only.
+  with VACUUM, after anything was erased; see `vacuum`.
 - The first file is written beside its place and renamed there with its first pictures in
   it, so there is never an empty gallery.
 
@@ -167,16 +166,39 @@ def reading(connection, path):
 
 
 def vacuum(connection, path):
-    """Rewrites the file from its living rows."""
+    """Rewrites the file from its living rows; needs free disk of twice its size, at most.
+
+    SQLite makes a copy first. It goes to the gallery's own folder, as a file without a name, so
+    that it is gone when the process is, and holds living rows only: by default it would lie in
+    /var/tmp, which may be small or shared. In memory it would take as much of that.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
     with told(path):
-        connection.execute("VACUUM")
+        # A name that isn't UTF-8 can't be told to SQLite, and it may be built without this
+        # pragma: then the copy is made in memory after all.
+        with contextlib.suppress(UnicodeEncodeError):
+            name = folder.replace("'", "''")
+            connection.execute(f"PRAGMA temp_store_directory = '{name}'")
+        if connection.execute("PRAGMA temp_store_directory").fetchone() == (folder,):
+            connection.execute("PRAGMA temp_store = FILE")
+        try:
+            connection.execute("VACUUM")
+        finally:
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute("PRAGMA temp_store_directory = ''")
 
 
 @contextlib.contextmanager
 def told(path):
-    """Turns SQLite's errors into ones that say what to do."""
+    """Turns SQLite's errors, and want of memory, into ones that say what to do."""
     try:
         yield
+    except MemoryError as error:
+        raise GalleryError(
+            "there isn't enough memory for this; what was committed is kept. Free some, or go to "
+            "a machine with more, and give the same command again",
+            path,
+        ) from error
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         raise GalleryError(f"{_advice(name)} (SQLite: {error})", path) from error
@@ -199,8 +221,8 @@ def _discard(path):
 def _advice(name):
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return (
-            f"another process has been writing for {_WAIT_FOR_LOCK} s; wait until it is done "
-            "and give the same command again"
+            f"another process has been reading or writing for {_WAIT_FOR_LOCK} s; wait until it is "
+            "done and give the same command again"
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return "can't be opened or written; check the rights of the file and of its folder"

@@ -13,7 +13,7 @@ class Binding:
     dim: int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Picture:
     """One picture of a gallery.
 
@@ -37,13 +37,15 @@ class Selection:
     """Which pictures; all conditions must hold, and an empty one always does.
 
     Attributes:
-        files: paths or glob patterns, absolute; `*` crosses folders, as SQLite's GLOB has it.
+        files: absolute paths. Files and patterns together are one condition.
+        patterns: glob patterns, absolute; `*` crosses folders, as SQLite's GLOB has it.
         cameras: names of cameras.
         other_than_camera: leaves this camera out; pictures without a camera stay.
         inserted_before: seconds since 1970.
     """
 
     files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     other_than_camera: str | None = None
     inserted_before: int | None = None
@@ -51,10 +53,11 @@ class Selection:
     def sql(self):
         """A condition and its parameters."""
         conditions, parameters = ["1"], []
-        if self.files:
-            each = " OR ".join(["file = ? OR file GLOB ?"] * len(self.files))
+        if self.files or self.patterns:
+            exact = f"file IN ({', '.join('?' * len(self.files))})"
+            each = " OR ".join([exact] + ["file GLOB ?"] * len(self.patterns))
             conditions.append(f"({each})")
-            parameters += [pattern for file in self.files for pattern in (file, file)]
+            parameters += self.files + self.patterns
         if self.cameras:
             conditions.append(f"camera IN ({', '.join('?' * len(self.cameras))})")
             parameters += self.cameras

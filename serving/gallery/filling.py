@@ -9,6 +9,7 @@ import sys
 
 import tqdm
 
+from serving.command import printable
 from serving.errors import BadImageError, GalleryError
 from serving.gallery import inputs, storage
 from serving.gallery.entry import Binding, Picture
@@ -66,11 +67,11 @@ def build(folder, client, pictures, skip_bad_images, outcome):
     """
     model = client.describe()
     chunks = _chunks(client, pictures, skip_bad_images, outcome)
-    space, chunk, vectors = next(chunks, (None, [], None))
+    chunk, part = next(chunks, ([], None))
     if not chunk:
         raise GalleryError("is not made: none of the pictures could be embedded", folder)
-    binding = Binding(space, model.name, model.version, model.embedding_dim)
-    with storage.create(folder, binding, chunk, vectors) as store:
+    binding = Binding(part.space, model.name, part.version, part.vectors.shape[1])
+    with storage.create(folder, binding, chunk, part.vectors) as store:
         outcome.added += len(chunk)
         _commit(store, model, chunks, outcome)
 
@@ -100,44 +101,45 @@ def check_model(store, model):
         )
 
 
-def check_space(store, model, space):
+def check_space(store, model, part):
     """Raises GalleryError if embeddings of this space can't be compared with the gallery's.
 
     Args:
         store: `GalleryStore`.
         model: `serving.client.ModelDescription` of the server's.
-        space: fingerprint that came with its embeddings.
+        part: `serving.client.Embeddings`, perhaps of a newer version.
     """
-    if space != store.binding.embedding_space:
+    if part.space != store.binding.embedding_space:
         raise GalleryError(
             f"holds embeddings of space {store.binding.embedding_space} ({_name(store.binding)}), "
-            f"and the server sends space {space} ({_name(model)}); {_WAYS_OUT}",
+            f"and the server sends space {part.space} ({model.name} version {part.version}); "
+            f"{_WAYS_OUT}",
             store.folder,
         )
 
 
 def _commit(store, model, chunks, outcome):
-    for space, chunk, vectors in chunks:
-        check_space(store, model, space)
-        store.add(chunk, vectors)
+    for chunk, part in chunks:
+        check_space(store, model, part)
+        store.add(chunk, part.vectors)
         outcome.added += len(chunk)
 
 
 def _chunks(client, pictures, skip_bad_images, outcome):
-    """Yields (space, list of `Picture`, float32 [N, dim]) with N > 0."""
+    """Yields (list of N `Picture`, `Embeddings` of them) with N > 0."""
     with tqdm.tqdm(total=len(pictures), desc="embedding", unit=" pictures", disable=None) as bar:
         for part in client.stream_files(list(pictures), skip_bad_images=skip_bad_images):
             for error in part.skipped:
                 _report_bad(error, outcome)
             if part.files:
-                yield part.space, [pictures[file] for file in part.files], part.vectors
+                yield [pictures[file] for file in part.files], part
             # Here what was yielded is committed.
             bar.update(len(part.files) + len(part.skipped))
 
 
 def _report_bad(error, outcome):
     outcome.bad += 1
-    tqdm.tqdm.write(f"skipped: {error}", file=sys.stderr)
+    tqdm.tqdm.write(f"skipped: {printable(str(error))}", file=sys.stderr)
 
 
 def _name(model):

@@ -1,5 +1,6 @@
 """From what is named on the command line to pictures: files, cameras, content, ages."""
 
+import glob
 import hashlib
 import os
 import re
@@ -58,6 +59,11 @@ def content_hash(file):
             return hashlib.file_digest(opened, "sha256").digest()
     except OSError as error:
         raise BadImageError(f"can't be read: {error.strerror}", file) from error
+
+
+def file_pattern(text):
+    """The absolute form of a glob pattern; what the working folder is called is no pattern."""
+    return os.path.normpath(os.path.join(glob.escape(os.getcwd()), text))
 
 
 def storable(flag, text):

@@ -12,11 +12,13 @@ import io
 import os
 import warnings
 
+import numpy as np
 from PIL import Image
 
+from serving.command import printable
 from serving.errors import BadInputError
 from serving.gallery.searching import Hit
-from serving.gallery.tables import moment, printable
+from serving.gallery.tables import moment
 
 _THUMBNAIL = (192, 384)  # width, height at most; twice what a page shows
 _MOST_PIXELS = 50_000_000
@@ -83,6 +85,9 @@ def check_destination(path):
     parent = os.path.dirname(path) or "."
     if os.path.isdir(path) or not path:
         raise BadInputError(f"--html={path}: name a file, not a folder")
+    # A pipe or device would be replaced by a file.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BadInputError(f"--html={path}: that is not a file; name one, or a new one")
     if not os.path.isdir(parent):
         raise BadInputError(f"--html={path}: there is no folder {parent}")
     if not os.access(parent, os.W_OK):
@@ -113,10 +118,12 @@ def write(path, results, gallery):
                 file.write(_section(result))
             file.write("</body>\n</html>\n")
         os.replace(partial, path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(partial)
-        raise BadInputError(f"--html={path}: can't be written: {error.strerror}") from error
+        if isinstance(error, OSError):
+            raise BadInputError(f"--html={path}: can't be written: {error.strerror}") from error
+        raise
 
 
 def _section(result):
@@ -168,7 +175,7 @@ def _thumbnail(file):
             if picture.width * picture.height > _MOST_PIXELS:
                 return None
             picture.draft("RGB", _THUMBNAIL)
-            small = picture.convert("RGB")
+            small = _eight_bits(picture).convert("RGB")
         small.thumbnail(_THUMBNAIL)
         encoded = io.BytesIO()
         small.save(encoded, "JPEG", quality=85)
@@ -176,6 +183,13 @@ def _thumbnail(file):
     # Pillow has many ways to say that a file is damaged.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
+
+
+def _eight_bits(picture):
+    """A picture of 16 bits a pixel, which is grey, in 8; Pillow would cut it off at 255."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
 
 
 def _text(text):

@@ -25,7 +25,8 @@ def exact(store, vectors, top, cameras=(), other_than_cameras=None):
     """The nearest pictures of each query among those that pass its filter.
 
     Memory: one matrix of the embeddings that pass. All queries see the gallery of one moment,
-    unless they leave out different cameras: then it is one moment per camera left out.
+    unless they leave out different cameras: then it is one moment per camera left out. Writers
+    wait while it is read, not while it is searched.
 
     Args:
         store: `GalleryStore`.
@@ -45,12 +46,12 @@ def exact(store, vectors, top, cameras=(), other_than_cameras=None):
     for camera in dict.fromkeys(left_out):
         queries = [row for row, other in enumerate(left_out) if other == camera]
         with store.snapshot():
-            ids, gallery = store.load(Selection(cameras=tuple(cameras), other_than_camera=camera))
-            if not ids.size:
-                continue
-            scores, rows = nearest(vectors[queries], gallery, top)
-            for query, found in zip(queries, as_hits(store, scores, ids[rows]), strict=True):
-                hits[query] = found
+            passing = Selection(cameras=tuple(cameras), other_than_camera=camera)
+            pictures, gallery = store.load(passing)
+        if pictures:
+            found = as_hits(pictures, *nearest(vectors[queries], gallery, top))
+            for query, each in zip(queries, found, strict=True):
+                hits[query] = each
     return hits
 
 
@@ -78,10 +79,15 @@ def ordered(scores, rows):
     return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
 
 
-def as_hits(store, scores, ids):
-    """Lists of `Hit` from float32 [Q, K] scores and int64 [Q, K] ids. Needs a snapshot."""
-    pictures = store.pictures_by_id(ids.ravel().tolist())
+def as_hits(pictures, scores, keys):
+    """Lists of `Hit`.
+
+    Args:
+        pictures: `Picture`s by key, a list or a dict.
+        scores: float32 [Q, K].
+        keys: int64 [Q, K].
+    """
     return [
-        [Hit(pictures[identity], float(score)) for score, identity in zip(*row, strict=True)]
-        for row in zip(scores, ids.tolist(), strict=True)
+        [Hit(pictures[key], float(score)) for score, key in zip(*row, strict=True)]
+        for row in zip(scores, keys.tolist(), strict=True)
     ]

@@ -89,6 +89,8 @@ class GalleryStore:
     def add(self, pictures, vectors):
         """Adds pictures, all or none; one whose file is there already takes its place.
 
+        It keeps the old one's `inserted_at` if its content is the same.
+
         Args:
             pictures: list of `Picture`.
             vectors: float32 [len(pictures), dim], unit length.
@@ -172,26 +174,26 @@ class GalleryStore:
         return self._one("SELECT unerased FROM gallery")[0] is not None
 
     def load(self, selection=EVERYTHING):
-        """Reads embeddings, into one matrix and nothing beside it. Needs a `snapshot`.
+        """Reads pictures and their embeddings, these into one matrix. Needs a `snapshot`.
 
         Returns:
-            ids: int64 [N], ascending.
+            pictures: list of N `Picture`, by ascending id.
             vectors: float32 [N, dim], unit length.
         """
         condition, parameters = selection.sql()
-        count = self.count(selection)
-        ids = np.empty(count, np.int64)
-        vectors = np.empty((count, self.binding.dim), np.float32)
-        query = f"SELECT id, embedding FROM pictures WHERE {condition} ORDER BY id"
-        for row, (identity, blob) in enumerate(self._connection.execute(query, parameters)):
+        pictures = []
+        vectors = np.empty((self.count(selection), self.binding.dim), np.float32)
+        query = f"SELECT {_COLUMNS}, embedding FROM pictures WHERE {condition} ORDER BY id"
+        for row, (*columns, blob) in enumerate(self._connection.execute(query, parameters)):
             if not isinstance(blob, bytes) or len(blob) != 4 * self.binding.dim:
-                raise self._damaged(f"the embedding of row {identity} has a wrong size")
-            ids[row] = identity
+                raise self._damaged(f"the embedding of row {columns[0]} has a wrong size")
+            pictures.append(_picture(columns))
             vectors[row] = np.frombuffer(blob, "<f4")
         wrong = _not_unit(vectors)
         if wrong.size:
-            raise self._damaged(f"the embedding of row {ids[wrong[0]]} is not of unit length")
-        return ids, vectors
+            row = pictures[wrong[0]].id
+            raise self._damaged(f"the embedding of row {row} is not of unit length")
+        return pictures, vectors
 
     def _begin_change(self):
         # The derived files go first: they hold rows that may be about to be erased.
@@ -226,8 +228,12 @@ class GalleryStore:
 
 def _insert(connection, pictures, vectors):
     """Inserts rows; returns how many of the pictures were there before."""
-    query = "DELETE FROM pictures WHERE file = ?"
-    replaced = connection.executemany(query, [(picture.file,) for picture in pictures]).rowcount
+    files = [(picture.file,) for picture in pictures]
+    # Another camera doesn't make a picture younger: retention counts from when it came.
+    query = "SELECT file, content_hash, inserted_at FROM pictures WHERE file = ?"
+    old = [row for file in files for row in connection.execute(query, file)]
+    since = {(file, content_hash): inserted_at for file, content_hash, inserted_at in old}
+    connection.executemany("DELETE FROM pictures WHERE file = ?", files)
     now = int(time.time())
     connection.executemany(
         "INSERT INTO pictures (file, camera, inserted_at, content_hash, embedding)"
@@ -236,14 +242,14 @@ def _insert(connection, pictures, vectors):
             (
                 picture.file,
                 picture.camera,
-                now,
+                since.get((picture.file, picture.content_hash), now),
                 picture.content_hash,
                 vector.astype("<f4").tobytes(),
             )
             for picture, vector in zip(pictures, vectors, strict=True)
         ),
     )
-    return replaced
+    return len(old)
 
 
 def _picture(row):

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import os
 
+from serving.command import printable
 from serving.gallery import database
 
 _COLUMNS = "{:>4}  {:>7}  {:<8}  {:<20}  {}"
@@ -74,14 +75,6 @@ def moment(seconds):
     """Seconds since 1970 as text, UTC."""
     time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return time.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def printable(text):
-    """Text without characters that would steer a terminal or hide what is written."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _size(folder):

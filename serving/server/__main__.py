@@ -15,6 +15,14 @@ def _at_least_one(text):
     return value
 
 
+def _mebibytes(text):
+    # gRPC counts bytes in 32 bits.
+    value = int(text)
+    if not 1 <= value <= 2047:
+        raise ValueError
+    return value
+
+
 def _port(text):
     # gRPC takes a larger number and listens somewhere else.
     value = int(text)
@@ -38,7 +46,7 @@ def _arguments():
     add("--max_batch_size", type=_at_least_one, default=32,
         help="most pictures in a request, and in one run of the model")  # fmt: skip
     add("--max_queued_requests", type=_at_least_one, default=64, help="most requests that wait")
-    add("--max_message_mib", type=_at_least_one, default=64, help="largest request, MiB")
+    add("--max_message_mib", type=_mebibytes, default=64, help="largest request, MiB")
     add("--enable_serialization_as_tensor_content", action="store_true",
         help="reply with tensor_content instead of float_val")  # fmt: skip
     return parser.parse_args()

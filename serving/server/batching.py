@@ -53,11 +53,13 @@ class Batcher:
             a future of {output: NumPy array}; cancel it when the caller has left.
 
         Raises:
-            RequestError: the queue is full.
+            RequestError: the queue is full, or closed.
         """
         deadline = float("inf") if seconds is None else time.monotonic() + seconds
         task = _Task(prediction, deadline)
         with self._changed:
+            if self._closed:
+                raise RequestError(grpc.StatusCode.UNAVAILABLE, "The server is stopping")
             if len(self._queue) >= self.max_queued_requests:
                 raise RequestError(
                     grpc.StatusCode.UNAVAILABLE,

@@ -9,13 +9,14 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving import check_config, config_protos
 from serving.errors import BadInputError
+from serving.server import listening
 from serving.server.batching import Batcher
 from serving.server.services import ModelService, PredictionService
 from serving.server.versions import Versions
 
 # Those of tensorflow_model_server's --enable_grpc_healthcheck_service.
 _HEALTH_SERVICES = ("", "ModelService", "PredictionService")
-# Threads beyond those of waiting requests: health, status, metadata, and refusals.
+# Threads beyond those of requests that wait or run: health, status, metadata, and refusals.
 _SPARE_THREADS = 8
 
 
@@ -50,11 +51,12 @@ class Server:
         self.model_name = model_name or os.path.basename(model_dir)
         self.versions = Versions(model_dir)
         self._batcher = Batcher(max_batch_size, max_queued_requests)
-        threads = max_queued_requests + _SPARE_THREADS
+        threads = max_queued_requests + max_batch_size + _SPARE_THREADS
         self._server = grpc.server(
             futures.ThreadPoolExecutor(threads),
-            # Beyond it gRPC would keep requests in a queue without an end.
-            maximum_concurrent_rpcs=threads,
+            # Those that have no thread yet soon get one, and are refused as unavailable, which
+            # clients try again; above this gRPC refuses them, in words that they don't.
+            maximum_concurrent_rpcs=16 * threads,
             options=[
                 ("grpc.max_receive_message_length", max_message_mib << 20),
                 ("grpc.max_send_message_length", -1),
@@ -71,16 +73,22 @@ class Server:
             ModelService(self.model_name, self.versions), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        address = f"{host}:{port}"
+        self.port = port
+        for address in listening.addresses(host, port):
+            self._listen(address, credentials, ssl_config_file)
+
+    def _listen(self, address, credentials, ssl_config_file):
+        place = f"{address}:{self.port}"
         try:
             if credentials:
-                self.port = self._server.add_secure_port(address, credentials)
+                self.port = self._server.add_secure_port(place, credentials)
             else:
-                self.port = self._server.add_insecure_port(address)
+                self.port = self._server.add_insecure_port(place)
         except RuntimeError as error:
-            raise BadInputError(
-                f"--host={host} --port={port}: can't listen there; is another server running?"
-            ) from error
+            reason = "can't listen there"
+            if credentials:
+                reason += f", or key and certificate of {ssl_config_file} don't go together"
+            raise BadInputError(f"{place}: {reason}") from error
 
     def start(self):
         """Begins to answer."""

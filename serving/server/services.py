@@ -56,7 +56,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         seconds = seconds if seconds < _LONGEST_WAIT else None
         answer = self._batcher.submit(checked, seconds)
         # What its caller no longer waits for need not run.
-        context.add_callback(answer.cancel)
+        if not context.add_callback(answer.cancel):
+            answer.cancel()
         try:
             values = answer.result(seconds)
         except (futures.TimeoutError, futures.CancelledError) as error:

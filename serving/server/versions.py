@@ -15,14 +15,14 @@ class Versions:
     """The versions of one model.
 
     The newest folder is served. A new one is loaded before the old one is let go; a request that
-    began on the old one ends on it. A broken one is refused, and looked at again when its files
-    change.
+    began on the old one ends on it. A broken one is refused in words, and looked at again when its
+    files change.
 
     Args:
         model_dir: folder of the version folders.
 
     Raises:
-        ServingError: there is no version there, or the newest can't be loaded.
+        ServingError: there is no version there, or none that can be loaded.
     """
 
     def __init__(self, model_dir):
@@ -31,14 +31,21 @@ class Versions:
         self._refused = {}  # version: what its files were
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        versions = _folders(model_dir)
+        versions = sorted(_folders(model_dir))
         if not versions:
             raise BadInputError(
                 f"--model_dir={model_dir}: no version of a model there (a folder named 1, 2, ...); "
                 "write one with python -m arn_tf.export"
             )
         self._current = None
-        self._load(versions[-1])
+        for version in reversed(versions):
+            try:
+                self._load(version)
+                break
+            except ServingError as error:
+                if version == versions[0]:
+                    raise
+                print(f"version {version} is refused: {error}", file=sys.stderr)
         self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
 
     def start(self):
@@ -64,36 +71,37 @@ class Versions:
         while not self._stopped.wait(_POLL_SECONDS):
             try:
                 self.poll()
-            except (ServingError, OSError) as error:
+            except Exception as error:  # whatever a folder does, the thread must live
                 print(f"still serving version {self._current.version}: {error}", file=sys.stderr)
 
     def poll(self):
         """Looks at the folders once."""
-        versions = _folders(self._model_dir)
+        versions = sorted(_folders(self._model_dir))
         if not versions or versions[-1] == self._current.version:
             return
         newest = versions[-1]
-        files = _files(os.path.join(self._model_dir, str(newest)))
-        if self._refused.get(newest) == files:
+        if self._refused.get(newest) == _files(self._folder(newest)):
             # Whatever the second newest is, it must not replace a version that is served.
             return
         old = self._current.version
-        try:
-            self._load(newest)
-        except ServingError:
-            self._refused[newest] = files
-            raise
+        self._load(newest)
         self._set_state(old, "END")
         print(f"serving version {newest} in place of {old}", flush=True)
 
     def _load(self, version):
+        folder = self._folder(version)
+        files = _files(folder)
         self._set_state(version, "LOADING")
         try:
-            self._current = SavedModel(_folder(self._model_dir, version), version)
+            self._current = SavedModel(folder, version)
         except ServingError as error:
+            self._refused[version] = files
             self._set_state(version, "END", str(error))
             raise
         self._set_state(version, "AVAILABLE")
+
+    def _folder(self, version):
+        return os.path.join(self._model_dir, _folders(self._model_dir)[version])
 
     def _set_state(self, version, state, error=""):
         with self._lock:
@@ -101,18 +109,15 @@ class Versions:
 
 
 def _folders(model_dir):
-    """Version numbers, ascending."""
+    """{version: name of its folder}; "0001" is one, too."""
     try:
-        entries = os.listdir(model_dir)
+        return {
+            int(entry.name): entry.name
+            for entry in sorted(os.scandir(model_dir), key=lambda entry: entry.name)
+            if re.fullmatch("[0-9]+", entry.name) and entry.is_dir()
+        }
     except OSError as error:
         raise BadInputError(f"--model_dir={model_dir}: {error}") from error
-    return sorted({int(entry) for entry in entries if re.fullmatch(r"\d+", entry)})
-
-
-def _folder(model_dir, version):
-    # "0001" is a version folder too.
-    names = [name for name in os.listdir(model_dir) if name.isdecimal() and int(name) == version]
-    return os.path.join(model_dir, sorted(names)[0])
 
 
 def _files(folder):

@@ -1,0 +1,91 @@
+"""Scores a run of the strong recipe, in rows that say what each part gives.
+
+Called by `arn_tf.evaluate`. No statistic comes from the query or the gallery, but the last rows
+re-rank, which uses the gallery as a whole.
+"""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from arn_tf import camera_statistics, reranking, scoring, strong_data, strong_train
+from arn_tf.input_pipeline import ReidData
+from arn_tf.strong_embedding import embed_by_camera, embed_plain
+
+UNTRAINED = "untrained pooled backbone"
+UNTRAINED_CAMERAS = "untrained, standardised per camera"
+SOURCE_ONLY = "source only (a) plain statistics"
+SOURCE_ONLY_CAMERAS = "source only (b) camera statistics, flip"
+SOURCE_ONLY_RERANKED = "source only (c) = (b) + re-ranking"
+ADAPTED = "self-trained (a) plain statistics"
+ADAPTED_CAMERAS = "self-trained (b) camera statistics, flip"
+ADAPTED_RERANKED = "self-trained (c) = (b) + re-ranking"
+
+
+def evaluate(run, settings):
+    """Scores every stage of a finished run on the target.
+
+    Args:
+        run: `RunDir`.
+        settings: the run's `StrongSettings`.
+
+    Returns:
+        {row name: RankingResult}, and the ranked lists of the last row (b) as a `PIL.Image`.
+
+    Raises:
+        UserError: the run isn't finished, or its data can't be read.
+    """
+    data = ReidData(
+        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
+    )
+    splits = [data.split(name) for name in ("query", "gallery")]
+    run.keep_data(
+        {f"target {n}": s.digest for n, s in zip(("query", "gallery"), splits, strict=True)}
+    )
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    pictures = [strong_data.decoded(split, settings.image_size) for split in splits]
+    model = run.load_model(strong_train.RESULT)
+    results = {}
+
+    def add(name, embeddings, **how):
+        results[name] = scoring.score(*embeddings, *splits, **how)
+        return embeddings
+
+    def by_camera(model):
+        return [
+            embed_by_camera(model, each, split.camera_id)
+            for each, split in zip(pictures, splits, strict=True)
+        ]
+
+    initial = run.load_model("initial.keras")
+    plain = add(UNTRAINED, [embed_plain(initial, each) for each in pictures])
+    train = data.split("train")
+    known = embed_plain(initial, strong_data.decoded(train, settings.image_size))
+    add(UNTRAINED_CAMERAS, [
+        _standardized(each, split.camera_id, known, train.camera_id)
+        for each, split in zip(plain, splits, strict=True)
+    ])  # fmt: skip
+    adapted = run.load_model(strong_train.ADAPTED)
+    add(SOURCE_ONLY, [embed_plain(adapted, each) for each in pictures])
+    embeddings = add(SOURCE_ONLY_CAMERAS, by_camera(adapted))
+    add(SOURCE_ONLY_RERANKED, embeddings, distance=reranking.rerank)
+    if os.path.exists(run.file(strong_train.round_file(1))):
+        add(ADAPTED, [embed_plain(model, each) for each in pictures])
+        embeddings = add(ADAPTED_CAMERAS, by_camera(model))
+        add(ADAPTED_RERANKED, embeddings, distance=reranking.rerank)
+    title = f"{settings.source} to {settings.target}: strong recipe (b)"
+    return results, scoring.draw_ranked_lists(*embeddings, *splits, title)
+
+
+def _standardized(embeddings, camera_id, known, known_camera_id):
+    """Embeddings less the mean of their camera's training pictures, over their deviation."""
+    result = np.empty_like(embeddings)
+    for camera in np.unique(camera_id):
+        train = known[known_camera_id == camera]
+        # As everywhere: too few pictures, and the whole target stands in.
+        train = train if len(train) >= camera_statistics.LEAST_PICTURES else known
+        deviation = np.maximum(train.std(axis=0), 1e-6)
+        rows = camera_id == camera
+        result[rows] = (embeddings[rows] - train.mean(axis=0)) / deviation
+    return result
