@@ -75,7 +75,8 @@ def main():
         for camera, count in few.items():
             print(
                 f"camera {camera}: {count} pictures are fewer than "
-                f"{camera_statistics.LEAST_PICTURES}; it uses the statistics of the whole target"
+                f"{camera_statistics.LEAST_PICTURES}; it keeps what it has, or uses the statistics "
+                "of the whole target"
             )
     run.save_model(model, strong_train.RESULT)
     print(f"cameras with statistics of their own: {', '.join(map(str, model.cameras)) or 'none'}")

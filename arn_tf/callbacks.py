@@ -49,8 +49,8 @@ class NonFiniteGuard(keras.callbacks.Callback):
         print(flush=True)  # The progress bar left its line open.
         raise UserError(
             f"{what} is not finite at step {step}. The last good state is {self._last_good()}. "
-            "In a new --model_dir, make the steps smaller with --learning_rate_scale, or the "
-            "weight of that term; "
+            "In a new --model_dir, make the steps smaller with --learning_rate_scale "
+            "(--preset=strong: --adam_learning_rate), or the weight of that term; "
             "--loss_normalization=literal diverges with the paper's weights"
         )
 

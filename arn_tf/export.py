@@ -147,6 +147,11 @@ def main():
         raise UserError("--export_dir: name the folder of the served model, such as models/arn")
     run = RunDir(os.path.expanduser(arguments.model_dir))
     settings = presets.with_moved_folders(run.settings())
+    if settings.preset != "paper":
+        raise UserError(
+            f"--model_dir={run.path}: a run of --preset={settings.preset}, whose camera statistics "
+            "the exported signatures can't take yet; export one of --preset=paper"
+        )
     facts = {"source": settings.source, "target": settings.target, "metrics": _metrics(run)}
     model = run.load_model("model.keras")
     folder, sidecar = export(

@@ -32,7 +32,7 @@ class RunSettings:
     source: str = setting("toy_market", "labelled data set", DATASETS)
     target: str = setting("toy_duke", "unlabelled data set to adapt to", DATASETS)
     model_dir: str = setting(
-        "", "folder of the run; runs/SOURCE_to_TARGET when empty", changes_result=False
+        "", "folder of the run; runs/[strong_]SOURCE_to_TARGET when empty", changes_result=False
     )
     data_dir: str = setting(
         "~/tensorflow_datasets", "where TFDS keeps prepared data sets", changes_result=False
@@ -60,8 +60,9 @@ class RunSettings:
 
     @property
     def run_dir(self):
-        run_dir = self.model_dir or os.path.join("runs", f"{self.source}_to_{self.target}")
-        return os.path.expanduser(run_dir)
+        recipe = "" if self.preset == "paper" else f"{self.preset}_"
+        name = f"{recipe}{self.source}_to_{self.target}"
+        return os.path.expanduser(self.model_dir or os.path.join("runs", name))
 
     def check(self):
         """Raises UserError for the first setting that can't be."""

@@ -24,7 +24,7 @@ class PairSampler:
 
     Args:
         labels: int [N], clusters from 0; -1 for pictures that aren't used.
-        camera_id: int [N].
+        camera_id: int [N]; below 0 is unknown.
         batch_size: pictures in a batch, half of each camera.
         seed: of all drawing.
     """
@@ -48,6 +48,9 @@ class PairSampler:
 
     def __post_init__(self):
         used = np.flatnonzero(self.labels >= 0)
+        if (self.camera_id[used] >= 0).any():
+            # Beside known cameras an unknown one is none.
+            used = used[self.camera_id[used] >= 0]
         rows = {}
         for row in used:
             rows.setdefault((self.labels[row], self.camera_id[row]), []).append(row)

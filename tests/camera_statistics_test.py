@@ -43,11 +43,8 @@ def model():
     model = StrongModel(3, "Dots", "random", SIZE, last_stride=2)
     rng = np.random.default_rng(0)
     for variable in model.encoder_i.variables:
-        variable.assign(rng.uniform(0.2, 1.5, variable.shape) * rng.choice([1, 1, -1])
-                        if "normal" in variable.path else rng.normal(size=variable.shape))  # fmt: skip
-    for layer in model.encoder_i.layers:
-        if hasattr(layer, "moving_variance"):
-            layer.moving_variance.assign(np.abs(layer.moving_variance))
+        value = rng.normal(size=variable.shape)
+        variable.assign(np.abs(value) if "variance" in variable.path else value)
     return model
 
 

@@ -14,8 +14,11 @@ from arn_tf import backbone as backbones
 from arn_tf import replicas, tuned_backbone
 from arn_tf.errors import UserError
 from arn_tf.tuned_backbone import (
-    BatchMoments, CameraBatchNormalization, ChosenMoments, normalized_by,
-)  # fmt: skip
+    BatchMoments,
+    CameraBatchNormalization,
+    ChosenMoments,
+    normalized_by,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.input_shape. is undefined or non-square")
 
