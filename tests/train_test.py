@@ -15,6 +15,7 @@ from small_data import SHORT, settings, short_run, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from arn_tf import train
+from arn_tf.config import Settings
 from arn_tf.errors import UserError
 
 
@@ -36,7 +37,7 @@ def changed(a, b, prefix):
 
 def branch_names(**changes):
     return [(b.name, b.start, b.first_epoch, b.last_epoch, b.joint, b.result)
-            for b in train.branches(train.config.Settings(**changes))]  # fmt: skip
+            for b in train.branches(Settings(**changes))]  # fmt: skip
 
 
 def test_branches():
