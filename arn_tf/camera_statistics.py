@@ -40,6 +40,7 @@ def estimate(model, pictures, camera_id, least=LEAST_PICTURES):
     if not len(pictures):
         raise ValueError("there are no pictures to estimate statistics from")
     adapted = with_cameras(model, [])
+    _fill_source(adapted)
     _fill(adapted, TARGET_ROW, pictures)
     return refresh(adapted, pictures, camera_id, least)
 
@@ -79,6 +80,20 @@ def with_cameras(model, cameras):
         values[other.rows_of(kept)] = model.table[key].numpy()[model.rows_of(kept)]
         variable.assign(values)
     return other
+
+
+def _fill_source(model):
+    """Sets the source's row to the running statistics; its embeddings stay as they are."""
+    layers = [
+        layer
+        for layer in model.encoder_i.layers
+        if isinstance(layer, tuned_backbone.CameraBatchNormalization)
+    ]
+    _assign(
+        model, SOURCE_ROW,
+        mean=np.concatenate([layer.moving_mean.numpy() for layer in layers]),
+        variance=np.concatenate([layer.moving_variance.numpy() for layer in layers]),
+    )  # fmt: skip
 
 
 def _fill(model, row, pictures):
@@ -121,6 +136,3 @@ def _assign(model, row, **values):
         changed = variable.numpy()
         changed[row] = value
         variable.assign(changed)
-
-
-__all__ = ["LEAST_PICTURES", "SOURCE_ROW", "estimate", "with_cameras"]

@@ -167,7 +167,13 @@ def test_the_model_given_is_left_alone(model, cameras):
     assert_same(weights(adapted), before)
     pictures = cameras[0][:4]
     np.testing.assert_array_equal(adapted(pictures), model(pictures))
-    assert_same(rows(adapted, SOURCE_ROW), rows(model, SOURCE_ROW))
+
+
+def test_the_row_of_the_source_is_that_of_training(model, estimated):
+    """Its features are those that the model has without a row."""
+    pictures = crops(3, 6)
+    found = estimated[0].features_by(pictures, np.full(6, SOURCE_ROW))
+    np.testing.assert_allclose(found, model.features(pictures), rtol=1e-4, atol=1e-4)
 
 
 def test_too_few_pictures_of_every_camera(model):
