@@ -134,11 +134,7 @@ class SelfTrainer(keras.Model):
         with tf.GradientTape() as tape:
             terms = self._source(batch) + self._target(batch)
             scaled = sum(terms) / replicas.count()
-        gradients = tape.gradient(scaled, variables)
-        decay = model.weight_decay / replicas.count()
-        self.optimizer.apply(
-            [g + decay * v for g, v in zip(gradients, variables, strict=True)], variables
-        )
+        model.descend(self.optimizer, tape.gradient(scaled, variables), variables)
         return model.logged(sum(terms), terms[0] + terms[2], terms[1] + terms[3])
 
     @property

@@ -168,13 +168,13 @@ class StrongModel(keras.Model):
                 features, batch["source_labels"], (self.neck, self.classifier)
             )
             scaled = sum(terms) / replicas.count()
-        self.descend(tape.gradient(scaled, variables), variables)
+        self.descend(self.optimizer, tape.gradient(scaled, variables), variables)
         return self.logged(sum(terms), *terms)
 
-    def descend(self, gradients, variables):
+    def descend(self, optimizer, gradients, variables):
         """Applies gradients with weight decay; the optimizer sums over replicas."""
         decay = self.weight_decay / replicas.count()
-        self.optimizer.apply(
+        optimizer.apply(
             [g + decay * v for g, v in zip(gradients, variables, strict=True)], variables
         )
 

@@ -26,6 +26,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tensorflow_serving.apis import predict_pb2
 
 from arn_tf.input_pipeline import decode
+from arn_tf.versions import published_versions
 from benchmarks import server_process
 from serving.client import EmbeddingClient, protos, tensors
 
@@ -53,8 +54,8 @@ class Workload:
 
     def __init__(self, model_dir, pictures, address):
         self._address = address
-        versions = [int(name) for name in os.listdir(model_dir) if name.isdecimal()]
-        self._model = tf.saved_model.load(os.path.join(model_dir, str(max(versions))))
+        newest = published_versions(model_dir)[-1]
+        self._model = tf.saved_model.load(os.path.join(model_dir, str(newest)))
         images = self._model.signatures["images"]
         size = images.structured_input_signature[1]["images"].shape[1:3]
         self._pictures = pictures

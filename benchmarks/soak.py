@@ -24,6 +24,7 @@ from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from arn_tf.input_pipeline import decode
+from arn_tf.versions import published_versions
 from benchmarks import server_process
 from serving.client import EmbeddingClient
 from serving.errors import BadImageError
@@ -167,8 +168,8 @@ def _arguments():
 
 def _embed(model_dir, pictures):
     """The pictures as the model takes them, and their embeddings, with no server."""
-    versions = [int(name) for name in os.listdir(model_dir) if name.isdecimal()]
-    model = tf.saved_model.load(os.path.join(model_dir, str(max(versions))))
+    newest = published_versions(model_dir)[-1]
+    model = tf.saved_model.load(os.path.join(model_dir, str(newest)))
     embed = model.signatures["serving_default"]
     parts = [
         embed(image_bytes=tf.constant(pictures[start : start + 32]))["embedding"].numpy()
