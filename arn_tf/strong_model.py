@@ -199,7 +199,9 @@ class StrongModel(keras.Model):
 
 def identity_head(width, identities, seed, name):
     """A normalisation without shift and a classifier without bias, built for float [B, width]."""
-    neck = DomainBatchNormalization(center=False, name=f"{name}_neck")
+    neck = DomainBatchNormalization(
+        center=False, dtype="float32", name=f"{name}_neck"
+    )
     neck.build((None, width))
     classifier = keras.layers.Dense(
         identities, use_bias=False, dtype="float32", name=f"{name}_classifier",
