@@ -92,7 +92,7 @@ def batches(source_sampler, source, target_sampler, target, steps, first_step, s
     def load(source_rows, target_rows, step):
         def random(pictures, rows, stream):
             images = strong_data.gather_pictures(pictures, rows)
-            return augment(images, tf.stack([seed + 1_000_000 * stream, step]))
+            return augment(images, tf.stack([seed + strong_data.STREAM * stream, step]))
 
         return {
             "source_images": random(source, source_rows, 0),

@@ -28,6 +28,12 @@ class StrongSettings(RunSettings):
     triplet_margin: float = setting(0.3, "of the batch-hard triplet loss")
     weight_decay: float = setting(5e-4, "L2 on every weight")
     adam_learning_rate: float = setting(3.5e-4, "peak, after warming up")
+    precision: str = setting(
+        "float32", "arithmetic of E_I; bfloat16 suits GPUs", ("float32", "bfloat16")
+    )
+    arn_losses: bool = setting(
+        False, "back-propagate ARN's losses into E_I too: no gain was measured"
+    )
     self_training_rounds: int = setting(3, "rounds of clustering the target and training on it")
     self_training_steps: int = setting(80, "steps of a round")
     self_training_learning_rate: float = setting(1e-4, "of all rounds")

@@ -7,6 +7,8 @@ from arn_tf.augmentation import augment
 from arn_tf.input_pipeline import decoded_batches
 
 _BATCH = 256
+# Between the augmentation's seeds of a domain's pictures and another's.
+STREAM = 1_000_000
 
 
 def decoded(split, image_size):
@@ -19,7 +21,7 @@ def decoded(split, image_size):
     return pictures
 
 
-def source_batches(sampler, pictures, epochs, seed):
+def source_batches(sampler, pictures, epochs, seed, target=None):
     """Augmented identity-balanced batches of the source, `sampler.steps_per_epoch` an epoch.
 
     What a batch holds follows from the seed and its number alone, so that a resumed run sees
@@ -30,28 +32,33 @@ def source_batches(sampler, pictures, epochs, seed):
         pictures: uint8 [N, height, width, 3].
         epochs: range of epoch numbers.
         seed: of the augmentation.
+        target: unlabelled pictures, uint8 [M, height, width, 3], where batches hold them too; the
+            source's are the same with and without.
 
     Returns:
         `tf.data.Dataset` of {"source_images": float32 [B, height, width, 3], "source_labels":
-        int32 [B]}.
+        int32 [B]}, and "target_images" as "source_images".
     """
 
     def plans():
         for epoch in epochs:
-            for step, rows in enumerate(sampler.epoch(epoch).source_rows):
-                yield rows, np.int32(epoch * sampler.steps_per_epoch + step)
+            plan, first = sampler.epoch(epoch), epoch * sampler.steps_per_epoch
+            for step, rows in enumerate(zip(plan.source_rows, plan.target_rows, strict=True)):
+                yield *rows, np.int32(first + step)
 
-    def load(rows, step):
-        images = gather_pictures(pictures, rows)
-        return {
-            "source_images": augment(images, tf.stack([seed, step])),
+    def load(rows, target_rows, step):
+        batch = {
+            "source_images": augment(gather_pictures(pictures, rows), tf.stack([seed, step])),
             "source_labels": tf.gather(labels, rows),
         }
+        if target is not None:
+            images = gather_pictures(target, target_rows)
+            batch["target_images"] = augment(images, tf.stack([seed + STREAM, step]))
+        return batch
 
     labels = tf.constant(sampler.labels)
-    signature = (
-        tf.TensorSpec([sampler.batch_size], tf.int64), tf.TensorSpec([], tf.int32),
-    )  # fmt: skip
+    rows = tf.TensorSpec([sampler.batch_size], tf.int64)
+    signature = (rows, rows, tf.TensorSpec([], tf.int32))
     return batches(plans, signature, load)
 
 

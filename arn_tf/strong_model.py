@@ -33,6 +33,7 @@ class StrongModel(keras.Model):
         label_smoothing: of the cross-entropy.
         margin: of the triplet loss.
         weight_decay: L2, added to every gradient.
+        precision: "float32", or "bfloat16" for the arithmetic of E_I.
         cameras: camera_id of each row of the table after the first two.
         seed: of the weights.
     """
@@ -40,7 +41,7 @@ class StrongModel(keras.Model):
     def __init__(
         self, num_identities, backbone="ResNet50", backbone_weights="imagenet",
         input_size=(256, 128), last_stride=1, label_smoothing=0.1, margin=0.3, weight_decay=5e-4,
-        cameras=(), seed=0, name="strong", **kwargs,
+        precision="float32", cameras=(), seed=0, name="strong", **kwargs,
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         self._settings = {
@@ -51,8 +52,10 @@ class StrongModel(keras.Model):
             "label_smoothing": label_smoothing,
             "margin": margin,
             "weight_decay": weight_decay,
+            "precision": precision,
             "seed": seed,
         }
+        self.num_identities = num_identities
         self.input_size = tuple(input_size)
         self.label_smoothing = label_smoothing
         self.margin = margin
@@ -60,7 +63,7 @@ class StrongModel(keras.Model):
         self.cameras = list(cameras)
         self._preprocess = backbones.application(backbone).preprocess_input
         self.encoder_i, self.channels = tuned_backbone.build(
-            backbone, self.input_size, backbone_weights, last_stride
+            backbone, self.input_size, backbone_weights, last_stride, precision
         )
         self.embedding_dim = self.encoder_i.output_shape[-1]
         self.neck, self.classifier = identity_head(
@@ -81,13 +84,17 @@ class StrongModel(keras.Model):
 
     # Embedding.
 
-    def features(self, images):
-        """Images, uint8 or float in 0..255 -> the average of X, float32 [B, D].
+    def feature_maps(self, images):
+        """Images, uint8 or float in 0..255 -> X, float32 [B, h, w, D].
 
         Normalised as `tuned_backbone.normalized_by` says around it.
         """
         maps = self.encoder_i(self._preprocess(tf.cast(images, tf.float32)))
-        return tf.reduce_mean(tf.cast(maps, tf.float32), axis=[1, 2])
+        return tf.cast(maps, tf.float32)
+
+    def features(self, images):
+        """Images -> the average of X over positions, float32 [B, D]; else as `feature_maps`."""
+        return tf.reduce_mean(self.feature_maps(images), axis=[1, 2])
 
     def rows_of(self, camera_id):
         """Rows of the table for camera ids, int [N]; `TARGET_ROW` where one isn't calibrated."""
@@ -171,11 +178,22 @@ class StrongModel(keras.Model):
         self.descend(self.optimizer, tape.gradient(scaled, variables), variables)
         return self.logged(sum(terms), *terms)
 
-    def descend(self, optimizer, gradients, variables):
-        """Applies gradients with weight decay; the optimizer sums over replicas."""
-        decay = self.weight_decay / replicas.count()
+    def descend(self, optimizer, gradients, variables, undecayed=()):
+        """Applies gradients; the optimizer sums over replicas.
+
+        Args:
+            optimizer: a Keras optimizer, built for the variables.
+            gradients: of this replica's share of the loss, one for each variable.
+            variables: what to change.
+            undecayed: those of them without weight decay.
+        """
+        decay, spared = self.weight_decay / replicas.count(), {id(v) for v in undecayed}
         optimizer.apply(
-            [g + decay * v for g, v in zip(gradients, variables, strict=True)], variables
+            [
+                g if id(v) in spared else g + decay * v
+                for g, v in zip(gradients, variables, strict=True)
+            ],
+            variables,
         )
 
     def logged(self, *values):
@@ -199,9 +217,7 @@ class StrongModel(keras.Model):
 
 def identity_head(width, identities, seed, name):
     """A normalisation without shift and a classifier without bias, built for float [B, width]."""
-    neck = DomainBatchNormalization(
-        center=False, dtype="float32", name=f"{name}_neck"
-    )
+    neck = DomainBatchNormalization(center=False, dtype="float32", name=f"{name}_neck")
     neck.build((None, width))
     classifier = keras.layers.Dense(
         identities, use_bias=False, dtype="float32", name=f"{name}_classifier",

@@ -17,13 +17,20 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import callbacks, cli, embedding, monitor, presets, replicas, strong_train
+from arn_tf import (
+    callbacks,
+    cli,
+    embedding,
+    monitor,
+    presets,
+    replicas,
+    run_start,
+    strong_train,
+)  # fmt: skip
 from arn_tf.errors import UserError
 from arn_tf.feature_cache import cached_maps
-from arn_tf.input_pipeline import ReidData
 from arn_tf.model import ARN
 from arn_tf.optimizers import ConstantThenCosine, grouped_optimizer
-from arn_tf.run_dir import RunDir
 from arn_tf.sampling import Sampler
 from arn_tf.training_data import training_batches
 
@@ -61,23 +68,10 @@ def train(settings):
     """Runs, or goes on with, the run that the settings describe, and returns its `RunDir`.
 
     Raises:
-        UserError: see `Settings.check`, `ReidData`, `backbone.build`, `RunDir`; or a loss that is
-            not finite.
+        UserError: see `run_start.started`, `Sampler.check`, `backbone.build`; or a loss that is not
+            finite.
     """
-    settings.check()
-    run = RunDir(settings.run_dir)
-    strategy = replicas.make_strategy(settings)
-    with run.claimed_for(settings):
-        tf.config.experimental.enable_op_determinism()
-        # TF32 has ten bits: too few for distances between codes that are nearly equal.
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-        source, target = (
-            ReidData(name, settings.data_dir, settings.manual_dir, settings.skip_bad_images)
-            for name in (settings.source, settings.target)
-        )
-        for data in (source, target):
-            if data.notes:
-                print(f"{data.name}: {'; '.join(data.notes)}")
+    with run_start.started(settings) as (run, strategy, source, target):
         labels, num_identities = source.split("train").labels()
         sampler = Sampler(
             labels, len(target.split("train")), settings.batch_size,

@@ -4,8 +4,8 @@ Every BatchNormalization of a network of `keras.applications` is replaced by one
 ways to normalise, chosen around the call of the network:
 
     plain            its running statistics, those of the source it was trained on
-    `batch_moments`  the statistics of the batch, synchronised over replicas
-    `chosen_moments` statistics of each picture's own camera, one row of a table per picture
+    `BatchMoments`   the statistics of the batch, synchronised over replicas
+    `ChosenMoments`  statistics of each picture's own camera, one row of a table per picture
 
 The table holds all layers side by side, so that a mixed batch costs one gather.
 """
@@ -23,6 +23,7 @@ from arn_tf import replicas
 from arn_tf.errors import UserError
 
 _STRIDED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 _scope = threading.local()
 
 
@@ -82,8 +83,10 @@ class CameraBatchNormalization(keras.layers.Layer):
         shape = (input_shape[-1],)
         self.gamma = np.ones(shape, np.float32)
         if self.scale:
-            self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
-        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
+            self.gamma = self.add_weight(
+                name="gamma", shape=shape, initializer="ones", autocast=False
+            )
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
         # All replicas compute the same statistics: "mean" keeps their copies equal.
         self.moving_mean, self.moving_variance = (
             self.add_weight(
@@ -141,7 +144,7 @@ class CameraBatchNormalization(keras.layers.Layer):
         )
 
 
-def build(name, input_size, weights="imagenet", last_stride=1):
+def build(name, input_size, weights="imagenet", last_stride=1, precision="float32"):
     """Builds E_I with `CameraBatchNormalization`: float [B, height, width, 3] -> X.
 
     Args:
@@ -150,6 +153,8 @@ def build(name, input_size, weights="imagenet", last_stride=1):
         weights: "imagenet", "random" or the path of a weights file.
         last_stride: 1 doubles the height and width of X (Luo et al., CVPR workshops 2019); 2
             leaves the network as it is.
+        precision: "float32", or "bfloat16" for the arithmetic of its layers; weights and batch
+            statistics stay float32.
 
     Returns:
         the network, and the number of channels of all its normalisations.
@@ -164,12 +169,13 @@ def build(name, input_size, weights="imagenet", last_stride=1):
 
     def replaced(layer):
         nonlocal channels
-        config = layer.get_config()
+        config = layer.get_config() | {"dtype": _POLICIES[precision]}
         if isinstance(layer, keras.layers.BatchNormalization):
             start, channels = channels, channels + layer.moving_mean.shape[0]
             return CameraBatchNormalization(
-                start, epsilon=layer.epsilon, scale=layer.scale, name=layer.name
-            )
+                start, epsilon=layer.epsilon, scale=layer.scale, name=layer.name,
+                dtype=config["dtype"],
+            )  # fmt: skip
         if layer.name in strided:
             config |= {"strides": (1, 1), "padding": "same"}
         elif layer.name in paddings:

@@ -1,0 +1,181 @@
+"""The stages of a strong run on its unlabelled target: camera statistics, then self-training.
+
+    adapted   the source's weights, with batch statistics of each target camera
+    round N   clusters of the target, both domains trained together, statistics anew
+
+Each ends in a file of the run's folder. No label of the target is read, but for a diagnosis that
+the log marks as such.
+"""
+
+import dataclasses
+import json
+import os
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from arn_tf import camera_statistics, clustering, self_training, strong_monitor
+from arn_tf.callbacks import NonFiniteGuard
+from arn_tf.files import replace_text
+from arn_tf.input_pipeline import Split
+from arn_tf.monitor import ProgressBar
+from arn_tf.run_dir import RunDir
+from arn_tf.sampling import Sampler
+from arn_tf.strong_config import StrongSettings
+from arn_tf.strong_embedding import embed_by_camera
+from arn_tf.strong_model import UNKNOWN_CAMERA
+
+ADAPTED = "adapted.keras"
+
+
+def round_file(number):
+    """Name of the model after a round of self-training; `ADAPTED` after none."""
+    return f"round_{number}.keras" if number else ADAPTED
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetRounds:
+    """The target's stages of one run.
+
+    Args:
+        settings: `StrongSettings`.
+        run: `RunDir`.
+        strategy: distribution strategy.
+        sampler: of source batches.
+        source: its training pictures, uint8 [N, height, width, 3].
+        pictures: the target's training pictures, likewise.
+        split: the target's training `Split`.
+    """
+
+    settings: StrongSettings
+    run: RunDir
+    strategy: tf.distribute.Strategy
+    sampler: Sampler
+    source: np.ndarray
+    pictures: np.ndarray
+    split: Split
+
+    def adapt(self, tuned):
+        """Gives the tuned model of that name a table of camera statistics."""
+        for note in notes(self.split.camera_id):
+            print(note)
+        self._save_calibrated(self.run.load_model(tuned), ADAPTED)
+
+    def train(self):
+        """Has every round that isn't there yet; returns the number of the last one."""
+        for number in range(1, self.settings.self_training_rounds + 1):
+            if os.path.exists(self.run.file(round_file(number))):
+                continue
+            reason = self._round(number)
+            if reason:
+                print(f"self-training stops before round {number}: {reason}. What it has "
+                      "learnt until then is kept")  # fmt: skip
+                return number - 1
+        return self.settings.self_training_rounds
+
+    def _round(self, number):
+        """One round; a reason not to have it, or None once its model is saved."""
+        run = self.run
+        before = run.load_model(round_file(number - 1))
+        embeddings = embed_by_camera(before, self.pictures, self.split.camera_id)
+        labels, counts = clustering.cluster(
+            embeddings, self.split.camera_id, eps=self.settings.cluster_eps or clustering.EPS
+        )
+        reason = clustering.stop_reason(counts)
+        self._log(number, labels, counts, reason)
+        if reason:
+            return reason
+        centroids = np.stack([
+            embeddings[labels == label].mean(axis=0) for label in range(counts.clusters)
+        ])  # fmt: skip
+        self._save_calibrated(self._trained(number, labels, centroids), round_file(number))
+        return None
+
+    def _log(self, number, labels, counts, reason):
+        print(
+            f"round {number}: {counts.clusters} clusters of {counts.used} of {counts.images} "
+            f"pictures within {counts.eps}; {counts.noise} in none, {counts.too_large} clusters "
+            f"too large, {counts.one_camera} seen by one camera only", flush=True,
+        )  # fmt: skip
+        record = {"stopped": reason, **vars(counts)}
+        if counts.used and (self.split.person_id > 0).any():
+            purity = clustering.purity(labels, self.split.person_id)
+            record["diagnosis_by_labels"] = {"purity": purity}
+            print(f"  diagnosis by labels, which nothing else reads: purity {purity:.2f}")
+        replace_text(self.run.file(f"round_{number}.json"), json.dumps(record, indent=2) + "\n")
+        shown = ("clusters", "used", "noise", "too_large", "one_camera", "eps")
+        strong_monitor.write_stage(
+            self.run, "rounds", number, {f"clusters/{key}": record[key] for key in shown},
+            "```json\n" + json.dumps(record, indent=2) + "\n```",
+        )  # fmt: skip
+
+    def _trained(self, number, labels, centroids):
+        """The model of the round before, trained on both domains."""
+        settings, steps = self.settings, self.settings.self_training_steps
+        keras.utils.set_random_seed(settings.seed + number)
+        with self.strategy.scope():
+            trainer = self_training.SelfTrainer(
+                self.run.load_model(round_file(number - 1)), centroids
+            )
+            trainer.compile(
+                optimizer=keras.optimizers.Adam(settings.self_training_learning_rate),
+                jit_compile=False,
+            )
+        pairs = self_training.PairSampler(
+            labels, self.split.camera_id, settings.batch_size, settings.seed
+        )
+        # Source batches that the source stage hasn't drawn.
+        first = settings.epochs * self.sampler.steps_per_epoch + (number - 1) * steps
+        name = f"round_{number}"
+        with strong_monitor.log_writer(self.run, name) as writer:
+            trainer.fit(
+                self_training.batches(
+                    self.sampler, self.source, pairs, self.pictures, steps, first, settings.seed
+                ),
+                epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0,
+                callbacks=[
+                    ProgressBar(steps, 1),
+                    NonFiniteGuard(lambda: self.run.file(round_file(number - 1))),
+                    strong_monitor.StrongLog(writer, steps),
+                ],
+            )  # fmt: skip
+        return trainer.model
+
+    def _save_calibrated(self, model, name):
+        adapted, _ = camera_statistics.estimate(model, self.pictures, self.split.camera_id)
+        self.run.save_model(adapted, name)
+
+
+def notes(camera_id):
+    """What the cameras of a target make different, in sentences.
+
+    Args:
+        camera_id: int [N] of the training pictures; -1 unknown.
+    """
+    known = camera_id[camera_id != UNKNOWN_CAMERA]
+    cameras, counts = np.unique(known, return_counts=True)
+    if not len(cameras):
+        return [
+            "no picture of the target has a camera's number: all use the statistics of the whole "
+            "target, and clusters may come from one camera"
+        ]
+    found = []
+    if len(known) < len(camera_id):
+        found.append(
+            f"{len(camera_id) - len(known)} pictures of the target have no camera's number and use "
+            "the statistics of the whole target"
+        )
+    least = camera_statistics.LEAST_PICTURES
+    few = {int(c): int(n) for c, n in zip(cameras, counts, strict=True) if n < least}
+    if few:
+        found.append(
+            f"cameras with fewer than {least} pictures use the statistics of the whole target: "
+            f"{few}"
+        )
+    if len(cameras) == 1:
+        found.append(
+            f"the target has one camera, {cameras[0]}: clusters can't be held to two, and what "
+            "tells cameras apart can't be learnt"
+        )
+    return found
