@@ -40,6 +40,10 @@ class StrongSettings(RunSettings):
     cluster_eps: float = setting(
         0.0, "Jaccard distance between neighbours; 0: of .35 to .55 what gives most clusters"
     )
+    keep_best: str = setting(
+        "unlabelled", "how the stage to keep is chosen; labelled reads the target's labels, as an "
+        "oracle for studies", ("unlabelled", "labelled"),
+    )  # fmt: skip
 
     def check(self):
         """Raises UserError for the first setting that can't be."""

@@ -26,6 +26,11 @@ def embed_by_camera(model, pictures, camera_id):
     return _batched(pictures, model.compiled_call, rows)
 
 
+def source_logits(model, pictures, camera_id):
+    """What the source's classifier says of pictures, by their cameras: float32 [N, identities]."""
+    return _batched(pictures, model.compiled_logits, model.rows_of(camera_id))
+
+
 def _batched(pictures, function, *more):
     parts = [
         function(*(tf.constant(each[start : start + _BATCH]) for each in (pictures, *more))).numpy()

@@ -4,12 +4,21 @@ Called by `arn_tf.evaluate`. No statistic comes from the query or the gallery, b
 re-rank, which uses the gallery as a whole.
 """
 
+import json
 import os
 
 import numpy as np
 import tensorflow as tf
 
-from arn_tf import camera_statistics, reranking, scoring, strong_data, strong_train
+from arn_tf import (
+    camera_statistics,
+    reranking,
+    scoring,
+    stage_choice,
+    strong_data,
+    strong_train,
+)
+from arn_tf.errors import UserError
 from arn_tf.input_pipeline import ReidData
 from arn_tf.strong_embedding import embed_by_camera, embed_plain
 
@@ -20,6 +29,7 @@ SOURCE_ONLY_CAMERAS = "source only (b) camera statistics, flip"
 SOURCE_ONLY_RERANKED = "source only (c) = (b) + re-ranking"
 ADAPTED = "self-trained (a) plain statistics"
 ADAPTED_CAMERAS = "self-trained (b) camera statistics, flip"
+ORACLE_MARK = "ORACLE, by labels:"
 ADAPTED_RERANKED = "self-trained (c) = (b) + re-ranking"
 
 
@@ -71,11 +81,27 @@ def evaluate(run, settings):
     embeddings = add(SOURCE_ONLY_CAMERAS, by_camera(adapted))
     add(SOURCE_ONLY_RERANKED, embeddings, distance=reranking.rerank)
     if os.path.exists(run.file(strong_train.round_file(1))):
-        add(ADAPTED, [embed_plain(model, each) for each in pictures])
-        embeddings = add(ADAPTED_CAMERAS, by_camera(model))
-        add(ADAPTED_RERANKED, embeddings, distance=reranking.rerank)
+        mark = f"{ORACLE_MARK} " if settings.keep_best == "labelled" else ""
+        add(mark + ADAPTED, [embed_plain(model, each) for each in pictures])
+        embeddings = add(mark + ADAPTED_CAMERAS, by_camera(model))
+        add(mark + ADAPTED_RERANKED, embeddings, distance=reranking.rerank)
+        print(f"the self-trained rows are those of {_kept(run)}")
     title = f"{settings.source} to {settings.target}: strong recipe (b)"
     return results, scoring.draw_ranked_lists(*embeddings, *splits, title)
+
+
+def _kept(run):
+    """The stage that the run keeps, and why."""
+    path = run.file(stage_choice.CHOICE_FILE)
+    try:
+        with open(path) as file:
+            choice = json.load(file)
+        return f"{choice['stage']} ({choice['reason']})"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not what arn_tf.train writes ({error}); remove {strong_train.RESULT} beside "
+            "it and give the run's command again"
+        ) from error
 
 
 def _standardized(embeddings, camera_id, known, known_camera_id):

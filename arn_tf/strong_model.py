@@ -144,6 +144,15 @@ class StrongModel(keras.Model):
         return tf.function(self.call, input_signature=signature)
 
     @functools.cached_property
+    def compiled_logits(self):
+        """Logits of the source's identities, of uint8 images and rows, traced once."""
+
+        def logits(images, rows):
+            return self.classifier(self.neck(self.features_by(images, rows)))
+
+        return tf.function(logits, input_signature=self.compiled_call.input_signature)
+
+    @functools.cached_property
     def compiled_features(self):
         """`features` by the running statistics, traced once for any batch size."""
         signature = [tf.TensorSpec([None, *self.input_size, 3], tf.uint8)]

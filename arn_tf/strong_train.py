@@ -12,7 +12,7 @@ import os
 
 import keras
 
-from arn_tf import run_start, strong_data, strong_monitor
+from arn_tf import run_start, stage_choice, strong_data, strong_monitor
 from arn_tf.callbacks import Checkpoints, NonFiniteGuard
 from arn_tf.errors import UserError
 from arn_tf.joint_training import JointTrainer
@@ -65,8 +65,16 @@ def _train(settings, run, strategy, source, target):
         )  # fmt: skip
     if not os.path.exists(run.file(ADAPTED)):
         rounds.adapt(SOURCE)
-    last = rounds.train()
-    run.save_model(run.load_model(round_file(last)), RESULT)
+    numbers = range(rounds.train() + 1)
+    stages = [round_file(number) for number in numbers]
+    if settings.keep_best == "labelled":
+        choice = stage_choice.by_labels(stages, run, target, settings.image_size)
+    else:
+        choice = stage_choice.without_labels(
+            stages, [rounds.embeddings(number) for number in numbers], split.camera_id
+        )
+    stage_choice.record(run, settings.keep_best, choice)
+    run.save_model(run.load_model(choice.stage), RESULT)
 
 
 def _tune(settings, run, strategy, sampler, source, target):

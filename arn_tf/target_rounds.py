@@ -17,14 +17,21 @@ import tensorflow as tf
 
 from arn_tf import camera_statistics, clustering, self_training, strong_monitor
 from arn_tf.callbacks import NonFiniteGuard
+from arn_tf.checkpoint_choice import collapsed, collapsed_statistics
 from arn_tf.files import replace_text
 from arn_tf.input_pipeline import Split
 from arn_tf.monitor import ProgressBar
 from arn_tf.run_dir import RunDir
 from arn_tf.sampling import Sampler
 from arn_tf.strong_config import StrongSettings
-from arn_tf.strong_embedding import embed_by_camera
-from arn_tf.strong_model import UNKNOWN_CAMERA
+from arn_tf.strong_embedding import embed_by_camera, source_logits
+from arn_tf.strong_model import TARGET_ROW, UNKNOWN_CAMERA
+from arn_tf.unlabelled_scores import (
+    classifier_entropy,
+    mutual_rate,
+    other_camera_share,
+    similarity_entropy,
+)  # fmt: skip
 
 ADAPTED = "adapted.keras"
 
@@ -55,6 +62,7 @@ class TargetRounds:
     source: np.ndarray
     pictures: np.ndarray
     split: Split
+    _embeddings: dict = dataclasses.field(default_factory=dict, init=False)
 
     def adapt(self, tuned):
         """Gives the tuned model of that name a table of camera statistics."""
@@ -74,11 +82,40 @@ class TargetRounds:
                 return number - 1
         return self.settings.self_training_rounds
 
+    def embeddings(self, number):
+        """Of the target's training pictures after a round, float32 [N, D]; its scores are logged.
+
+        Computed once: the next round clusters them, and the choice of a stage compares them.
+        """
+        if number not in self._embeddings:
+            model = self.run.load_model(round_file(number))
+            camera_id = self.split.camera_id
+            found = embed_by_camera(model, self.pictures, camera_id)
+            scores = {
+                "classifier_entropy": classifier_entropy(
+                    source_logits(model, self.pictures, camera_id)
+                ),
+                "other_camera_share": other_camera_share(found, camera_id),
+                "mutual_rate": mutual_rate(found, camera_id),
+                "similarity_entropy": similarity_entropy(found, camera_id),
+            }
+            text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            print(f"{round_file(number)}, without labels: {text}", flush=True)
+            strong_monitor.write_stage(
+                self.run, "rounds", number,
+                {f"unlabelled/{name}": value for name, value in scores.items()}, text,
+            )  # fmt: skip
+            alarm = collapsed_statistics(
+                *(model.table[f"embedding_{name}"][TARGET_ROW] for name in ("mean", "deviation"))
+            )
+            if alarm or (alarm := collapsed(found)):
+                print(f"WARNING: {round_file(number)}: {alarm}", flush=True)
+            self._embeddings[number] = found
+        return self._embeddings[number]
+
     def _round(self, number):
         """One round; a reason not to have it, or None once its model is saved."""
-        run = self.run
-        before = run.load_model(round_file(number - 1))
-        embeddings = embed_by_camera(before, self.pictures, self.split.camera_id)
+        embeddings = self.embeddings(number - 1)
         labels, counts = clustering.cluster(
             embeddings, self.split.camera_id, eps=self.settings.cluster_eps or clustering.EPS
         )

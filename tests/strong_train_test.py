@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import glob
 import io
 import json
 import os
@@ -131,7 +132,9 @@ def test_what_each_stage_changes(run, stages):
         np.testing.assert_array_equal(stages["source"][name], stages["adapted"][name])
     assert changed(stages, "adapted", "round_1") == encoder | head | table
     assert changed(stages, "round_1", "round_2") == encoder | head | table
-    assert_equal(stages["round_2"], stages["model"])
+    with open(run.file("choice.json")) as file:
+        kept = json.load(file)["stage"]
+    assert_equal(stages[kept.removesuffix(".keras")], stages["model"])
     model = run.load_model("model.keras")
     assert model.cameras == [1, 2]
     assert all(np.isfinite(value).all() for value in stages["model"].values())
@@ -140,9 +143,14 @@ def test_what_each_stage_changes(run, stages):
 def test_what_is_printed_and_logged(run, finished):
     _, printed = finished
     assert "source: epochs 1 to 3" in printed
+    for number, stage in enumerate(("adapted", "round_1", "round_2")):
+        assert f"{stage}.keras, without labels: classifier_entropy " in printed
+        assert glob.glob(os.path.join(run.logs, "rounds", "*")), number
     for number in (1, 2):
+        assert os.listdir(os.path.join(run.logs, f"round_{number}"))
         with open(run.file(f"round_{number}.json")) as file:
             record = json.load(file)
+        assert 0 < record["diagnosis_by_labels"]["purity"] <= 1
         assert record["stopped"] is None
         assert record["images"] == 144
         assert record["clusters"] >= 8
@@ -321,6 +329,30 @@ def test_an_unfinished_run(run, tmp_path):
     os.remove(tmp_path / "run" / "model.keras")
     with pytest.raises(UserError, match=r"model.keras is not there; finish the run"):
         strong_evaluate.evaluate(RunDir(str(tmp_path / "run")), run.settings())
+
+
+def test_the_oracle_is_marked_in_every_output(inputs, run, found, tmp_path, capsys):
+    """From the folder of a finished run, whose stages it chooses among."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in ("settings.json", "model.keras", "choice.json"):
+        os.remove(folder / name)
+    told = settings(inputs, folder, keep_best="labelled")
+    told.save(folder / "settings.json")
+    oracle, printed = trained(told)
+    assert "kept: " in printed
+    assert "ORACLE: chosen by the target's labels" in printed
+    with open(oracle.file("choice.json")) as file:
+        choice = json.load(file)
+    assert choice["keep_best"] == "labelled"
+    results, _ = strong_evaluate.evaluate(oracle, told)
+    assert "ORACLE" in capsys.readouterr().out
+    assert list(results)[:5] == ROWS[:5]
+    assert list(results)[5:] == [f"ORACLE, by labels: {row}" for row in ROWS[5:]]
+    best = max(choice["scores"].values())
+    assert results[f"ORACLE, by labels: {ROWS[6]}"].mean_ap == best
+    assert best >= found[0][ROWS[6]].mean_ap
+    assert choice["scores"]["adapted.keras"] == results[ROWS[3]].mean_ap
 
 
 # What is refused.
