@@ -1,8 +1,8 @@
 """Exports a run for TensorFlow Serving: `python -m arn_tf.export --model_dir= --export_dir=`.
 
-Writes EXPORT_DIR/1, next time /2: the SavedModel of E_I and E_C alone, warm-up requests, and a
-sidecar that says which embedding space it is. Before the version gets its name it is loaded again
-and compared with the Keras model on real pictures.
+Writes EXPORT_DIR/1, next time /2: the SavedModel of what embeds and nothing else, warm-up requests,
+and a sidecar that says which embedding space it is. Before the version gets its name it is loaded
+again and compared with the Keras model on real pictures.
 """
 
 import datetime
@@ -15,10 +15,12 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import cli, presets, signatures, versions, warmup
+from arn_tf import cli, presets, signatures, strong_evaluate, versions, warmup
 from arn_tf.errors import UserError
-from arn_tf.input_pipeline import ReidData, decode
+from arn_tf.input_pipeline import ReidData
 from arn_tf.run_dir import RunDir
+from arn_tf.strong_model import StrongModel
+from arn_tf.strong_signatures import StrongServedModel
 
 SIDECAR = os.path.join("assets.extra", "arn.json")
 # Largest difference of any number of an embedding, for float32.
@@ -26,16 +28,22 @@ TOLERANCE = 1e-5
 # Least mean cosine similarity, for bfloat16 the only limit: below it something is broken.
 LEAST_COSINE = 0.95
 _PICTURES = 32
+# How the rows of results.json that tell of what is served end; the last one that is there counts.
+# A row that was chosen by labels has words before it.
+_SERVED_ROWS = {
+    "paper": ("ARN",),
+    "strong": (strong_evaluate.SOURCE_ONLY_CAMERAS, strong_evaluate.ADAPTED_CAMERAS),
+}
 
 
-def export(model, export_dir, pictures, precision="float32", facts=None):
+def export(model, export_dir, pictures, precision=None, facts=None):
     """Writes a model's next version and proves that it computes what the model does.
 
     Args:
-        model: an `ARN`, made with or without a distribution strategy.
+        model: an `ARN` or a `StrongModel`, made with or without a distribution strategy.
         export_dir: folder of the model; its last part is the name that it is served under.
         pictures: encoded pictures to compare on, bytes objects [N].
-        precision: one of `signatures.PRECISIONS`.
+        precision: one of `signatures.PRECISIONS`, or None for the model's own.
         facts: more for the sidecar, a dict that JSON can hold.
 
     Returns:
@@ -45,18 +53,20 @@ def export(model, export_dir, pictures, precision="float32", facts=None):
         UserError: it can't be written, or differs from the model; then there is no new version.
     """
     export_dir = os.path.abspath(os.path.expanduser(export_dir))
-    served = signatures.ServedModel(model, precision)
+    served = served_model(model, precision)
     with versions.new_version(export_dir) as (folder, version):
         save(served, folder)
-        agreement = _compare(model, folder, pictures)
-        _refuse_disagreement(agreement, precision)
-        warmup.write(folder, os.path.basename(export_dir), served.input_size)
+        agreement = _compare(served, folder, pictures)
+        _refuse_disagreement(agreement, served.exact)
+        inputs = {name: specs for name, (_, specs) in served.signatures().items()}
+        warmup.write(folder, os.path.basename(export_dir), inputs)
         sidecar = {
             "embedding_space": served.embedding_space,
             "embedding_dim": model.embedding_dim,
             "input_size": list(served.input_size),
             "backbone": model.get_config()["backbone"],
-            "precision": precision,
+            "precision": served.precision,
+            **served.facts(),
             **(facts or {}),
             "agreement": agreement,
             "weights_bytes": weights_bytes(folder),
@@ -69,12 +79,19 @@ def export(model, export_dir, pictures, precision="float32", facts=None):
     return os.path.join(export_dir, str(version)), sidecar
 
 
+def served_model(model, precision=None):
+    """What is served of an `ARN` or a `StrongModel`."""
+    if isinstance(model, StrongModel):
+        return StrongServedModel(model, precision)
+    return signatures.ServedModel(model, precision or "float32")
+
+
 def save(served, folder):
-    """Writes the SavedModel of a `signatures.ServedModel` into a folder."""
+    """Writes the SavedModel of a `served_model` into a folder."""
     archive = keras.export.ExportArchive()
     # Not archive.track(model): every weight would be stored twice, and those of training too.
-    for name, (function, spec) in served.signatures().items():
-        archive.add_endpoint(name, function, input_signature=[spec])
+    for name, (function, specs) in served.signatures().items():
+        archive.add_endpoint(name, function, input_signature=specs)
     archive.write_out(folder, verbose=False)
 
 
@@ -84,32 +101,38 @@ def weights_bytes(folder):
     return sum(os.path.getsize(file) for file in files)
 
 
-def _compare(model, folder, pictures):
-    """Embeddings of the saved version beside those of the model, over both signatures."""
-    images = np.stack([decode(picture, model.input_size).numpy() for picture in pictures])
-    expected = model.embed(images)
-    if not np.linalg.norm(expected, axis=1).min() > 0:
-        raise UserError("the model's embeddings are zero or not finite; nothing was published")
+def _compare(served, folder, pictures):
+    """Embeddings of the saved version beside those of the Keras model, over all signatures."""
+    examples = served.examples(pictures)
+    for _, expected in examples.values():
+        if not np.linalg.norm(expected["embedding"], axis=1).min() > 0:
+            raise UserError("the model's embeddings are zero or not finite; nothing was published")
     loaded = tf.saved_model.load(folder).signatures
-    try:
-        encoded = loaded["serving_default"](image_bytes=tf.constant(pictures))
-    except tf.errors.InvalidArgumentError as error:
-        raise UserError(
-            "the exported model refuses a picture that training took; nothing was published: "
-            f"{error.message.splitlines()[0]}"
-        ) from error
-    found = [each["embedding"].numpy() for each in (encoded, loaded["images"](images=images))]
+    differences, cosines = [], []
+    for name, (inputs, expected) in examples.items():
+        try:
+            found = loaded[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise UserError(
+                "the exported model refuses a picture that training took; nothing was published: "
+                f"{error.message.splitlines()[0]}"
+            ) from error
+        vectors = found["embedding"].numpy()
+        differences.append(np.abs(vectors - expected["embedding"]).max())
+        cosines.append((vectors * expected["embedding"]).sum(axis=1).mean())
+        if np.any(found.get("camera_known") != expected.get("camera_known")):
+            raise UserError("the exported model takes cameras for others; nothing was published")
     return {
         "pictures": len(pictures),
-        "max_difference": float(max(np.abs(each - expected).max() for each in found)),
-        "mean_cosine": float(min((each * expected).sum(axis=1).mean() for each in found)),
+        "max_difference": float(max(differences)),
+        "mean_cosine": float(min(cosines)),
     }
 
 
-def _refuse_disagreement(agreement, precision):
+def _refuse_disagreement(agreement, exact):
     difference, cosine = agreement["max_difference"], agreement["mean_cosine"]
     # Written so that NaN is refused.
-    good = cosine >= LEAST_COSINE and (difference <= TOLERANCE or precision != "float32")
+    good = cosine >= LEAST_COSINE and (difference <= TOLERANCE or not exact)
     if not good:
         raise UserError(
             f"the exported model and the Keras model disagree on {agreement['pictures']} pictures "
@@ -127,15 +150,17 @@ def _pictures(settings):
     return images[np.unique(np.linspace(0, len(images) - 1, _PICTURES).astype(int))].tolist()
 
 
-def _metrics(run):
-    """What `arn_tf.evaluate` found for this run, or None if it hasn't been run."""
+def _metrics(run, preset):
+    """What `arn_tf.evaluate` found for what is served, and its row; None if it hasn't been run."""
     path = run.file("results.json")
     try:
         with open(path) as file:
-            return json.load(file)["rows"]["ARN"]
+            rows = json.load(file)["rows"]
+        row = [name for name in rows if name.endswith(_SERVED_ROWS[preset])][-1]
+        return {"metrics": rows[row], "metrics_row": row}
     except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {"metrics": None, "metrics_row": None}
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(
             f"{path}: not what arn_tf.evaluate writes ({error}); run it again, or remove the file"
         ) from error
@@ -147,12 +172,8 @@ def main():
         raise UserError("--export_dir: name the folder of the served model, such as models/arn")
     run = RunDir(os.path.expanduser(arguments.model_dir))
     settings = presets.with_moved_folders(run.settings())
-    if settings.preset != "paper":
-        raise UserError(
-            f"--model_dir={run.path}: a run of --preset={settings.preset}, whose camera statistics "
-            "the exported signatures can't take yet; export one of --preset=paper"
-        )
-    facts = {"source": settings.source, "target": settings.target, "metrics": _metrics(run)}
+    metrics = _metrics(run, settings.preset)
+    facts = {"source": settings.source, "target": settings.target, **metrics}
     model = run.load_model("model.keras")
     folder, sidecar = export(
         model, arguments.export_dir, _pictures(settings), arguments.precision, facts
@@ -166,6 +187,9 @@ def main():
         f"largest difference {agreement['max_difference']:.1e}, "
         f"mean cosine {agreement['mean_cosine']:.6f}"
     )
+    if "cameras" in sidecar:
+        cameras = ", ".join(map(str, sidecar["cameras"])) or "none"
+        print(f"  cameras with statistics of their own: {cameras}; others take the whole target's")
     if sidecar["metrics"] is None:
         print("  no metrics in its sidecar: run arn_tf.evaluate first to have them there")
 
@@ -174,8 +198,9 @@ if __name__ == "__main__":
     flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
     flags.DEFINE_string("export_dir", "", "folder of the served model; gets a version folder")
     flags.DEFINE_enum(
-        "precision", "float32", signatures.PRECISIONS,
-        "arithmetic of E_I; bfloat16 is faster on some processors and agrees less",
+        "precision", None, signatures.PRECISIONS,
+        "arithmetic of E_I, that of the run by default; bfloat16 is faster on some processors and "
+        "agrees less",
     )  # fmt: skip
     presets.define_moved_folders()
     cli.run(main)

@@ -1,14 +1,16 @@
-"""What a served model computes: guarded pictures in, embeddings and their space out.
+"""What a served `ARN` computes: guarded pictures in, embeddings and their space out.
 
 TensorFlow Serving runs the graph as it is and checks nothing of a request but its dtypes: a picture
 of another size would be embedded in silence and one of another rank can abort the process. So every
-guard is an op of the graph, and comes before the first op that it protects.
+guard is an op of the graph, and comes before the first op that it protects. Those that every export
+needs are functions here; `strong_signatures` has the models of the strong recipe.
 """
 
 import hashlib
 import json
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from arn_tf import backbone
@@ -35,23 +37,45 @@ class ServedModel:
     Attributes:
         embedding_space: 16 hexadecimal digits, equal if and only if embeddings may be compared.
         input_size: (height, width) in pixels.
+        precision: of the arithmetic.
+        exact: whether that is the arithmetic of the model itself, in float32.
     """
 
     def __init__(self, model, precision="float32"):
+        self.precision = precision
+        self.exact = precision == "float32"
         self._model = model
         self._encoder_i = model.encoder_i if precision == "float32" else _mixed(model.encoder_i)
         self.input_size = model.input_size
         self.embedding_space = _fingerprint(model, precision)
 
     def signatures(self):
-        """{signature: (function of one tensor, the `tf.TensorSpec` of that tensor)}."""
-        pixels = [None, *self.input_size, 3]
+        """{signature: (function of tensors, list of their `tf.TensorSpec`)}."""
+        encoded, images = picture_specs(self.input_size)
         return {
-            "serving_default": (
-                self.embed_encoded, tf.TensorSpec([None], tf.string, name="image_bytes"),
-            ),
-            "images": (self.embed_images, tf.TensorSpec(pixels, tf.uint8, name="images")),
-        }  # fmt: skip
+            "serving_default": (self.embed_encoded, [encoded]),
+            "images": (self.embed_images, [images]),
+        }
+
+    def facts(self):
+        """{}: nothing more to say in a sidecar."""
+        return {}
+
+    def examples(self, pictures):
+        """What the signatures must give for some pictures, by the Keras model.
+
+        Args:
+            pictures: encoded pictures, bytes objects [N].
+
+        Returns:
+            {signature: ({input: array}, {output: array})}.
+        """
+        images = np.stack([decode(picture, self.input_size).numpy() for picture in pictures])
+        expected = {"embedding": self._model.embed(images)}
+        return {
+            "serving_default": ({"image_bytes": np.array(pictures, object)}, expected),
+            "images": ({"images": images}, expected),
+        }
 
     def embed_encoded(self, image_bytes):
         """JPEG or PNG pictures of any size, string [N] -> as `embed_images`.
@@ -59,13 +83,7 @@ class ServedModel:
         Raises:
             InvalidArgumentError: N is 0, or a picture is too large or can't be decoded.
         """
-        image_bytes = _some(tf.ensure_shape(image_bytes, [None]))
-        images = tf.map_fn(
-            lambda encoded: decode(_guarded(encoded), self.input_size),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec([*self.input_size, 3], tf.uint8),
-        )
-        return self.embed_images(images)
+        return self.embed_images(decoded(image_bytes, self.input_size))
 
     def embed_images(self, images):
         """Embeds pictures that already have the model's size.
@@ -80,12 +98,38 @@ class ServedModel:
         Raises:
             InvalidArgumentError: N is 0, or another rank or size.
         """
-        images = _some(tf.ensure_shape(images, [None, *self.input_size, 3]))
+        images = sized(images, self.input_size)
         model = self._model
         maps = self._encoder_i(model._preprocess(tf.cast(images, tf.float32)), training=False)
         embedding = model.embed_maps(tf.cast(maps, tf.float32))
-        space = tf.fill([tf.shape(images)[0]], self.embedding_space)
-        return {"embedding": embedding, "embedding_space": space}
+        return {"embedding": embedding, "embedding_space": repeated(self.embedding_space, images)}
+
+
+def picture_specs(input_size):
+    """The `tf.TensorSpec` of encoded pictures, and that of pictures of the model's size."""
+    return (
+        tf.TensorSpec([None], tf.string, name="image_bytes"),
+        tf.TensorSpec([None, *input_size, 3], tf.uint8, name="images"),
+    )
+
+
+def decoded(image_bytes, input_size):
+    """JPEG or PNG pictures, string [N] -> uint8 [N, height, width, 3], guarded."""
+    return tf.map_fn(
+        lambda encoded: decode(_guarded(encoded), input_size),
+        _some(tf.ensure_shape(image_bytes, [None])),
+        fn_output_signature=tf.TensorSpec([*input_size, 3], tf.uint8),
+    )
+
+
+def sized(images, input_size):
+    """The same pictures, if they are [N, height, width, 3] and N isn't 0."""
+    return _some(tf.ensure_shape(images, [None, *input_size, 3]))
+
+
+def repeated(embedding_space, images):
+    """The fingerprint for each of N pictures, string [N]."""
+    return tf.fill([tf.shape(images)[0]], embedding_space)
 
 
 def _mixed(network):

@@ -16,32 +16,38 @@ from tensorflow_serving.apis import prediction_log_pb2
 BATCH_SIZES = (1, 8)
 # Where TensorFlow Serving looks, below the version's folder.
 FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
+# A grey pixel, and a camera that nobody knows.
+_VALUES = {"images": 128, "camera_id": -1}
 
 
-def write(folder, model_name, input_size):
+def write(folder, model_name, signatures):
     """Writes one request for each signature and batch size into a version's folder.
 
     Args:
         folder: of the version.
         model_name: as it will be served.
-        input_size: (height, width) in pixels of the `images` signature.
+        signatures: {signature: list of the `tf.TensorSpec` of its inputs}.
     """
     path = os.path.join(folder, FILE)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with tf.io.TFRecordWriter(path) as writer:
         for batch_size in BATCH_SIZES:
-            encoded = tf.make_tensor_proto([_jpeg()])
-            encoded.tensor_shape.dim[0].size = batch_size
-            pixels = tf.make_tensor_proto(128, tf.uint8, [batch_size, *input_size, 3])
-            for signature, name, tensor in (
-                ("serving_default", "image_bytes", encoded), ("images", "images", pixels),
-            ):  # fmt: skip
+            for signature, specs in signatures.items():
                 log = prediction_log_pb2.PredictionLog()
                 request = log.predict_log.request
                 request.model_spec.name = model_name
                 request.model_spec.signature_name = signature
-                request.inputs[name].CopyFrom(tensor)
+                for spec in specs:
+                    request.inputs[spec.name].CopyFrom(_tensor(spec, batch_size))
                 writer.write(log.SerializeToString())
+
+
+def _tensor(spec, batch_size):
+    if spec.name == "image_bytes":
+        tensor = tf.make_tensor_proto([_jpeg()])
+        tensor.tensor_shape.dim[0].size = batch_size
+        return tensor
+    return tf.make_tensor_proto(_VALUES[spec.name], spec.dtype, [batch_size, *spec.shape[1:]])
 
 
 def _jpeg():

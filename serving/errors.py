@@ -45,6 +45,10 @@ class ModelNotFoundError(ServingError):
     """The server has no such model, version or signature."""
 
 
+class NoCameraSignatureError(ServingError):
+    """Cameras were given, and the model has no signature that takes them."""
+
+
 class ModelSwitchedError(ServingError):
     """The model changed in the middle of a job; its embeddings must not be mixed."""
 

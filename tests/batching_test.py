@@ -103,6 +103,35 @@ def test_models_and_signatures_are_not_mixed(model, batcher):
     assert model.sizes == [1, 2, 1] and other.sizes == [1]
 
 
+def test_inputs_of_a_request_stay_together(batcher):
+    """Cameras are put together as their pictures are, and never with requests that have none."""
+    go, runs = threading.Event(), []
+
+    def run(signature, inputs):
+        runs.append(signature)
+        go.wait(20)
+        values = inputs["x"].numpy()
+        return {"y": values * inputs["camera_id"].numpy() if "camera_id" in inputs else values}
+
+    model = types.SimpleNamespace(run=run)
+
+    def by_camera(values, cameras):
+        inputs = {"x": tf.constant(values), "camera_id": tf.constant(cameras, tf.float32)}
+        return Prediction(model, "by_camera", inputs, ["y"], len(values))
+
+    first = batcher.submit(by_camera([0.5], [1]))
+    while not runs:
+        time.sleep(0.001)
+    asked = [
+        batcher.submit(by_camera([1.0, 2.0], [10, 100])),
+        batcher.submit(prediction(model, 7.0, signature="plain")),
+        batcher.submit(by_camera([3.0], [-1])),
+    ]
+    go.set()
+    assert [answer(each) for each in [first, *asked]] == [[0.5], [10.0, 200.0], [7.0], [-3.0]]
+    assert runs == ["by_camera", "by_camera", "plain"]
+
+
 def test_a_full_queue_refuses_and_recovers(model, batcher):
     first = hold(model, batcher)
     asked = [batcher.submit(prediction(model, float(i))) for i in range(6)]

@@ -1,59 +1,15 @@
 """What both clients make of pictures that a server refuses, and of one that fails meanwhile."""
 
-import functools
-
 import grpc
 import numpy as np
 import pytest
 
 from serving.errors import BadImageError, RefusedError, UnavailableError
-from tests import clients
-from tests.scripted_server import (
-    BAD,
-    REFUSAL,
-    ScriptedServer,
-    abort,
-    bad_picture,
-    delay,
-    embedding,
-    picture,
-)
+from tests.scripted_server import BAD, REFUSAL, abort, delay, expected, sizes
+
+pytest_plugins = ["tests.clients"]  # connect, server, write
 
 REFUSED = abort(grpc.StatusCode.INVALID_ARGUMENT, REFUSAL)
-
-
-@pytest.fixture(params=clients.KINDS)
-def connect(request):
-    return functools.partial(clients.connect, request.param)
-
-
-@pytest.fixture
-def server():
-    with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Writes pictures by number, those in `bad` undecodable; gives their paths."""
-
-    def write(count, bad=()):
-        paths = []
-        for number in range(count):
-            data = bad_picture(number) if number in bad else picture(number)
-            (tmp_path / f"{number:04d}.jpg").write_bytes(data)
-            paths.append(str(tmp_path / f"{number:04d}.jpg"))
-        return paths
-
-    return write
-
-
-def expected(paths):
-    return np.stack([embedding(open(path, "rb").read()) for path in paths])
-
-
-def sizes(server):
-    return [len(request.inputs["image_bytes"].string_val) for request in server.requests]
 
 
 def test_the_bad_picture_is_named(connect, server, write):

@@ -1,7 +1,6 @@
 """What both clients make of servers that fail, refuse, are slow or elsewhere, or change models."""
 
 import concurrent.futures
-import functools
 import socket
 import threading
 import time
@@ -21,23 +20,13 @@ from serving.errors import (
     TooLargeError,
     UnavailableError,
 )
-from tests import clients
 from tests.scripted_server import ScriptedServer, abort, delay, embedding, picture
+
+pytest_plugins = ["tests.clients"]  # connect, server
 
 Code = grpc.StatusCode
 PICTURES = [picture(row) for row in range(20)]
 VECTORS = np.stack([embedding(each) for each in PICTURES])
-
-
-@pytest.fixture(params=clients.KINDS)
-def connect(request):
-    return functools.partial(clients.connect, request.param)
-
-
-@pytest.fixture
-def server():
-    with ScriptedServer() as server:
-        yield server
 
 
 @pytest.mark.parametrize(
@@ -275,7 +264,7 @@ def test_addresses_that_are_none(connect, server):
 
 
 def test_ipv6_addresses():
-    with ScriptedServer() as server, clients.connect("sync", f"[::1]:{server.port}") as client:
+    with ScriptedServer() as server, EmbeddingClient(f"[::1]:{server.port}") as client:
         assert client.describe().version == 1
 
 

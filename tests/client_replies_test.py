@@ -1,28 +1,16 @@
 """Replies that keep the export's promise in another encoding, and replies that don't."""
 
-import functools
-
 import numpy as np
 import pytest
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from serving.errors import ReplyError
-from tests import clients
 from tests.scripted_server import ScriptedServer, embedding, picture
+
+pytest_plugins = ["tests.clients"]  # connect, server
 
 PICTURES = [picture(row) for row in range(3)]
 VECTORS = np.stack([embedding(each) for each in PICTURES])
-
-
-@pytest.fixture(params=clients.KINDS)
-def connect(request):
-    return functools.partial(clients.connect, request.param)
-
-
-@pytest.fixture
-def server():
-    with ScriptedServer() as server:
-        yield server
 
 
 def use_content(reply):

@@ -1,6 +1,5 @@
 """Both clients against a scripted server: what they send and what they give."""
 
-import functools
 import time
 
 import numpy as np
@@ -8,48 +7,17 @@ import pytest
 
 from serving.client import EmbeddingClient, pictures
 from serving.errors import BadImageError, BadInputError
-from tests import clients
 from tests.scripted_server import (
     SPACE,
-    ScriptedServer,
     delay,
     embedding,
+    expected,
     picture,
+    sizes,
     until_cancelled,
 )
 
-
-@pytest.fixture(params=clients.KINDS)
-def connect(request):
-    return functools.partial(clients.connect, request.param)
-
-
-@pytest.fixture
-def server():
-    with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Writes pictures by number; gives their paths."""
-
-    def write(count, size=0):
-        paths = []
-        for number in range(count):
-            (tmp_path / f"{number:04d}.jpg").write_bytes(picture(number, size))
-            paths.append(str(tmp_path / f"{number:04d}.jpg"))
-        return paths
-
-    return write
-
-
-def expected(paths):
-    return np.stack([embedding(open(path, "rb").read()) for path in paths])
-
-
-def sizes(server):
-    return [len(request.inputs["image_bytes"].string_val) for request in server.requests]
+pytest_plugins = ["tests.clients"]  # connect, server, write
 
 
 def test_describes_the_model_that_is_served_now(connect, server):

@@ -1,20 +1,15 @@
 """TLS and mTLS that work, and what is said about the ways in which they don't."""
 
-import functools
 import subprocess
 
 import grpc
 import pytest
 
-from serving.client import Tls
+from serving.client import EmbeddingClient, Tls
 from serving.errors import BadInputError, TlsError, UnavailableError
-from tests import clients
 from tests.scripted_server import ScriptedServer, picture
 
-
-@pytest.fixture(params=clients.KINDS)
-def connect(request):
-    return functools.partial(clients.connect, request.param)
+pytest_plugins = ["tests.clients"]  # connect
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +78,7 @@ def test_what_does_not_fit_is_said(pem, serve, ca, text):
     tls = Tls(pem[ca]) if ca else None
     with (
         ScriptedServer(credentials=own) as server,
-        clients.connect("sync", server.address, tls=tls) as client,
+        EmbeddingClient(server.address, tls=tls) as client,
     ):
         with pytest.raises(TlsError, match=text) as caught:
             client.describe()
@@ -102,7 +97,7 @@ def test_a_certificate_that_the_server_does_not_trust(connect, pem):
 
 def test_nobody_there_is_no_matter_of_tls(pem):
     with (
-        clients.connect("sync", "localhost:1", tls=Tls(pem["ca.pem"])) as client,
+        EmbeddingClient("localhost:1", tls=Tls(pem["ca.pem"])) as client,
         pytest.raises(UnavailableError, match="refused"),
     ):
         client.describe()
@@ -123,7 +118,7 @@ def test_nobody_there_is_no_matter_of_tls(pem):
 )
 def test_files_are_checked_before_anything_is_sent(pem, files, text):
     tls = Tls(*(pem.get(name, name) for name in files))
-    with pytest.raises(BadInputError, match=text), clients.connect("sync", "localhost:1", tls=tls):
+    with pytest.raises(BadInputError, match=text), EmbeddingClient("localhost:1", tls=tls):
         pass
 
 

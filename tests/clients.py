@@ -1,11 +1,15 @@
-"""Both clients behind one face, so that one test tries them both."""
+"""Both clients behind one face, so that one test tries them both; fixtures of their tests."""
 
 import asyncio
 import contextlib
+import functools
 import inspect
+
+import pytest
 
 from serving.client import EmbeddingClient
 from serving.client.async_client import AsyncEmbeddingClient
+from tests.scripted_server import ScriptedServer, bad_picture, picture
 
 KINDS = ("sync", "async")
 
@@ -59,3 +63,30 @@ def connect(kind, address, **arguments):
         yield client
     finally:
         client.end()
+
+
+@pytest.fixture(name="connect", params=KINDS)
+def _connect(request):
+    """Connects a client of each kind in turn: `connect(address, **arguments)`."""
+    return functools.partial(connect, request.param)
+
+
+@pytest.fixture(name="server")
+def _server():
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture(name="write")
+def _write(tmp_path):
+    """Writes pictures by number, those in `bad` undecodable; gives their paths."""
+
+    def write(count, size=0, bad=()):
+        paths = []
+        for number in range(count):
+            data = bad_picture(number) if number in bad else picture(number, size)
+            (tmp_path / f"{number:04d}.jpg").write_bytes(data)
+            paths.append(str(tmp_path / f"{number:04d}.jpg"))
+        return paths
+
+    return write

@@ -13,7 +13,7 @@ def outcomes(folder, cases):
 
     Args:
         folder: of the SavedModel.
-        cases: [(signature, input, NumPy array)].
+        cases: [(signature, {input: NumPy array})].
 
     Returns:
         for each {output: NumPy array}, or the error's text as "Class: message".
@@ -37,9 +37,9 @@ def _run(folder, cases):
         return session.graph.get_tensor_by_name(tensor.name)._as_tf_output()
 
     found = []
-    for signature, name, value in cases:
+    for signature, inputs in cases:
         definition = definitions[signature]
-        feed = {output_of(definition.inputs[name]): value}
+        feed = {output_of(definition.inputs[name]): value for name, value in inputs.items()}
         fetch = [output_of(tensor) for tensor in definition.outputs.values()]
         try:
             # Session.run would check dtype and shape in Python.

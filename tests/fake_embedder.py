@@ -39,12 +39,20 @@ class FakeClient:
     Args:
         embed: function from a file and a length to a vector of any length above 0.
         fail_after: error to raise once that many chunks are out: (chunks, error).
+        cameras: numbers of those that the model knows; None for a model that takes no cameras.
+
+    Attributes:
+        asked: the files that came, in order; camera_id: their cameras, if there were any.
     """
 
-    def __init__(self, embed=by_content, dim=16, chunk=3, space=SPACE, version=1, fail_after=None):
+    def __init__(
+        self, embed=by_content, dim=16, chunk=3, space=SPACE, version=1, fail_after=None,
+        cameras=None,
+    ):  # fmt: skip
         self.embed, self.dim, self.chunk = embed, dim, chunk
         self.space, self.version, self.fail_after = space, version, fail_after
-        self.asked = []
+        self.cameras = cameras
+        self.asked, self.camera_id = [], []
 
     def __enter__(self):
         return self
@@ -53,9 +61,12 @@ class FakeClient:
         pass
 
     def describe(self):
-        return ModelDescription("arn", self.version, self.dim, (224, 224))
+        takes_cameras = self.cameras is not None
+        return ModelDescription("arn", self.version, self.dim, (224, 224), takes_cameras)
 
-    def stream_files(self, paths, skip_bad_images=False):
+    def stream_files(self, paths, skip_bad_images=False, camera_id=None):
+        assert (camera_id is None) == (self.cameras is None)
+        camera_of = dict(zip(paths, camera_id or [None] * len(paths), strict=True))
         for number, start in enumerate(range(0, len(paths), self.chunk)):
             if self.fail_after and number == self.fail_after[0]:
                 raise self.fail_after[1]
@@ -70,7 +81,12 @@ class FakeClient:
                 files.append(file)
                 vectors.append(unit(self.embed(file, self.dim)))
             matrix = np.array(vectors, np.float32).reshape(-1, self.dim)
-            yield Embeddings(matrix, files, self.space if files else "", self.version, skipped)
+            space = self.space if files else ""
+            unknown = []
+            if self.cameras is not None:
+                self.camera_id += [camera_of[file] for file in files]
+                unknown = sorted({camera_of[file] for file in files} - {*self.cameras})
+            yield Embeddings(matrix, files, space, self.version, skipped, unknown)
 
 
 def unit(vector):

@@ -1,8 +1,6 @@
 """A store that is damaged, full, read-only or in use says so, and loses nothing."""
 
-import ctypes
 import os
-import resource
 import sqlite3
 
 import pytest
@@ -167,8 +165,11 @@ def test_want_of_memory_is_told(tmp_path, monkeypatch, work):
     assert len(contents(store)) == 3
 
 
-def limited_to(size):
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+# Here and below in the process itself, not by preexec_fn: where gRPC runs, a fork may abort.
+LIMITED = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+"""
 
 
 def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path):
@@ -176,7 +177,7 @@ def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path):
     store, _ = filled(folder, 3)
     store.close()
     size = (folder / "gallery.sqlite").stat().st_size
-    process = python(WRITER, folder, 100, preexec_fn=limited_to(size + 32768))
+    process = python(LIMITED.format(size=size + 32768) + WRITER, folder, 100)
     _, error = process.communicate()
     assert process.returncode == 2
     assert "the disk is full or failing. What was committed is kept" in error
@@ -188,9 +189,13 @@ def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path):
     assert integrity(folder) == "ok"
 
 
-def without_override():
-    """Root writes into read-only folders unless it gives this right up."""
-    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+# Root writes into read-only folders unless it gives this right up (PR_CAPBSET_DROP,
+# CAP_DAC_OVERRIDE), which the next program feels.
+WITHOUT_OVERRIDE = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
+"""
 
 
 def test_a_read_only_folder_can_be_read_and_a_write_is_told(tmp_path):
@@ -199,7 +204,7 @@ def test_a_read_only_folder_can_be_read_and_a_write_is_told(tmp_path):
     store.close()
     (folder / "gallery.sqlite").chmod(0o444)
     folder.chmod(0o555)
-    process = python(WRITER, folder, 100, preexec_fn=without_override)
+    process = python(WITHOUT_OVERRIDE, WRITER, folder, 100)
     output, error = process.communicate()
     folder.chmod(0o755)
     assert output == "3\n"

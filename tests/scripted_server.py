@@ -6,6 +6,7 @@ it beforehand. Its messages are those of the installed wheel, so this imports Te
 
 import concurrent.futures
 import hashlib
+import pathlib
 import threading
 import time
 
@@ -43,6 +44,16 @@ def embedding(data, dim=4):
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
+def expected(paths):
+    """What the server gives for files, float32 [N, 4]."""
+    return np.stack([embedding(pathlib.Path(path).read_bytes()) for path in paths])
+
+
+def sizes(server):
+    """How many encoded pictures each request had."""
+    return [len(request.inputs["image_bytes"].string_val) for request in server.requests]
+
+
 def abort(code, text):
     """A fault: a call ends with this `grpc.StatusCode` and text."""
     return lambda context: context.abort(code, text)
@@ -70,6 +81,7 @@ class ScriptedServer(
         dim: length of an embedding.
         image_size: (height, width) of signature `images`.
         credentials: `grpc.ServerCredentials`, or None for plain text.
+        cameras: numbers of those that the model knows; None for a model that takes no cameras.
         port: 0 lets the system choose.
 
     Attributes:
@@ -82,12 +94,13 @@ class ScriptedServer(
       at_once, most_at_once: Predict calls under way, now and at most.
     """
 
-    def __init__(self, dim=4, image_size=(6, 5), credentials=None, port=0):
+    def __init__(self, dim=4, image_size=(6, 5), credentials=None, port=0, cameras=None):
         self.dim, self.version, self.space = dim, 1, SPACE
         self.faults, self.edit = [], lambda reply: None
         self.requests, self.attempts, self.most_at_once = [], [], 0
         self.at_once, self._lock = 0, threading.Lock()
-        self.metadata = _metadata(dim, image_size)
+        self.cameras = cameras
+        self.metadata = _metadata(dim, image_size, cameras is not None)
         self.server = grpc.server(
             concurrent.futures.ThreadPoolExecutor(8),
             options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)],
@@ -141,7 +154,8 @@ class ScriptedServer(
 
     def _answer(self, request, context):
         self._find(request.model_spec, context)
-        if request.model_spec.signature_name == "images":
+        cameras = list(np.frombuffer(request.inputs["camera_id"].tensor_content, "<i8"))
+        if "images" in request.inputs:
             tensor = request.inputs["images"]
             shape = [dim.size for dim in tensor.tensor_shape.dim]
             pixels = np.frombuffer(tensor.tensor_content, np.uint8).reshape(shape)
@@ -150,6 +164,13 @@ class ScriptedServer(
             data = list(request.inputs["image_bytes"].string_val)
         if any(BAD in each for each in data):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, REFUSAL)
+        if request.model_spec.signature_name.endswith("by_camera"):
+            # A camera that is known tells in the embedding.
+            known = [camera in self.cameras for camera in cameras]
+            data = [
+                each + b"%d" % camera if yes else each
+                for each, camera, yes in zip(data, cameras, known, strict=True)
+            ]
         reply = predict_pb2.PredictResponse()
         reply.model_spec.CopyFrom(request.model_spec)
         vectors = reply.outputs["embedding"]
@@ -163,6 +184,11 @@ class ScriptedServer(
         space.dtype = types_pb2.DT_STRING
         space.tensor_shape.dim.add(size=len(data))
         space.string_val.extend([self.space.encode()] * len(data))
+        if cameras:
+            told = reply.outputs["camera_known"]
+            told.dtype = types_pb2.DT_BOOL
+            told.tensor_shape.dim.add(size=len(data))
+            told.bool_val.extend(known)
         self.edit(reply)
         return reply
 
@@ -174,16 +200,21 @@ class ScriptedServer(
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {which}")
 
 
-def _metadata(dim, image_size):
+def _metadata(dim, image_size, cameras):
     signatures = get_model_metadata_pb2.SignatureDefMap()
-    for name, field, dtype, shape in (
-        ("serving_default", "image_bytes", types_pb2.DT_STRING, [-1]),
-        ("images", "images", types_pb2.DT_UINT8, [-1, *image_size, 3]),
-    ):
+    encoded = ("image_bytes", types_pb2.DT_STRING, [-1])
+    images = ("images", types_pb2.DT_UINT8, [-1, *image_size, 3])
+    shapes = {"serving_default": encoded, "images": images}
+    if cameras:
+        shapes |= {"by_camera": encoded, "images_by_camera": images}
+    for name, picture in shapes.items():
         signature = signatures.signature_def[name]
-        _describe(signature.inputs[field], dtype, shape)
-        _describe(signature.outputs["embedding"], types_pb2.DT_FLOAT, [-1, dim])
-        _describe(signature.outputs["embedding_space"], types_pb2.DT_STRING, [-1])
+        _describe(signature.inputs, *picture)
+        _describe(signature.outputs, "embedding", types_pb2.DT_FLOAT, [-1, dim])
+        _describe(signature.outputs, "embedding_space", types_pb2.DT_STRING, [-1])
+        if name.endswith("by_camera"):
+            _describe(signature.inputs, "camera_id", types_pb2.DT_INT64, [-1])
+            _describe(signature.outputs, "camera_known", types_pb2.DT_BOOL, [-1])
     signatures.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = "init"
     reply = get_model_metadata_pb2.GetModelMetadataResponse()
     reply.model_spec.name = "arn"
@@ -191,7 +222,7 @@ def _metadata(dim, image_size):
     return reply
 
 
-def _describe(field, dtype, shape):
-    field.dtype = dtype
+def _describe(fields, name, dtype, shape):
+    fields[name].dtype = dtype
     for size in shape:
-        field.tensor_shape.dim.add(size=size)
+        fields[name].tensor_shape.dim.add(size=size)

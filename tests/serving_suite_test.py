@@ -16,7 +16,12 @@ from PIL import Image
 
 from serving.client import EmbeddingClient, protos, tensors
 from serving.client.async_client import AsyncEmbeddingClient
-from serving.errors import BadImageError, DeadlineError, ModelNotFoundError
+from serving.errors import (
+    BadImageError,
+    DeadlineError,
+    ModelNotFoundError,
+    NoCameraSignatureError,
+)
 
 ADDRESS = os.environ.get("ARN_SERVING_ADDRESS")
 MODEL = os.environ.get("ARN_SERVING_MODEL", "arn")
@@ -145,6 +150,18 @@ def test_a_png_of_16_bits(client, images):
     deep = client.embed_encoded([data.getvalue()]).vectors
     grey = client.embed_encoded([encoded(images[0][..., 0], mode="L")]).vectors
     np.testing.assert_allclose(deep, grey, rtol=0, atol=CLOSE)
+
+
+def test_cameras(client, pictures, vectors):
+    """An export of --preset=strong takes them, and embeds an unknown camera's as if it had none."""
+    unknown = [-1] * 12
+    if not client.describe().takes_cameras:
+        with pytest.raises(NoCameraSignatureError):
+            client.embed_encoded(pictures, camera_id=unknown)
+        return
+    found = client.embed_encoded(pictures, camera_id=unknown)
+    assert found.unknown_cameras == [-1]
+    np.testing.assert_allclose(found.vectors, vectors, rtol=0, atol=CLOSE)
 
 
 # Bad pictures.

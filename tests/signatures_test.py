@@ -81,30 +81,27 @@ def found(tmp_path_factory):
     model = ARN(6, backbone="ResNet50", backbone_weights="random", input_size=SIZE,
                 embedding_dim=64, hidden_width=32)  # fmt: skip
     export.save(signatures.ServedModel(model), folder)
-    cases = {
-        ("bytes", name): ("serving_default", "image_bytes", strings(data))
-        for name, data in GOOD_BYTES.items()
-    }
-    cases |= {
-        ("bytes", name): ("serving_default", "image_bytes", strings(data))
-        for name, (data, _) in BAD_BYTES.items()
-    }
-    cases |= {
-        ("images", name): ("images", "images", np.zeros(shape, np.uint8))
-        for name, (shape, _) in BAD_IMAGES.items()
-    }
     rank_0 = np.empty((), dtype=object)
     rank_0[()] = JPEG
+    batches = {name: strings(data) for name, data in GOOD_BYTES.items()}
+    batches |= {name: strings(data) for name, (data, _) in BAD_BYTES.items()}
+    batches |= {
+        "no picture": strings(),
+        "rank 0": rank_0,
+        "rank 2": strings([JPEG]),
+        "one bad of three": strings(JPEG, b"text", PNG),
+    }
+    shapes = {name: shape for name, (shape, _) in BAD_IMAGES.items()} | {"right": (2, *SIZE, 3)}
+    cases = {
+        ("bytes", name): ("serving_default", {"image_bytes": batch})
+        for name, batch in batches.items()
+    }
     cases |= {
-        ("bytes", "no picture"): ("serving_default", "image_bytes", strings()),
-        ("bytes", "rank 0"): ("serving_default", "image_bytes", rank_0),
-        ("bytes", "rank 2"): ("serving_default", "image_bytes", strings([JPEG])),
-        ("bytes", "one bad of three"): (
-            "serving_default", "image_bytes", strings(JPEG, b"text", PNG),
-        ),
-        ("images", "right"): ("images", "images", np.zeros((2, *SIZE, 3), np.uint8)),
-        ("bytes", "after all that"): ("serving_default", "image_bytes", strings(PNG, JPEG)),
-    }  # fmt: skip
+        ("images", name): ("images", {"images": np.zeros(shape, np.uint8)})
+        for name, shape in shapes.items()
+    }
+    after = ("serving_default", {"image_bytes": strings(PNG, JPEG)})
+    cases["bytes", "after all that"] = after
     return dict(zip(cases, cpp_session.outcomes(folder, list(cases.values())), strict=True))
 
 

@@ -1,4 +1,4 @@
-"""A small exported model, and servers that serve it."""
+"""A small exported model, servers that serve it, and how tests ask them."""
 
 import contextlib
 import functools
@@ -7,10 +7,14 @@ import re
 import subprocess
 import sys
 
+import grpc
 import keras
+import numpy as np
 import small_data
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from arn_tf import ARN, export
+from arn_tf.input_pipeline import decode
 from serving.server.server import Server
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
@@ -73,3 +77,36 @@ def server_process(*flags, model_dir=None, port=0):
     finally:
         process.kill()
         process.communicate()
+
+
+def fails(*flags, model_dir=None):
+    """What the command line says when it doesn't start; it must end in words."""
+    line = [
+        *small_data.command("serving.server")[:3],
+        "serving.server", f"--model_dir={model_dir or models() / 'arn'}", *flags,
+    ]  # fmt: skip
+    status, _, err = small_data.finish(line)
+    assert status == 2 and "Traceback" not in err, err
+    return err
+
+
+def request(*pictures):
+    """A `PredictRequest` for encoded pictures."""
+    message = predict_pb2.PredictRequest()
+    message.model_spec.name = "arn"
+    proto = message.inputs["image_bytes"]
+    proto.dtype = 7  # DT_STRING
+    proto.tensor_shape.dim.add().size = len(pictures)
+    proto.string_val.extend(pictures)
+    return message
+
+
+def stub(address):
+    """A stub of the PredictionService at an address."""
+    return prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(address))
+
+
+def expected(pictures):
+    """What `model()` gives for encoded pictures, float32 [N, DIM]."""
+    images = np.stack([decode(picture, SIZE).numpy() for picture in pictures])
+    return model().embed(images)

@@ -51,6 +51,18 @@ def test_images_are_what_tensorflow_reads():
         np.testing.assert_array_equal(parsed.numpy(), array)
 
 
+def test_cameras_are_what_tensorflow_reads():
+    numbers = [3, -1, 2**63 - 1, -(2**63)]
+    tensor = protos.TensorProto()
+    tensors.put_int64(tensor, numbers)
+    assert tf.make_ndarray(theirs(tensor)).tolist() == numbers
+    parsed = tf.io.parse_tensor(tensor.SerializeToString(), tf.int64)
+    assert parsed.numpy().tolist() == numbers
+    none = protos.TensorProto()
+    tensors.put_int64(none, [])
+    assert tf.make_ndarray(theirs(none)).shape == (0,)
+
+
 def test_floats_in_both_encodings():
     values = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
     values[0, :3] = np.nan, np.inf, -0.0
@@ -142,6 +154,44 @@ def test_too_many_strings_or_none(values):
     tensor.string_val.extend(values)
     with pytest.raises(ReplyError, match=f"{len(values)} values for 2"):
         tensors.strings(tensor, (2,), "x")
+
+
+def bool_val(values, rows):
+    tensor = protos.TensorProto(dtype=protos.DT_BOOL, bool_val=values)
+    tensor.tensor_shape.dim.add(size=rows)
+    return tensor
+
+
+def test_booleans_in_both_encodings():
+    values = [True, False, True]
+    content = ours(tf.make_tensor_proto(np.array(values)))
+    content.tensor_content = np.array(values).tobytes()
+    content.ClearField("bool_val")
+    for tensor in (bool_val(values, 3), content):
+        assert tf.make_ndarray(theirs(tensor)).tolist() == values
+        found = tensors.booleans(tensor, (3,), "x")
+        assert found.dtype == bool and found.tolist() == values
+    assert tensors.booleans(bool_val([], 0), (0,), "x").shape == (0,)
+
+
+def test_the_last_of_too_few_booleans_repeats():
+    tensor = bool_val([True, False], 4)
+    expected = tf.make_ndarray(theirs(tensor)).tolist()
+    assert tensors.booleans(tensor, (4,), "x").tolist() == expected == [True] + [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("tensor", "text"),
+    [
+        (bool_val([], 2), "0 values for 2"),
+        (bool_val([True] * 3, 2), "3 values for 2"),
+        (bool_val([True] * 3, 3), "shape"),
+        (float_val([1, 2], (2,)), "type number 1, not bool"),
+    ],
+)
+def test_booleans_that_do_not_fit(tensor, text):
+    with pytest.raises(ReplyError, match=f"output x has .*{text}"):
+        tensors.booleans(tensor, (2,), "x")
 
 
 if __name__ == "__main__":

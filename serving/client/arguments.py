@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from serving.client.cameras import LARGEST_CAMERA, UNKNOWN_CAMERA
 from serving.client.tls import Tls
 from serving.errors import BadInputError
 
@@ -113,6 +114,33 @@ def images(array, image_size):
     if not len(array):
         raise BadInputError(f"images are empty; give {wanted}")
     return array
+
+
+def cameras(camera_id, count):
+    """List of the cameras' numbers, or None where none were given.
+
+    Args:
+        camera_id: should be whole numbers [count], -1 where a camera is unknown; or None.
+        count: how many pictures there are.
+
+    Raises:
+        BadInputError: it is something else.
+    """
+    if camera_id is None:
+        return None
+    wanted = "give one whole number of 0 or more for each picture, -1 where it is unknown"
+    try:
+        found = np.asarray(camera_id)
+    except ValueError as error:  # rows of several lengths
+        raise BadInputError(f"camera_id: {wanted}") from error
+    if found.ndim != 1 or (found.size and not np.issubdtype(found.dtype, np.integer)):
+        raise BadInputError(f"camera_id is {found.dtype} {list(found.shape)}: {wanted}")
+    if len(found) != count:
+        raise BadInputError(f"camera_id has {len(found)} numbers for {count} pictures: {wanted}")
+    for camera in found.tolist():
+        if not UNKNOWN_CAMERA <= camera <= LARGEST_CAMERA:
+            raise BadInputError(f"camera_id has {camera}: {wanted}")
+    return found.tolist()
 
 
 def _is_number(value):

@@ -12,35 +12,22 @@ import contextlib
 
 import grpc
 
-from serving.client import arguments, channel, chunks, exchange, faults, pictures, protos, tls
-from serving.client.job import Job, Outcome
+from serving.client import arguments, channel, chunks, exchange, faults, pictures, tls
+from serving.client.connection import Connection
+from serving.client.job import Outcome
 from serving.client.progress import Progress
 from serving.client.results import Embeddings, Gathered, ModelDescription, VersionStatus
-from serving.client.tls import Tls
 from serving.errors import BadInputError, TlsError
 
 
-class AsyncEmbeddingClient:
+class AsyncEmbeddingClient(Connection):
     """One channel to a server; use it with `async with`, in one event loop.
 
     Arguments, results and errors are those of `serving.client.EmbeddingClient`. Files are read
     in a thread, so that the loop goes on.
     """
 
-    def __init__(
-        self,
-        server: str,
-        model: str = "arn",
-        timeout: float = 30.0,
-        batch_size: int = 8,
-        in_flight: int = 4,
-        tls: Tls | None = None,
-    ):
-        arguments.check(model, timeout, batch_size, in_flight)
-        self._server, self._model, self._timeout = server, model, timeout
-        self._batch_size, self._in_flight, self._tls = batch_size, in_flight, tls
-        self._channel = channel.open_aio_channel(server, tls)
-        self._predict, self._metadata, self._status = protos.methods(self._channel)
+    _open_channel = staticmethod(channel.open_aio_channel)
 
     async def __aenter__(self):
         return self
@@ -62,40 +49,49 @@ class AsyncEmbeddingClient:
         reply = await self._ask(self._status, exchange.status_request(self._model))
         return exchange.read_status(reply)
 
-    async def embed_files(self, paths, skip_bad_images=False, progress=False) -> Embeddings:
+    async def embed_files(
+        self, paths, skip_bad_images=False, progress=False, camera_id=None
+    ) -> Embeddings:
         """See `EmbeddingClient.embed_files`."""
         paths = arguments.names(paths)
-        job, parts = await self._files_job(paths, skip_bad_images)
+        job, parts = await self._files_job(paths, skip_bad_images, camera_id)
         return await self._gathered(job, parts, len(paths), progress)
 
-    async def stream_files(self, paths, skip_bad_images=False):
+    async def stream_files(self, paths, skip_bad_images=False, camera_id=None):
         """See `EmbeddingClient.stream_files`; an asynchronous iterator."""
-        job, parts = await self._files_job(arguments.names(paths), skip_bad_images)
+        job, parts = await self._files_job(arguments.names(paths), skip_bad_images, camera_id)
         async with contextlib.aclosing(self._run(job, parts)) as run:
             async for part in run:
                 yield part
 
-    async def embed_encoded(self, encoded, names=None, skip_bad_images=False) -> Embeddings:
+    async def embed_encoded(
+        self, encoded, names=None, skip_bad_images=False, camera_id=None
+    ) -> Embeddings:
         """See `EmbeddingClient.embed_encoded`."""
         encoded, names = arguments.encoded(encoded, names)
+        cameras = arguments.cameras(camera_id, len(encoded))
         if not skip_bad_images:
             pictures.check_all_encoded(encoded, names)
-        parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images)
-        return await self._gathered(await self._job(skip_bad_images), parts, len(encoded))
+        parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images, cameras)
+        return await self._gathered(await self._job(cameras, skip_bad_images), parts, len(encoded))
 
-    async def embed_images(self, images) -> Embeddings:
+    async def embed_images(self, images, camera_id=None) -> Embeddings:
         """See `EmbeddingClient.embed_images`."""
-        job = await self._job()
+        job = await self._job(camera_id)
         images = arguments.images(images, job.description.image_size)
-        return await self._gathered(job, chunks.of_images(images, self._batch_size), len(images))
+        cameras = arguments.cameras(camera_id, len(images))
+        parts = chunks.of_images(images, self._batch_size, cameras)
+        return await self._gathered(job, parts, len(images))
 
-    async def _job(self, skip=False):
-        return Job(self._server, await self.describe(), self._timeout, skip)
+    async def _job(self, camera_id, skip=False):
+        return self._new_job(await self.describe(), camera_id, skip)
 
-    async def _files_job(self, paths, skip):
+    async def _files_job(self, paths, skip, camera_id):
+        cameras = arguments.cameras(camera_id, len(paths))
         if not skip:
             await asyncio.to_thread(pictures.check_all, paths)
-        return await self._job(skip), chunks.of_files(paths, self._batch_size, skip)
+        parts = chunks.of_files(paths, self._batch_size, skip, cameras)
+        return await self._job(cameras, skip), parts
 
     async def _gathered(self, job, parts, count, progress=False):
         gathered = Gathered(job.description, count)

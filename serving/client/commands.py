@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from serving.client import add_server_flags, from_arguments
+from serving.client import add_server_flags, cameras, from_arguments
 from serving.client.embedding_file import EmbeddingFile
 from serving.client.pictures import find
 from serving.command import printable
@@ -33,6 +33,12 @@ def main(argv=None):
         action="store_true",
         help="leave out files that can't be read or decoded, and list them at the end",
     )
+    embed.add_argument(
+        "--camera_pattern",
+        metavar="REGEXP",
+        help="embed by the statistics of cameras: regular expression whose one group is the "
+        f"number of the camera in a file's name, like {cameras.PATTERN}; off by default",
+    )
     add_server_flags(embed)
     embed.set_defaults(run=_embed)
 
@@ -46,10 +52,17 @@ def main(argv=None):
 
 def _embed(args):
     with from_arguments(args) as client, EmbeddingFile(args.output) as file:
-        paths = find(args.paths)
+        paths, camera_id = find(args.paths), None
+        if args.camera_pattern is not None:
+            pattern = cameras.compile_pattern(args.camera_pattern)
+            camera_id = cameras.numbers_of(paths, pattern)
         file.reserve(len(paths), client.describe().embedding_dim)
-        embeddings = client.embed_files(paths, args.skip_bad_images, progress=True)
+        embeddings = client.embed_files(
+            paths, args.skip_bad_images, progress=True, camera_id=camera_id
+        )
         _list_skipped(embeddings.skipped)
+        for line in cameras.notes(embeddings.unknown_cameras, args.model, embeddings.version):
+            print(printable(line), file=sys.stderr)
         if not embeddings.files:
             raise BadInputError(
                 f"none of the {len(paths)} files could be embedded; nothing written"
@@ -82,3 +95,5 @@ def _status(args):
     print(f"answers    version {answer.version}")
     print(f"embedding  {answer.vectors.shape[1]} numbers, space {answer.space}")
     print(f"images     {height}x{width} (height x width); encoded pictures of any size")
+    if description.takes_cameras:
+        print("cameras    pictures may come with their camera's number")

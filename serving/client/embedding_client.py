@@ -4,20 +4,24 @@ import collections
 
 import grpc
 
-from serving.client import arguments, channel, chunks, exchange, faults, pictures, protos, tls
-from serving.client.job import Job, Outcome
+from serving.client import arguments, chunks, exchange, faults, pictures, tls
+from serving.client.connection import Connection
+from serving.client.job import Outcome
 from serving.client.progress import Progress
 from serving.client.results import Embeddings, Gathered, ModelDescription, VersionStatus
-from serving.client.tls import Tls
 from serving.errors import BadInputError, TlsError
 
 
-class EmbeddingClient:
+class EmbeddingClient(Connection):
     """One channel to a server, for as long as there is something to ask; use it with `with`.
 
     Methods may be called from several threads. Every call has a deadline; one that finds the
     server unavailable is repeated for about 1.5 s. Each `embed_` or `stream_` call is a job: it
     asks for the newest version of the model and keeps to it.
+
+    Pictures may come with `camera_id`, the number of each one's camera, -1 where it is unknown, if
+    `describe().takes_cameras`: then they are embedded by that camera's statistics, which an export
+    of a run of --preset=strong has.
 
     Args:
         server: "host:port" of the gRPC port.
@@ -30,21 +34,6 @@ class EmbeddingClient:
     Raises:
         BadInputError: an argument is not what it must be. Nothing is sent yet.
     """
-
-    def __init__(
-        self,
-        server: str,
-        model: str = "arn",
-        timeout: float = 30.0,
-        batch_size: int = 8,
-        in_flight: int = 4,
-        tls: Tls | None = None,
-    ):
-        arguments.check(model, timeout, batch_size, in_flight)
-        self._server, self._model, self._timeout = server, model, timeout
-        self._batch_size, self._in_flight, self._tls = batch_size, in_flight, tls
-        self._channel = channel.open_channel(server, tls)
-        self._predict, self._metadata, self._status = protos.methods(self._channel)
 
     def __enter__(self):
         return self
@@ -75,7 +64,9 @@ class EmbeddingClient:
         """
         return exchange.read_status(self._ask(self._status, exchange.status_request(self._model)))
 
-    def embed_files(self, paths, skip_bad_images=False, progress=False) -> Embeddings:
+    def embed_files(
+        self, paths, skip_bad_images=False, progress=False, camera_id=None
+    ) -> Embeddings:
         """Embeds JPEG and PNG files.
 
         Files are read as they are sent. Without `skip_bad_images` the beginning of each is
@@ -86,19 +77,22 @@ class EmbeddingClient:
             skip_bad_images: whether a file that can't be read or decoded goes to `skipped`,
                 instead of ending the job.
             progress: whether to draw a progress bar on stderr.
+            camera_id: whole numbers [N], or None. Those that the model doesn't know are in
+                `unknown_cameras` of the result.
 
         Raises:
             BadImageError: a file can't be read or decoded; it is named.
+            NoCameraSignatureError: cameras were given, and the model takes none.
             RefusedError: the server refused all pictures in the same words.
             ModelSwitchedError: the model changed before the job was done; the next job, of
                 this client too, is one of the new model.
             ServingError: the server can't be asked, or its answer can't be used.
         """
         paths = arguments.names(paths)
-        job, parts = self._files_job(paths, skip_bad_images)
+        job, parts = self._files_job(paths, skip_bad_images, camera_id)
         return self._gathered(job, parts, len(paths), progress)
 
-    def stream_files(self, paths, skip_bad_images=False):
+    def stream_files(self, paths, skip_bad_images=False, camera_id=None):
         """As `embed_files`, chunk by chunk, for callers who put each away before the next.
 
         Whatever ends the job, all chunks before it have been given out.
@@ -106,9 +100,11 @@ class EmbeddingClient:
         Returns:
             Iterator of `Embeddings`, in the order of `paths`.
         """
-        return self._run(*self._files_job(arguments.names(paths), skip_bad_images))
+        return self._run(*self._files_job(arguments.names(paths), skip_bad_images, camera_id))
 
-    def embed_encoded(self, encoded, names=None, skip_bad_images=False) -> Embeddings:
+    def embed_encoded(
+        self, encoded, names=None, skip_bad_images=False, camera_id=None
+    ) -> Embeddings:
         """As `embed_files`, for pictures in memory.
 
         Args:
@@ -120,12 +116,13 @@ class EmbeddingClient:
             ServingError: as in `embed_files`.
         """
         encoded, names = arguments.encoded(encoded, names)
+        cameras = arguments.cameras(camera_id, len(encoded))
         if not skip_bad_images:
             pictures.check_all_encoded(encoded, names)
-        parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images)
-        return self._gathered(self._job(skip_bad_images), parts, len(encoded))
+        parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images, cameras)
+        return self._gathered(self._job(cameras, skip_bad_images), parts, len(encoded))
 
-    def embed_images(self, images) -> Embeddings:
+    def embed_images(self, images, camera_id=None) -> Embeddings:
         """As `embed_files`, for decoded pictures of the model's size.
 
         Args:
@@ -136,17 +133,21 @@ class EmbeddingClient:
             BadInputError: the array has another type or shape, or N is 0.
             ServingError: as in `embed_files`.
         """
-        job = self._job()
+        job = self._job(camera_id)
         images = arguments.images(images, job.description.image_size)
-        return self._gathered(job, chunks.of_images(images, self._batch_size), len(images))
+        cameras = arguments.cameras(camera_id, len(images))
+        parts = chunks.of_images(images, self._batch_size, cameras)
+        return self._gathered(job, parts, len(images))
 
-    def _job(self, skip=False):
-        return Job(self._server, self.describe(), self._timeout, skip)
+    def _job(self, camera_id, skip=False):
+        return self._new_job(self.describe(), camera_id, skip)
 
-    def _files_job(self, paths, skip):
+    def _files_job(self, paths, skip, camera_id):
+        cameras = arguments.cameras(camera_id, len(paths))
         if not skip:
             pictures.check_all(paths)
-        return self._job(skip), chunks.of_files(paths, self._batch_size, skip)
+        parts = chunks.of_files(paths, self._batch_size, skip, cameras)
+        return self._job(cameras, skip), parts
 
     def _gathered(self, job, parts, count, progress=False):
         gathered = Gathered(job.description, count)

@@ -14,8 +14,12 @@ from serving.errors import ModelSwitchedError, ReplyError
 
 _ENCODED = ("serving_default", "image_bytes")
 _IMAGES = ("images", "images")
+# The same with cameras, which exports of --preset=strong have beside them.
+_BY_CAMERA = {_ENCODED: ("by_camera", "image_bytes"), _IMAGES: ("images_by_camera", "images")}
+_CAMERA = "camera_id"
 _EMBEDDING = "embedding"
 _SPACE = "embedding_space"
+_KNOWN = "camera_known"
 _SPACE_FORM = re.compile(rb"[0-9a-f]{16}")
 _UNIT_TOLERANCE = 1e-3
 
@@ -44,54 +48,54 @@ def read_metadata(reply, server, model):
         raise ReplyError(f"{server}: the metadata of model {model} can't be parsed") from error
     signatures = signatures.signature_def
     try:
-        _field(signatures, _ENCODED, protos.DT_STRING, (None,))
-        image = _field(signatures, _IMAGES, protos.DT_UINT8, (None, 0, 0, 3))
-        dims = set()
-        for signature, _ in (_ENCODED, _IMAGES):
-            outputs = signatures[signature].outputs
-            dims.add(_shape(outputs, _EMBEDDING, protos.DT_FLOAT, (None, 0))[1])
-            _shape(outputs, _SPACE, protos.DT_STRING, (None,))
-        (dim,) = dims
-    except (KeyError, ValueError):  # the two signatures differ, or `_shape` says no
+        image, dim = _read_pair(signatures, _ENCODED, _IMAGES)
+        cameras = any(name in signatures for name, _ in _BY_CAMERA.values())
+        if cameras:
+            _check_cameras(signatures, (image, dim))
+    except (KeyError, ValueError):  # the signatures differ, or `_shape` says no
         raise ReplyError(
             f"{server}: model {model} is not an export of arn_tf. It has {_listed(signatures)}; "
             "an export has serving_default(image_bytes) and images(images), both -> embedding, "
-            "embedding_space. Check --model, and what the server loads"
+            "embedding_space, and of --preset=strong also by_camera and images_by_camera. Check "
+            "--model, and what the server loads"
         ) from None
     if not reply.model_spec.HasField("version"):
         raise ReplyError(f"{server}: the metadata of model {model} name no version")
     version = reply.model_spec.version.value
-    return ModelDescription(model, version, dim, (image[1], image[2]))
+    return ModelDescription(model, version, dim, (image[1], image[2]), cameras)
 
 
-def encoded_request(description, pictures):
+def encoded_request(description, pictures, camera_id=None):
     """A Predict request for JPEG or PNG pictures.
 
     Args:
         description: `ModelDescription` whose version is asked for.
         pictures: list of bytes objects.
+        camera_id: list of as many numbers, or None.
     """
-    request = _request(description, _ENCODED[0])
-    tensors.put_strings(request.inputs[_ENCODED[1]], pictures)
+    request, tensor = _request(description, _ENCODED, camera_id)
+    tensors.put_strings(tensor, pictures)
     return request
 
 
-def images_request(description, images):
+def images_request(description, images, camera_id=None):
     """As `encoded_request`, for uint8 [N, height, width, 3]."""
-    request = _request(description, _IMAGES[0])
-    tensors.put_uint8(request.inputs[_IMAGES[1]], images)
+    request, tensor = _request(description, _IMAGES, camera_id)
+    tensors.put_uint8(tensor, images)
     return request
 
 
-def read_reply(reply, rows, description, server):
+def read_reply(reply, rows, description, server, camera_id=None):
     """Takes the embeddings from a Predict reply.
 
     Args:
         rows: how many pictures were sent, at least 1.
+        camera_id: the numbers that were sent with them, or None.
 
     Returns:
         vectors: float32 [rows, D].
         space: fingerprint of their embedding space.
+        unknown: the cameras that the model has no statistics for, each once, ascending.
 
     Raises:
         ReplyError: an output is missing, or of another type, shape or content than promised.
@@ -106,7 +110,7 @@ def read_reply(reply, rows, description, server):
                 f"version {description.version} was asked; nothing of this job was mixed, run it "
                 "again"
             )
-        for name in (_EMBEDDING, _SPACE):
+        for name in (_EMBEDDING, _SPACE, *([] if camera_id is None else [_KNOWN])):
             if name not in reply.outputs:
                 found = ", ".join(sorted(reply.outputs)) or "none"
                 raise ReplyError(f"output {name} is missing (outputs: {found:.200})")
@@ -116,7 +120,11 @@ def read_reply(reply, rows, description, server):
         spaces = set(tensors.strings(reply.outputs[_SPACE], (rows,), _SPACE))
         if len(spaces) != 1 or not _SPACE_FORM.fullmatch(space := spaces.pop()):
             raise ReplyError("output embedding_space is not one fingerprint of 16 hex digits")
-        return vectors, space.decode()
+        unknown = set()
+        if camera_id is not None:
+            known = tensors.booleans(reply.outputs[_KNOWN], (rows,), _KNOWN)
+            unknown = {camera for camera, row in zip(camera_id, known, strict=True) if not row}
+        return vectors, space.decode(), sorted(unknown)
     except (ReplyError, ModelSwitchedError) as error:
         raise type(error)(f"{server}: {error}") from None
 
@@ -139,12 +147,38 @@ def read_status(reply):
     return sorted(versions, key=lambda each: -each.version)
 
 
-def _request(description, signature):
+def _request(description, names, camera_id):
+    """A request for a signature, or for its twin with cameras; and the tensor of its pictures."""
+    signature, field = names if camera_id is None else _BY_CAMERA[names]
     request = protos.PredictRequest()
     request.model_spec.name = description.name
     request.model_spec.version.value = description.version
     request.model_spec.signature_name = signature
-    return request
+    if camera_id is not None:
+        tensors.put_int64(request.inputs[_CAMERA], camera_id)
+    return request, request.inputs[field]
+
+
+def _read_pair(signatures, encoded, images):
+    """The sizes of pictures and of embeddings, of two signatures that must agree."""
+    _field(signatures, encoded, protos.DT_STRING, (None,))
+    image = _field(signatures, images, protos.DT_UINT8, (None, 0, 0, 3))
+    dims = set()
+    for signature, _ in (encoded, images):
+        outputs = signatures[signature].outputs
+        dims.add(_shape(outputs, _EMBEDDING, protos.DT_FLOAT, (None, 0))[1])
+        _shape(outputs, _SPACE, protos.DT_STRING, (None,))
+    (dim,) = dims
+    return image, dim
+
+
+def _check_cameras(signatures, sizes):
+    """Raises ValueError or KeyError if the signatures with cameras aren't as the others."""
+    if _read_pair(signatures, *_BY_CAMERA.values()) != sizes:
+        raise ValueError(_BY_CAMERA)
+    for signature, _ in _BY_CAMERA.values():
+        _field(signatures, (signature, _CAMERA), protos.DT_INT64, (None,))
+        _shape(signatures[signature].outputs, _KNOWN, protos.DT_BOOL, (None,))
 
 
 def _check_unit(vectors):

@@ -12,7 +12,7 @@ import numpy as np
 
 from serving.client import exchange, faults
 from serving.client.results import Embeddings
-from serving.errors import ModelSwitchedError, RefusedError
+from serving.errors import ModelSwitchedError, NoCameraSignatureError, RefusedError
 
 
 class Outcome(typing.NamedTuple):
@@ -31,9 +31,18 @@ class Job:
         description: `ModelDescription`; its version is asked for throughout.
         timeout: of a call, in seconds.
         skip: whether bad pictures are left out, instead of ending the job.
+        cameras: whether the pictures come with numbers of cameras.
+
+    Raises:
+        NoCameraSignatureError: they do, and the model doesn't take any.
     """
 
-    def __init__(self, server, description, timeout, skip=False):
+    def __init__(self, server, description, timeout, skip=False, cameras=False):
+        if cameras and not description.takes_cameras:
+            raise NoCameraSignatureError(
+                f"{server}: model {description.name} version {description.version} takes no "
+                "cameras. Leave them out, or serve an export of a run of --preset=strong"
+            )
         self.description = description
         self._server = server
         self._timeout = timeout
@@ -46,9 +55,10 @@ class Job:
         """The Predict request of a chunk, or None if it has no pictures."""
         if not chunk.names:
             return None
+        build = exchange.encoded_request
         if isinstance(chunk.data, np.ndarray):
-            return exchange.images_request(self.description, chunk.data)
-        return exchange.encoded_request(self.description, chunk.data)
+            build = exchange.images_request
+        return build(self.description, chunk.data, chunk.camera_id)
 
     def about_pictures(self, chunk, outcome):
         """Whether a call failed for what its pictures are: each must then be asked for alone."""
@@ -69,7 +79,8 @@ class Job:
         """
         if chunk.failure:
             raise chunk.failure
-        return self._embeddings([self._vectors(outcome, chunk.names)], chunk.names, chunk.skipped)
+        vectors, unknown = self._answer(outcome, chunk)
+        return self._embeddings([vectors], chunk.names, chunk.skipped, unknown)
 
     def settle_single(self, single, outcome):
         """The embeddings of one picture that was asked for alone: one row, or none if it is bad.
@@ -107,6 +118,7 @@ class Job:
             [part.vectors for part in parts],
             [name for part in parts for name in part.files],
             chunk.skipped + [error for part in parts for error in part.skipped],
+            {camera for part in parts for camera in part.unknown_cameras},
         )
 
     def finish(self):
@@ -125,10 +137,11 @@ class Job:
                     f"pictures: try one that is known to be good. The first was {names[0]}"
                 )
 
-    def _vectors(self, outcome, names):
+    def _answer(self, outcome, chunk):
+        """Vectors, and the cameras that are unknown."""
         description = self.description
         if outcome is None:
-            return np.empty((0, description.embedding_dim), np.float32)
+            return np.empty((0, description.embedding_dim), np.float32), []
         if outcome.code is not grpc.StatusCode.OK:
             raise faults.from_status(
                 outcome.code,
@@ -138,7 +151,9 @@ class Job:
                 version=description.version,
                 timeout=self._timeout,
             )
-        vectors, space = exchange.read_reply(outcome.reply, len(names), description, self._server)
+        vectors, space, unknown = exchange.read_reply(
+            outcome.reply, len(chunk.names), description, self._server, chunk.camera_id
+        )
         if self._space not in (None, space):
             raise ModelSwitchedError(
                 f"{self._server}: the embedding space changed from {self._space} to {space} under "
@@ -146,9 +161,9 @@ class Job:
                 "was mixed, run it again"
             )
         self._space = space
-        return vectors
+        return vectors, unknown
 
-    def _embeddings(self, vectors, names, skipped):
+    def _embeddings(self, vectors, names, skipped, unknown=()):
         none = np.empty((0, self.description.embedding_dim), np.float32)
         return Embeddings(
             vectors=np.concatenate([none, *vectors]),
@@ -156,4 +171,5 @@ class Job:
             space=self._space if names else "",
             version=self.description.version,
             skipped=skipped,
+            unknown_cameras=sorted(unknown),
         )

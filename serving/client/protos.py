@@ -15,6 +15,8 @@ RECORD = pathlib.Path(__file__).with_name("tensorflow_serving.binpb")
 DT_FLOAT = 1
 DT_UINT8 = 4
 DT_STRING = 7
+DT_INT64 = 9
+DT_BOOL = 10
 
 _SERVICE = "/tensorflow.serving.PredictionService/"
 _MODEL_SERVICE = "/tensorflow.serving.ModelService/"

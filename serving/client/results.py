@@ -16,12 +16,14 @@ class ModelDescription:
       version: its number, the newest when the server was asked.
       embedding_dim: D, the length of an embedding.
       image_size: (height, width) of `embed_images`, in pixels. Encoded pictures may have any.
+      takes_cameras: whether pictures may come with their camera's number.
     """
 
     name: str
     version: int
     embedding_dim: int
     image_size: tuple[int, int]
+    takes_cameras: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Embeddings:
         Empty when N is 0, for then the server was not asked.
       version: of the model.
       skipped: why each picture that has no row was left out.
+      unknown_cameras: numbers among the given cameras, each once, ascending, for which the model
+        has no statistics; their pictures were embedded by those of the whole target.
     """
 
     vectors: np.ndarray
@@ -51,6 +55,7 @@ class Embeddings:
     space: str
     version: int
     skipped: list[BadImageError]
+    unknown_cameras: list[int] = dataclasses.field(default_factory=list)
 
 
 class Gathered:
@@ -65,6 +70,7 @@ class Gathered:
         self._version = description.version
         self._vectors = np.empty((pictures, description.embedding_dim), np.float32)
         self._files, self._skipped, self._space = [], [], ""
+        self._unknown_cameras = set()
 
     def add(self, part):
         """Adds the next `Embeddings`; returns how many pictures are now dealt with."""
@@ -72,10 +78,14 @@ class Gathered:
         self._vectors[rows : rows + len(part.files)] = part.vectors
         self._files += part.files
         self._skipped += part.skipped
+        self._unknown_cameras.update(part.unknown_cameras)
         self._space = self._space or part.space
         return len(self._files) + len(self._skipped)
 
     def embeddings(self):
         """All that was added."""
         vectors = self._vectors[: len(self._files)]
-        return Embeddings(vectors, self._files, self._space, self._version, self._skipped)
+        return Embeddings(
+            vectors, self._files, self._space, self._version, self._skipped,
+            sorted(self._unknown_cameras),
+        )  # fmt: skip

@@ -28,6 +28,13 @@ def put_uint8(tensor, array):
     tensor.tensor_content = array.tobytes()
 
 
+def put_int64(tensor, values):
+    """Makes `tensor` an int64 tensor [N] of N numbers."""
+    tensor.dtype = protos.DT_INT64
+    tensor.tensor_shape.dim.add(size=len(values))
+    tensor.tensor_content = np.array(values, "<i8").tobytes()
+
+
 def floats(tensor, shape, name):
     """The values of a float tensor.
 
@@ -70,6 +77,20 @@ def strings(tensor, shape, name):
     if len(values) > elements or (elements and not values):
         raise ReplyError(f"output {name} has {len(values)} values for {elements} elements")
     return values + values[-1:] * (elements - len(values))
+
+
+def booleans(tensor, shape, name):
+    """The values of a bool tensor [N], as a NumPy array.
+
+    Args and errors are those of `floats`; `bool_val` is TF Serving's default.
+    """
+    _check(tensor, protos.DT_BOOL, "bool", shape, name)
+    (elements,) = shape
+    values = list(tensor.tensor_content or tensor.bool_val)
+    few = tensor.tensor_content and len(values) != elements
+    if few or len(values) > elements or (elements and not values):
+        raise ReplyError(f"output {name} has {len(values)} values for {elements} elements")
+    return np.array(values + values[-1:] * (elements - len(values)), bool)
 
 
 def _check(tensor, dtype, dtype_name, shape, name):

@@ -3,7 +3,8 @@
 import argparse
 
 from serving import client, gallery
-from serving.gallery import commands, inputs
+from serving.client import cameras
+from serving.gallery import commands
 
 
 def main(argv=None):
@@ -110,7 +111,8 @@ def _command(subcommands, name, run, text, more=""):
 def _add_camera_pattern(parser):
     parser.add_argument(
         "--camera_pattern",
-        default=inputs.CAMERA_PATTERN,
+        default=cameras.PATTERN,
         metavar="REGEXP",
-        help="regular expression whose one group is the camera in a file's name (%(default)s)",
+        help="regular expression whose one group is the camera in a file's name (%(default)s); "
+        "a model that takes cameras embeds by it where it is a number",
     )

@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from serving import client
+from serving.client import cameras
 from serving.command import printable
 from serving.errors import BadInputError, GalleryError, ServingError
 from serving.gallery import approximate, database, filling, inputs, result_page, searching, tables
@@ -24,7 +25,7 @@ def build(args):
     outcome = Outcome()
     files = inputs.find(args.paths)
     pictures = filling.read_pictures(files, camera, args.skip_bad_images, outcome)
-    with client.from_arguments(args) as server, _telling_what_is_kept(args, outcome):
+    with client.from_arguments(args) as server, _telling_the_outcome(args, outcome):
         filling.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
     print(
         f"{printable(args.gallery)}: {outcome.added} pictures added, {outcome.bad} bad ones skipped"
@@ -46,7 +47,7 @@ def add(args):
             if known.get(file) != (picture.content_hash, picture.camera)
         }
         if new:
-            with client.from_arguments(args) as server, _telling_what_is_kept(args, outcome):
+            with client.from_arguments(args) as server, _telling_the_outcome(args, outcome):
                 filling.add(store, server, new, args.skip_bad_images, outcome)
         store.finish_erasure()
     print(
@@ -104,18 +105,18 @@ def search(args):
     with GalleryStore(args.gallery) as store:
         _check_cameras(store, args.camera)
         files = inputs.find(args.queries)
-        cameras = [camera_of(file) for file in files]
+        names = [camera_of(file) for file in files]
         if args.exclude_same_camera:
-            _note_unknown(store, cameras)
-        if args.exclude_same_camera and None in cameras:
+            _note_unknown(store, names)
+        if args.exclude_same_camera and None in names:
             raise BadInputError(
                 "its name tells no camera, and --exclude_same_camera needs one; give "
                 "--query_camera or --camera_pattern",
-                files[cameras.index(None)],
+                files[names.index(None)],
             )
-        vectors = _embed(store, args, files)
-        hits, note = _ranked(store, args, vectors, cameras)
-    results = [result_page.Result(*row) for row in zip(files, cameras, hits, strict=True)]
+        vectors = _embed(store, args, files, names)
+        hits, note = _ranked(store, args, vectors, names)
+    results = [result_page.Result(*row) for row in zip(files, names, hits, strict=True)]
     print(tables.results(results))
     if note:
         print(note)
@@ -138,12 +139,12 @@ def _camera_of(args, flag):
     if name is not None:
         inputs.storable(flag, name)
         return lambda file: name
-    pattern = inputs.camera_pattern(args.camera_pattern)
-    return lambda file: inputs.camera_of(file, pattern)
+    pattern = cameras.compile_pattern(args.camera_pattern)
+    return lambda file: cameras.name_of(file, pattern)
 
 
 @contextlib.contextmanager
-def _telling_what_is_kept(args, outcome):
+def _telling_the_outcome(args, outcome):
     try:
         yield
     except (ServingError, KeyboardInterrupt):
@@ -154,6 +155,13 @@ def _telling_what_is_kept(args, outcome):
                 file=sys.stderr,
             )
         raise
+    finally:
+        _tell_unknown(outcome.unknown_cameras, args.model, outcome.version)
+
+
+def _tell_unknown(unknown, model, version):
+    for line in cameras.notes(unknown, model, version):
+        _tell(line)
 
 
 def _selected(store, args, before):
@@ -179,8 +187,8 @@ def _known_cameras(store):
         return [row[0] for row in store.cameras() if row[0] is not None]
 
 
-def _note_unknown(store, cameras):
-    unknown = sorted({*cameras} - {None, *_known_cameras(store)})
+def _note_unknown(store, names):
+    unknown = sorted({*names} - {None, *_known_cameras(store)})
     if unknown:
         _tell(
             f"note: the gallery has no picture of camera {', '.join(unknown)}, so "
@@ -188,9 +196,9 @@ def _note_unknown(store, cameras):
         )
 
 
-def _check_cameras(store, cameras):
+def _check_cameras(store, names):
     known = _known_cameras(store)
-    for camera in cameras:
+    for camera in names:
         if camera not in known:
             raise BadInputError(
                 f"--camera={camera}: the gallery has no such camera, it has "
@@ -198,24 +206,26 @@ def _check_cameras(store, cameras):
             )
 
 
-def _embed(store, args, files):
+def _embed(store, args, files, names):
     """float32 [Q, dim] of the queries, in the gallery's own space."""
-    vectors = []
+    vectors, unknown = [], set()
     with client.from_arguments(args) as server:
         model = server.describe()
         filling.check_model(store, model)
-        for part in server.stream_files(files):
+        for part in filling.stream(server, model, files, names):
             filling.check_space(store, model, part)
             vectors.append(part.vectors)
+            unknown.update(part.unknown_cameras)
+    _tell_unknown(unknown, model.name, model.version)
     return np.concatenate(vectors)
 
 
-def _ranked(store, args, vectors, cameras):
+def _ranked(store, args, vectors, names):
     """Lists of hits, and a line on how they were found, or None."""
     if args.approximate and not (args.camera or args.exclude_same_camera):
         hits, quality = approximate.search(store, vectors, args.top, _tell)
         return hits, f"approximate search: {_quality_text(quality)}"
-    other_than = cameras if args.exclude_same_camera else None
+    other_than = names if args.exclude_same_camera else None
     hits = searching.exact(store, vectors, args.top, args.camera, other_than)
     return hits, "exact search, because of the camera filter" if args.approximate else None
 

@@ -9,6 +9,7 @@ import sys
 
 import tqdm
 
+from serving.client import cameras
 from serving.command import printable
 from serving.errors import BadImageError, GalleryError
 from serving.gallery import inputs, storage
@@ -19,10 +20,19 @@ _WAYS_OUT = "have that model served, or build another gallery with this one"
 
 @dataclasses.dataclass
 class Outcome:
-    """Counts of pictures: committed, and left out as bad."""
+    """What became of pictures.
+
+    Attributes:
+        added: how many are committed.
+        bad: how many were left out.
+        unknown_cameras: the cameras among those committed that the model has no statistics for.
+        version: of the model that embedded them.
+    """
 
     added: int = 0
     bad: int = 0
+    unknown_cameras: set[int] = dataclasses.field(default_factory=set)
+    version: int = 0
 
 
 def read_pictures(files, camera, skip_bad_images, outcome):
@@ -66,13 +76,13 @@ def build(folder, client, pictures, skip_bad_images, outcome):
         ServingError: the server or the gallery failed. What `outcome` counts is kept.
     """
     model = client.describe()
-    chunks = _chunks(client, pictures, skip_bad_images, outcome)
+    chunks = _chunks(client, model, pictures, skip_bad_images, outcome)
     chunk, part = next(chunks, ([], None))
     if not chunk:
         raise GalleryError("is not made: none of the pictures could be embedded", folder)
     binding = Binding(part.space, model.name, part.version, part.vectors.shape[1])
     with storage.create(folder, binding, chunk, part.vectors) as store:
-        outcome.added += len(chunk)
+        _count(chunk, part, outcome)
         _commit(store, model, chunks, outcome)
 
 
@@ -83,7 +93,7 @@ def add(store, client, pictures, skip_bad_images, outcome):
     """
     model = client.describe()
     check_model(store, model)
-    _commit(store, model, _chunks(client, pictures, skip_bad_images, outcome), outcome)
+    _commit(store, model, _chunks(client, model, pictures, skip_bad_images, outcome), outcome)
 
 
 def check_model(store, model):
@@ -118,17 +128,39 @@ def check_space(store, model, part):
         )
 
 
+def stream(client, model, files, names, **arguments):
+    """`client.stream_files`, with the cameras if the model takes any.
+
+    Args:
+        client: `serving.client.EmbeddingClient`.
+        model: `serving.client.ModelDescription` of the server's.
+        files: paths.
+        names: of each file's camera, or None; a camera whose name is no number is unknown.
+        **arguments: of `stream_files`.
+    """
+    if model.takes_cameras:
+        arguments["camera_id"] = [cameras.number_of(name) for name in names]
+    return client.stream_files(files, **arguments)
+
+
 def _commit(store, model, chunks, outcome):
     for chunk, part in chunks:
         check_space(store, model, part)
         store.add(chunk, part.vectors)
-        outcome.added += len(chunk)
+        _count(chunk, part, outcome)
 
 
-def _chunks(client, pictures, skip_bad_images, outcome):
+def _count(chunk, part, outcome):
+    outcome.added += len(chunk)
+    outcome.unknown_cameras.update(part.unknown_cameras)
+    outcome.version = part.version
+
+
+def _chunks(client, model, pictures, skip_bad_images, outcome):
     """Yields (list of N `Picture`, `Embeddings` of them) with N > 0."""
+    files, names = list(pictures), [picture.camera for picture in pictures.values()]
     with tqdm.tqdm(total=len(pictures), desc="embedding", unit=" pictures", disable=None) as bar:
-        for part in client.stream_files(list(pictures), skip_bad_images=skip_bad_images):
+        for part in stream(client, model, files, names, skip_bad_images=skip_bad_images):
             for error in part.skipped:
                 _report_bad(error, outcome)
             if part.files:

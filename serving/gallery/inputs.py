@@ -8,38 +8,12 @@ import re
 from serving.client import pictures
 from serving.errors import BadImageError, BadInputError
 
-# The names of Market-1501 and DukeMTMC-reID: 0002_c1s1_000451_03.jpg, 0001_c2_f0046182.jpg.
-CAMERA_PATTERN = r"_c(\d+)"
 _SECONDS = {"d": 86400, "h": 3600, "m": 60}
 
 
 def find(paths):
     """Absolute paths of the pictures that `serving.client.pictures.find` finds."""
     return [os.path.abspath(path) for path in pictures.find(paths)]
-
-
-def camera_pattern(text):
-    """Compiles --camera_pattern; it must have exactly one group.
-
-    Raises:
-        BadInputError: it isn't such a regular expression.
-    """
-    try:
-        pattern = re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise BadInputError(f"--camera_pattern={text}: no regular expression: {error}") from error
-    if pattern.groups != 1:
-        raise BadInputError(
-            f"--camera_pattern={text}: needs one group, in brackets, around the camera's name, "
-            f"like {CAMERA_PATTERN}; it has {pattern.groups}"
-        )
-    return pattern
-
-
-def camera_of(file, pattern):
-    """The camera that a file's name tells, or None."""
-    match = pattern.search(os.path.basename(file))
-    return (match[1] or None) if match else None
 
 
 def content_hash(file):

@@ -135,6 +135,8 @@ def reply(prediction, values, name, as_tensor_content):
             tensor.tensor_shape.dim.add().size = size
         if value.dtype == object:
             tensor.string_val.extend(value.ravel())
+        elif value.dtype == bool and not as_tensor_content:
+            tensor.bool_val.extend(value.ravel().tolist())
         elif as_tensor_content or value.dtype != "float32":
             tensor.tensor_content = value.tobytes()
         else:
@@ -188,7 +190,7 @@ def _check_tensor(place, alias, tensor, expected, max_batch_size):
             f"Task size {shape[0]} is larger than maximum input batch size {max_batch_size}"
         )
     # TensorFlow fills up with the last value; nothing to fill with, and it takes zeros in silence.
-    values = len(tensor.tensor_content) or len(tensor.string_val) or len(tensor.int_val)
+    values = tensor.tensor_content or tensor.string_val or tensor.int_val or tensor.int64_val
     if math.prod(shape) and not values:
         raise _unparsable(alias)
     return shape[0]
