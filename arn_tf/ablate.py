@@ -1,9 +1,10 @@
 """Whole tables over seeds: `python -m arn_tf.ablate --source=market --target=duke`.
 
 The paper's table 2: its four rows, and beside them source-only training and the untrained backbone;
-each row is a run of its own under --model_dir, so the same command goes on where it stopped. With
---encoder_i_epochs=0 all rows and seeds read one feature cache; where E_I is tuned, each objective
-makes another E_I. With --preset=strong a seed is one run, whose stages are the rows.
+each row is a run of its own under --model_dir, so the same command goes on where it stopped, and
+runs that are finished are only scored. With --encoder_i_epochs=0 all rows and seeds read one
+feature cache; where E_I is tuned, each objective makes another E_I. With --preset=strong a seed is
+one run, whose stages are the rows.
 """
 
 import concurrent.futures
@@ -12,17 +13,20 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import shlex
 import signal
+import sys
 import threading
 
-import numpy as np
 from absl import flags
 
-from arn_tf import cli, evaluate, presets, scoring, strong_evaluate, strong_train
+from arn_tf import bootstrap, cli, evaluate, presets, scoring, strong_evaluate, strong_train, train
 from arn_tf.errors import UserError
 from arn_tf.files import replace_text
 from arn_tf.replicas import split_cpu
-from arn_tf.train import train
+from arn_tf.run_dir import RunDir
+
+_TRAIN_OF_PRESET = {"paper": train.train, "strong": strong_train.train}
 
 # Row of the table -> the settings that make it. The two unsupervised ones can't begin with
 # source-only epochs: all their epochs are joint.
@@ -45,6 +49,14 @@ _RUNS = {
     "paper": [(f, changes, row) for f, (row, changes) in zip(_FOLDERS, ROWS.items(), strict=True)],
     "strong": [("strong", {}, None)],
 }
+# Pairs of rows whose paired difference is printed: does the first add anything to the second?
+_COMPARED = [
+    ("full ARN", evaluate.SOURCE_ONLY_TARGET_STATISTICS),
+    ("full ARN", "w/o E_S, E_T"),
+    (strong_evaluate.SOURCE_ONLY_CAMERAS, strong_evaluate.SOURCE_ONLY),
+    (strong_evaluate.ADAPTED_CAMERAS, strong_evaluate.SOURCE_ONLY_CAMERAS),
+    (strong_evaluate.ADAPTED_RERANKED, strong_evaluate.ADAPTED_CAMERAS),
+]
 
 
 def ablate(settings, seeds):
@@ -55,7 +67,7 @@ def ablate(settings, seeds):
         seeds: number of seeds.
 
     Returns:
-        {row: [metrics of each seed]}, see `RankingResult.to_json`.
+        {row: [RankingResult of each seed]}.
 
     Raises:
         UserError: see `train` and `evaluate`.
@@ -80,10 +92,10 @@ def ablate(settings, seeds):
                 ) from error
             if row:
                 results[row] = results.pop(evaluate.ARN_ROW)
-            for name, metrics in results.items():
+            for name, result in results.items():
                 # Every run has the untrained backbone; the full one speaks for all.
                 if name == row or folder in ("full", "strong"):
-                    scores.setdefault(name, []).append(metrics)
+                    scores.setdefault(name, []).append(result)
     return scores
 
 
@@ -100,28 +112,52 @@ def _follow_parent():
 
 
 def _train_and_score(settings):
-    """{row of one run's table: metrics}."""
+    """{row of one run's table: RankingResult}."""
     split_cpu(settings.replicas)
-    if settings.preset == "strong":
-        results, _ = strong_evaluate.evaluate(strong_train.train(settings), settings)
-    else:
-        results, _ = evaluate.evaluate(train(settings), settings)
-    return {name: result.to_json() for name, result in results.items()}
+    run = RunDir(settings.run_dir)
+    if not _is_finished(run, settings):
+        run = _TRAIN_OF_PRESET[settings.preset](settings)
+    results, _ = evaluate.OF_PRESET[settings.preset](run, settings)
+    return results
+
+
+def _is_finished(run, settings):
+    """Whether a run with these settings is complete: model.keras is what it writes last."""
+    return os.path.exists(run.file("model.keras")) and not run.settings().differences(settings)
 
 
 def summary(scores):
-    """Rows in the table's order with (mean, spread) over seeds; spread is the sample deviation."""
+    """The table's rows in its order.
+
+    Args:
+        scores: {row: [RankingResult of each seed]}.
+
+    Returns:
+        [(row, `scoring.metrics`)]; a row that not every seed has, as where self-training stopped
+        before its first round, says so in its name.
+    """
     baselines = [name for name in scores if name not in ROWS]
-    rows = []
-    for name in [*baselines, *(name for name in ROWS if name in scores)]:
-        values = scores[name]
-        row = {}
-        for key in values[0]:
-            numbers = [value[key] for value in values]
-            spread = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else 0.0
-            row[key] = (float(np.mean(numbers)), spread)
-        rows.append((name, row))
-    return rows
+    seeds = max(map(len, scores.values()))
+    return [
+        (
+            name if len(scores[name]) == seeds else f"{name} ({len(scores[name])} of {seeds})",
+            scoring.metrics(scores[name]),
+        )
+        for name in [*baselines, *(name for name in ROWS if name in scores)]
+    ]
+
+
+def differences(scores):
+    """{"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds."""
+    found = {}
+    for pair in _COMPARED:
+        # A row may say in front that it is an oracle's.
+        one, other = (next((n for n in scores if n.endswith(name)), None) for name in pair)
+        if one and other and len(scores[one]) == len(scores[other]):
+            found[f"{one} less {other}"] = bootstrap.difference(*(
+                [result.per_query()["mean_ap"] for result in scores[name]] for name in (one, other)
+            ))  # fmt: skip
+    return found
 
 
 def main():
@@ -139,17 +175,35 @@ def main():
             settings, model_dir=f"runs/{name}_{settings.source}_to_{settings.target}"
         )
     scores = ablate(settings, seeds)
-    rows = summary(scores)
-    text = scoring.table(rows)
-    print(f"\n{settings.source} to {settings.target}, {seeds} seeds, percent, mean ± deviation:\n")
-    print(text)
-    record = {"settings": dataclasses.asdict(settings), "seeds": scores}
+    rows, compared = summary(scores), differences(scores)
+    command = f"python -m arn_tf.ablate {shlex.join(sys.argv[1:])}"
+    text = "\n".join([
+        f"{settings.source} to {settings.target}, in percent, {_seeds_said(seeds)}; 95%: over "
+        "queries, bootstrap:\n",
+        scoring.table(rows),
+        "\nmAP, paired over queries:\n",
+        *(f"* {name}: {100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+          for name, (mean, (low, high)) in compared.items()),
+        f"\nMade by `{command}`",
+    ])  # fmt: skip
+    print(f"\n{text}")
+    record = {
+        "command": command,
+        "settings": dataclasses.asdict(settings),
+        "rows": dict(rows),
+        "differences": compared,
+        "seeds": {name: [each.to_json() for each in results] for name, results in scores.items()},
+    }
     try:
         for name, content in (("table.json", json.dumps(record, indent=2)), ("table.md", text)):
             replace_text(os.path.join(settings.run_dir, name), content + "\n")
     except OSError as error:
         raise UserError(f"--model_dir={settings.run_dir}: {error}") from error
     print(f"\nsaved as table.md and table.json in {settings.run_dir}")
+
+
+def _seeds_said(seeds):
+    return "one seed" if seeds == 1 else f"mean ± deviation of {seeds} seeds"
 
 
 if __name__ == "__main__":

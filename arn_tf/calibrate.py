@@ -2,9 +2,11 @@
 
     python -m arn_tf.calibrate --model_dir=runs/strong --images=crops/ --camera_pattern='_c(\\d+)'
 
-A camera that the model knows is refreshed, another is added; `--drop_cameras=3,7` forgets some.
+A camera that the model knows is refreshed, another is added; `--drop_cameras=3,7` forgets some. Of
+everything else in the model nothing changes.
 """
 
+import concurrent.futures
 import glob
 import os
 import re
@@ -13,11 +15,45 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import camera_statistics, cli, strong_train
+from arn_tf import camera_statistics, cli
 from arn_tf.errors import UserError
 from arn_tf.input_pipeline import decode
 from arn_tf.run_dir import RunDir
-from arn_tf.strong_model import StrongModel
+
+_MODEL = "model.keras"
+_LARGEST_NUMBER = np.iinfo(np.int64).max
+
+
+def calibrate(run, images, camera_pattern, drop_cameras=()):
+    """Drops, refreshes and adds cameras of a finished run's model, and saves it.
+
+    Args:
+        run: `RunDir` of a run of the strong recipe.
+        images: folder of unlabelled pictures; empty if there is only something to drop.
+        camera_pattern: see `read_crops`.
+        drop_cameras: numbers, as strings.
+
+    Returns:
+        the model, and {camera_id: `camera_statistics.Outcome`} of the pictures' cameras.
+
+    Raises:
+        UserError: nothing to do, another kind of run or one in use, a camera to drop that isn't
+            there, pictures that can't be read, or a model that can't be saved.
+    """
+    settings = run.settings()
+    if settings.preset != "strong":
+        raise UserError(f"--model_dir={run.path}: only runs of --preset=strong have cameras")
+    if not (images or drop_cameras):
+        raise UserError("say what to do: --images=FOLDER or --drop_cameras=NUMBERS")
+    with run.claimed_for(settings):
+        model = _without(run.load_model(_MODEL), drop_cameras)
+        outcomes = {}
+        if images:
+            crops = read_crops(os.path.expanduser(images), camera_pattern, model.input_size)
+            model, outcomes = camera_statistics.refresh(model, *crops)
+        if drop_cameras or any(outcome.estimated for outcome in outcomes.values()):
+            run.save_model(model, _MODEL)
+    return model, outcomes
 
 
 def read_crops(folder, camera_pattern, image_size):
@@ -40,49 +76,39 @@ def read_crops(folder, camera_pattern, image_size):
         raise UserError(f"--camera_pattern={camera_pattern}: {error}") from error
     if pattern.groups != 1:
         raise UserError(f"--camera_pattern={camera_pattern}: needs one group, as in '_c(\\d+)'")
+    if not os.path.isdir(folder):
+        raise UserError(f"--images={folder}: not a folder")
     paths = sorted(
         path
         for path in glob.glob(os.path.join(glob.escape(folder), "**"), recursive=True)
-        if path.lower().endswith((".jpg", ".jpeg", ".png"))
+        if path.lower().endswith((".jpg", ".jpeg", ".png")) and os.path.isfile(path)
     )
     if not paths:
         raise UserError(f"--images={folder}: no .jpg or .png file there")
-    pictures, cameras = [], []
-    for path in paths:
-        found = pattern.search(os.path.basename(path))
-        if not found or not found[1].isdecimal():
-            raise UserError(f"{path}: no camera's number in its name by --camera_pattern")
+    cameras = np.array([_camera(path, pattern) for path in paths], np.int64)
+
+    def read(path):
         try:
-            pictures.append(decode(tf.io.read_file(path), image_size).numpy())
+            return decode(tf.io.read_file(path), image_size).numpy()
         except tf.errors.OpError as error:
             raise UserError(f"{path}: can't be read as a picture") from error
-        cameras.append(int(found[1]))
-    return np.stack(pictures), np.array(cameras, np.int64)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        return np.stack(list(threads.map(read, paths))), cameras
 
 
-def main():
-    run = RunDir(os.path.expanduser(flags.FLAGS.model_dir))
-    if run.settings().preset != "strong":
-        raise UserError(f"--model_dir={run.path}: only runs of --preset=strong have cameras")
-    model = run.load_model(strong_train.RESULT)
-    if not (flags.FLAGS.images or flags.FLAGS.drop_cameras):
-        raise UserError("say what to do: --images=FOLDER or --drop_cameras=NUMBERS")
-    model = _without(model, flags.FLAGS.drop_cameras)
-    if flags.FLAGS.images:
-        folder = os.path.expanduser(flags.FLAGS.images)
-        crops = read_crops(folder, flags.FLAGS.camera_pattern, model.input_size)
-        model, few = camera_statistics.refresh(model, *crops)
-        for camera, count in few.items():
-            print(
-                f"camera {camera}: {count} pictures are fewer than "
-                f"{camera_statistics.LEAST_PICTURES}; it keeps what it has, or uses the statistics "
-                "of the whole target"
-            )
-    run.save_model(model, strong_train.RESULT)
-    print(f"cameras with statistics of their own: {', '.join(map(str, model.cameras)) or 'none'}")
+def _camera(path, pattern):
+    found = pattern.search(os.path.basename(path))
+    number = found[1] if found else None
+    # A group that took no part in the match is None.
+    if not (number and number.isdecimal() and int(number) <= _LARGEST_NUMBER):
+        raise UserError(
+            f"{path}: --camera_pattern={pattern.pattern} finds no camera's number in that name"
+        )
+    return int(number)
 
 
-def _without(model: StrongModel, numbers):
+def _without(model, numbers):
     dropped = []
     for number in numbers:
         if not number.isdecimal() or int(number) not in model.cameras:
@@ -92,6 +118,16 @@ def _without(model: StrongModel, numbers):
         dropped.append(int(number))
     kept = [camera for camera in model.cameras if camera not in dropped]
     return camera_statistics.with_cameras(model, kept) if dropped else model
+
+
+def main():
+    model, outcomes = calibrate(
+        RunDir(os.path.expanduser(flags.FLAGS.model_dir)), flags.FLAGS.images,
+        flags.FLAGS.camera_pattern, flags.FLAGS.drop_cameras,
+    )  # fmt: skip
+    for camera, outcome in outcomes.items():
+        print(f"camera {camera}: {outcome}")
+    print(f"cameras with statistics of their own: {', '.join(map(str, model.cameras)) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,18 @@ class RankingResult:
             raise ValueError(f"k must lie between 1 and max_rank, {self.cmc.size}, not {k}")
         return float(self.cmc[k - 1])
 
+    def per_query(self) -> dict[str, np.ndarray]:
+        """What rank-1 and mAP are the means of: 0 or 1, and AP; float64 [valid_queries] each.
+
+        Queries without a match are left out. That hangs on ids alone: two rankings of the same
+        queries and gallery have the same queries here, in the same order.
+        """
+        valid = self.first_match_rank > 0
+        return {
+            "rank-1": (self.first_match_rank[valid] == 1).astype(np.float64),
+            "mean_ap": self.average_precision[valid],
+        }
+
     def to_json(self) -> dict[str, float | int]:
         """Scores and counts by name, without the per-query arrays."""
         scores = {f"rank-{k}": self.rank(k) for k in _REPORTED_RANKS if k <= self.cmc.size}

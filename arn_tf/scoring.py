@@ -1,8 +1,8 @@
-"""Scores embeddings of a query and a gallery split, and draws their ranked lists."""
+"""Scores embeddings of a query and a gallery split, draws their ranked lists, prints tables."""
 
 import numpy as np
 
-from arn_tf import ranked_lists, ranking
+from arn_tf import bootstrap, ranked_lists, ranking
 from arn_tf.errors import UserError
 
 
@@ -52,15 +52,45 @@ def draw_ranked_lists(query_embeddings, gallery_embeddings, query, gallery, titl
     return ranked_lists.draw(lists, header=title)
 
 
-def table(rows):
-    """Rows (name, metrics) as a Markdown table; metrics as `RankingResult.to_json` gives them.
+def metrics(results):
+    """What a table and a file say of one row.
 
-    A metric may also be a pair (mean, spread), over seeds.
+    Args:
+        results: `ranking.RankingResult`s of the same queries, one for each seed.
+
+    Returns:
+        the scores of `RankingResult.to_json`, with more than one seed as (mean, sample deviation)
+        over seeds; and `rank-1_interval` and `mean_ap_interval`, (low, high) over queries, see
+        `bootstrap.interval`.
     """
-    columns = {"rank-1": "rank-1", "rank-5": "rank-5", "rank-10": "rank-10", "rank-20": "rank-20",
-               "mean_ap": "mAP", "mean_ap_trapezoid": "trapezoid mAP"}  # fmt: skip
-    body = [[name, *(_number(metrics[key]) for key in columns)] for name, metrics in rows]
-    header = ["", *columns.values()]
+    several = [result.to_json() for result in results]
+    if len(several) == 1:
+        [found] = several
+    else:
+        found = {}
+        for name in several[0]:
+            numbers = [each[name] for each in several]
+            found[name] = float(np.mean(numbers)), float(np.std(numbers, ddof=1))
+    per_query = [result.per_query() for result in results]
+    return found | {
+        f"{name}_interval": bootstrap.interval([each[name] for each in per_query])
+        for name in per_query[0]
+    }
+
+
+def table(rows):
+    """Rows (name, metrics) as a Markdown table in percent; metrics as `metrics` gives them."""
+    columns = {
+        "rank-1": ("rank-1", _number), "rank-5": ("rank-5", _number),
+        "rank-10": ("rank-10", _number), "rank-20": ("rank-20", _number),
+        "mean_ap": ("mAP", _number), "mean_ap_interval": ("mAP 95%", _interval),
+        "mean_ap_trapezoid": ("trapezoid mAP", _number),
+    }  # fmt: skip
+    body = [
+        [name, *(text(metrics[key]) for key, (_, text) in columns.items())]
+        for name, metrics in rows
+    ]
+    header = ["", *(title for title, _ in columns.values())]
     widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
     lines = [header, ["-" * width for width in widths], *body]
     return "\n".join(
@@ -72,6 +102,10 @@ def table(rows):
 
 
 def _number(value):
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple):
         return f"{100 * value[0]:.1f} ± {100 * value[1]:.1f}"
     return f"{100 * value:.1f}"
+
+
+def _interval(value):
+    return f"[{100 * value[0]:.1f}, {100 * value[1]:.1f}]"

@@ -84,13 +84,13 @@ def measure(backbone, kind):
             pictures = [encoded, encoded]
         sampler = Sampler(np.repeat(np.arange(16, dtype=np.int32), 8), 128, _BATCH, 4, 0)
         batches = training_batches(sampler, *pictures, range(10**6), image_size=model.input_size)
-        clock = _Clock()
-        rates = [_matrix_rate(tf)]
+        clock = Clock()
+        rates = [matrix_rate(tf)]
         model.fit(
             batches, epochs=1, steps_per_epoch=2 + _STEPS[kind], verbose=0, shuffle=False,
             callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=clock)],
         )  # fmt: skip
-        rates.append(_matrix_rate(tf))
+        rates.append(matrix_rate(tf))
     print(
         json.dumps({
             # The first two steps trace and warm up.
@@ -102,7 +102,9 @@ def measure(backbone, kind):
     )  # fmt: skip
 
 
-class _Clock:
+class Clock:
+    """When each batch ended, as a callback's `on_train_batch_end`."""
+
     def __init__(self):
         self.times = []
 
@@ -110,7 +112,7 @@ class _Clock:
         self.times.append(time.perf_counter())
 
 
-def _matrix_rate(tf):
+def matrix_rate(tf):
     """Multiply-adds a second of a large float32 matrix product: the best of several."""
     left = tf.random.normal((_MATRIX, _MATRIX))
     best = float("inf")

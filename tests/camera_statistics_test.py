@@ -92,15 +92,23 @@ def cameras():
     return pictures[order], camera_id[order]
 
 
+def too_few(outcomes):
+    return {camera: o.pictures for camera, o in outcomes.items() if not o.estimated}
+
+
 @pytest.fixture(scope="module")
 def estimated(model, cameras):
     return estimate(model, *cameras)
 
 
 def test_which_cameras_get_a_row(estimated):
-    adapted, few = estimated
+    adapted, outcomes = estimated
     assert adapted.cameras == [3, 7]
-    assert few == {5: 10}
+    assert {camera: str(outcome) for camera, outcome in outcomes.items()} == {
+        3: "added from 80 pictures",
+        5: "10 pictures are fewer than 64, so it uses the statistics of the whole target",
+        7: "added from 100 pictures",
+    }
     assert adapted.rows_of([3, 7, 5, 1]).tolist() == [2, 3, TARGET_ROW, TARGET_ROW]
 
 
@@ -177,8 +185,8 @@ def test_the_row_of_the_source_is_that_of_training(model, estimated):
 
 
 def test_too_few_pictures_of_every_camera(model):
-    adapted, few = estimate(model, crops(0, 20), np.array([1, 2] * 10))
-    assert (adapted.cameras, few) == ([], {1: 10, 2: 10})
+    adapted, outcomes = estimate(model, crops(0, 20), np.array([1, 2] * 10))
+    assert (adapted.cameras, too_few(outcomes)) == ([], {1: 10, 2: 10})
     assert np.any(adapted.table["mean"].numpy()[TARGET_ROW] != 0)
     assert adapted.rows_of([1, 2]).tolist() == [TARGET_ROW] * 2
 
@@ -186,15 +194,15 @@ def test_too_few_pictures_of_every_camera(model):
 def test_the_least_number_of_pictures(model):
     camera_id = np.array([1] * 64 + [2] * 63)
     assert camera_statistics.LEAST_PICTURES == 64
-    adapted, few = estimate(model, crops(0, 127), camera_id)
-    assert (adapted.cameras, few) == ([1], {2: 63})
-    adapted, few = estimate(model, crops(0, 127), camera_id, least=1)
-    assert (adapted.cameras, few) == ([1, 2], {})
+    adapted, outcomes = estimate(model, crops(0, 127), camera_id)
+    assert (adapted.cameras, too_few(outcomes)) == ([1], {2: 63})
+    adapted, outcomes = estimate(model, crops(0, 127), camera_id, least=1)
+    assert (adapted.cameras, too_few(outcomes)) == ([1, 2], {})
 
 
 def test_pictures_of_no_known_camera_make_no_row(model):
-    adapted, few = estimate(model, crops(0, 140), np.array([-1] * 70 + [4] * 70))
-    assert (adapted.cameras, few) == ([4], {})
+    adapted, outcomes = estimate(model, crops(0, 140), np.array([-1] * 70 + [4] * 70))
+    assert (adapted.cameras, list(outcomes)) == ([4], [4])
 
 
 def test_pictures_all_alike_stay_finite(model):
@@ -214,7 +222,8 @@ def test_more_pictures_than_are_taken(model, monkeypatch):
     """Evenly spread ones stand for all."""
     monkeypatch.setattr(camera_statistics, "MOST_PICTURES", 5)
     pictures = crops(4, 17)
-    adapted, _ = estimate(model, pictures, np.full(17, 1), least=2)
+    adapted, outcomes = estimate(model, pictures, np.full(17, 1), least=2)
+    assert str(outcomes[1]) == "added from 5 pictures"
     _, moments = by_hand(model, pictures[[0, 4, 8, 12, 16]])
     expected = np.concatenate([mean for mean, _ in moments])
     np.testing.assert_allclose(rows(adapted, 2)["mean"][0], expected, rtol=1e-4, atol=1e-5)
@@ -244,8 +253,13 @@ def test_refresh_adds_and_replaces(model, estimated):
     adapted, _ = estimated
     pictures = np.concatenate([crops(5, 70), crops(6, 64, 0, 50), crops(7, 3)])
     camera_id = np.array([7] * 70 + [1] * 64 + [3] * 3)
-    found, few = refresh(adapted, pictures, camera_id)
-    assert (found.cameras, few) == ([1, 3, 7], {3: 3})
+    found, outcomes = refresh(adapted, pictures, camera_id)
+    assert (found.cameras, too_few(outcomes)) == ([1, 3, 7], {3: 3})
+    assert {camera: str(outcome) for camera, outcome in outcomes.items()} == {
+        1: "added from 64 pictures",
+        3: "3 pictures are fewer than 64, so it keeps what it has",
+        7: "refreshed from 70 pictures",
+    }
     # Too few to replace what it had; and the row of the target is not of these pictures.
     assert_same(rows(found, *found.rows_of([3])), rows(adapted, *adapted.rows_of([3])))
     assert_same(rows(found, 0, TARGET_ROW), rows(adapted, 0, TARGET_ROW))

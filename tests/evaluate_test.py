@@ -10,7 +10,7 @@ import pytest
 import small_data
 from PIL import Image
 
-from arn_tf import evaluate, ranking
+from arn_tf import bootstrap, evaluate, ranking
 from arn_tf.errors import UserError
 from arn_tf.input_pipeline import ReidData, decode
 from arn_tf.model import SOURCE, TARGET
@@ -102,8 +102,14 @@ def test_the_report(run, found, capsys):
     for name, row in saved["rows"].items():
         [line] = [text for text in shown.splitlines() if text.startswith(f"| {name} ")]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
+        low, high = row["mean_ap_interval"]
+        assert cells.pop(6) == f"[{100 * low:.1f}, {100 * high:.1f}]"
         assert cells[1:] == [f"{100 * row[metric]:.1f}" for metric in METRICS]
         assert row["mean_ap"] == pytest.approx(found[0][name].mean_ap)
+        assert (low, high) == bootstrap.interval(found[0][name].average_precision)
+        assert low < row["mean_ap"] < high
+        low, high = row["rank-1_interval"]
+        assert low <= row["rank-1"] <= high
 
 
 def test_results_that_cannot_be_written(run, found, tmp_path):

@@ -1,10 +1,10 @@
-"""Scores and ranked lists of splits."""
+"""Scores, ranked lists and tables of splits."""
 
 import numpy as np
 import pytest
 import small_data
 
-from arn_tf import ranking, scoring
+from arn_tf import bootstrap, scoring
 from arn_tf.errors import UserError
 from arn_tf.input_pipeline import Split
 
@@ -76,19 +76,46 @@ def test_ranked_lists_have_a_line_for_each_query(count, shown):
     assert (picture.height - one.height) // 128 == shown - 1
 
 
+def result(query_embeddings=QUERY_EMBEDDINGS):
+    return scoring.score(query_embeddings, GALLERY_EMBEDDINGS, QUERY, GALLERY)
+
+
+def test_metrics_of_one_seed():
+    found = scoring.metrics([result()])
+    intervals = {name: found.pop(name) for name in ("rank-1_interval", "mean_ap_interval")}
+    assert found == result().to_json()
+    assert intervals == {
+        "rank-1_interval": bootstrap.interval([0.0, 1.0]),
+        "mean_ap_interval": bootstrap.interval([0.5, 1.0]),
+    }
+    # Of two queries either can be drawn twice.
+    assert intervals["mean_ap_interval"] == (0.5, 1.0)
+
+
+def test_metrics_over_seeds():
+    """The other seed's first query finds its match at once, its second at rank 4."""
+    other = result(np.array([[0.9, 0.1], [1.0, 0.0]]))
+    assert other.average_precision.tolist() == pytest.approx([1.0, 1 / 4])
+    found = scoring.metrics([result(), other])
+    assert found["rank-1"] == (0.5, 0.0)
+    # Seeds have 3/4 and 5/8, whose deviation is 1/8 / sqrt(2); queries, over seeds, the same two.
+    assert found["mean_ap"] == pytest.approx((11 / 16, 1 / 8 / np.sqrt(2)))
+    assert found["mean_ap_interval"] == pytest.approx((5 / 8, 3 / 4))
+    # Seed by seed one query is found and the other isn't; over both, each is found once.
+    assert found["rank-1_interval"] == (0.5, 0.5)
+
+
 def test_the_table():
-    result = ranking.rank_gallery(
-        QUERY_EMBEDDINGS, GALLERY_EMBEDDINGS, QUERY.person_id, GALLERY.person_id,
-        QUERY.camera_id, GALLERY.camera_id,
-    )  # fmt: skip
     names = ("rank-1", "rank-5", "rank-10", "rank-20", "mean_ap", "mean_ap_trapezoid")
-    spread = dict.fromkeys(names, (0.5, 0.0123))
-    table = scoring.table([("ARN", result.to_json()), ("over seeds", spread)])
+    spread = dict.fromkeys(names, (0.5, 0.0123)) | {"mean_ap_interval": (0.498, 0.6504)}
+    table = scoring.table([("ARN", scoring.metrics([result()])), ("over seeds", spread)])
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    assert cells[0] == ["", "rank-1", "rank-5", "rank-10", "rank-20", "mAP", "trapezoid mAP"]
+    assert cells[0] == [
+        "", "rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mAP 95%", "trapezoid mAP",
+    ]  # fmt: skip
     assert set("".join(cells[1])) == {"-"}
-    assert cells[2] == ["ARN", "50.0", "100.0", "100.0", "100.0", "75.0", "62.5"]
-    assert cells[3] == ["over seeds", *["50.0 ± 1.2"] * 6]
+    assert cells[2] == ["ARN", "50.0", "100.0", "100.0", "100.0", "75.0", "[50.0, 100.0]", "62.5"]
+    assert cells[3] == ["over seeds", *["50.0 ± 1.2"] * 5, "[49.8, 65.0]", "50.0 ± 1.2"]
     assert len({len(line) for line in table.splitlines()}) == 1
 
 

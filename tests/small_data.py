@@ -205,7 +205,7 @@ def start(line):
     """Starts a command line; stdout and stderr are pipes of text."""
     return subprocess.Popen(
         line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
     )  # fmt: skip
 
 
@@ -214,6 +214,12 @@ def finish(line):
     process = start(line)
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
+
+
+def run_again(test_file, *arguments):
+    """Runs a test file as a program of its own; fails with the end of what it says."""
+    status, _, err = finish([sys.executable, test_file, *arguments])
+    assert status == 0, err[-3000:]
 
 
 register_tiny_network()

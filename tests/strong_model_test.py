@@ -1,8 +1,5 @@
 """The model of the strong recipe: what it embeds, one step by hand, replicas, saving."""
 
-import os
-import pathlib
-import subprocess
 import sys
 
 import keras
@@ -283,13 +280,7 @@ def replicas_program():
 
 
 def test_two_replicas_give_the_model_of_one():
-    root = pathlib.Path(__file__).parents[1]
-    result = subprocess.run(
-        [sys.executable, __file__, "replicas"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr[-3000:]
+    small_data.run_again(__file__, "replicas")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,86 @@
+"""What a batch of mixed cameras costs: `python -m benchmarks.camera_batches [BACKBONE ...]`.
+
+64 pictures of 128x64 from six cameras, once through E_I: by the running statistics, and in one
+pass by the statistics of each picture's own camera. Both are compiled, run on the same batch in
+turns, and are compared within each round; what is printed are medians over the rounds. The clock
+suffers from whatever else the machine does, so seconds of the CPU (summed over its cores) stand
+beside it. Weights are random, which takes the same time.
+
+The mixed batch must give what each camera gives alone, to 1e-4 of the largest number, and
+something else with the cameras swapped; the exit status says so. It should be at most 5 % slower.
+"""
+
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from arn_tf.strong_model import StrongModel
+
+INPUT_SIZE = (128, 64)
+CAMERAS, BATCH, ROUNDS, WARM_UP = 6, 64, 40, 3
+TOLERANCE = 1e-4
+
+
+def main(backbones):
+    return max([measure(backbone) for backbone in backbones])
+
+
+def measure(backbone):
+    """Prints a line; 1 where cameras alone give something else, or 0."""
+    random = np.random.default_rng(0)
+    model = StrongModel(2, backbone, "random", INPUT_SIZE, cameras=range(1, 1 + CAMERAS))
+    # Unlike each other, and near those that random weights have.
+    for key in ("mean", "variance"):
+        start = 0.0 if key == "mean" else 1.0
+        value = start + random.uniform(-0.2, 0.2, model.table[key].shape)
+        model.table[key].assign(value)
+    pictures = tf.constant(random.integers(0, 256, (BATCH, *INPUT_SIZE, 3), np.uint8))
+    camera_id = random.integers(1, 1 + CAMERAS, BATCH)
+    rows = tf.constant(model.rows_of(camera_id))
+    images = tf.TensorSpec([None, *INPUT_SIZE, 3], tf.uint8)
+    plain = tf.function(model.features, input_signature=[images])
+    mixed = tf.function(
+        model.features_by, input_signature=[images, tf.TensorSpec([None], tf.int32)]
+    )
+
+    together = mixed(pictures, rows).numpy()
+    alone = np.empty_like(together)
+    for camera in np.unique(camera_id):
+        own = camera_id == camera
+        alone[own] = mixed(pictures[own], rows[own]).numpy()
+    worst, swapped = (
+        np.abs(together - other).max() / np.abs(together).max()
+        for other in (alone, mixed(pictures, rows[::-1]).numpy())
+    )
+
+    calls = [lambda: plain(pictures), lambda: mixed(pictures, rows)]
+    rounds = np.zeros((ROUNDS, 2, 2))  # of plain and mixed, on the clock and of CPU
+    for number in range(-WARM_UP, ROUNDS):
+        for which in (0, 1) if number % 2 else (1, 0):
+            seconds = _seconds(calls[which])
+            if number >= 0:
+                rounds[number, which] = seconds
+    clock, cpu = np.median(rounds, axis=0).T
+    ratio_clock, ratio_cpu = np.median(rounds[:, 1] / rounds[:, 0], axis=0)
+    print(
+        f"{backbone}, {BATCH} pictures: plain {1000 * clock[0]:.0f} ms ({1000 * cpu[0]:.0f} of "
+        f"CPU), {CAMERAS} cameras mixed {1000 * clock[1]:.0f} ms ({1000 * cpu[1]:.0f}); mixed / "
+        f"plain {ratio_clock:.3f} on the clock, {ratio_cpu:.3f} of CPU, medians of {ROUNDS} "
+        f"rounds; each camera alone differs by {worst:.1e} of the largest number, other "
+        f"cameras by {swapped:.1e}",
+        flush=True,
+    )
+    return int(not worst <= TOLERANCE < swapped)
+
+
+def _seconds(call):
+    """(on the clock, of CPU)."""
+    start = time.perf_counter(), time.process_time()
+    call().numpy()
+    return time.perf_counter() - start[0], time.process_time() - start[1]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:] or ["MobileNetV2"]))

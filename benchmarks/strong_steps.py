@@ -1,0 +1,133 @@
+"""Seconds of one step of the strong recipe: `python -m benchmarks.strong_steps [BACKBONE ...]`.
+
+At 128x64 and last stride 1, weights random, which takes the same time, augmentation included:
+
+    source         32 source pictures through E_I and back
+    self-training  32 source pictures, and 16 of each of two target cameras
+    plain          embedding by the running statistics, no mirror image
+    by camera      embedding by each picture's camera, with its mirror image: twice the pictures
+
+Each runs in a process of its own. Beside the time stands the arithmetic, as in `benchmarks.steps`,
+and what a prototype of the recipe measured with MobileNetV2 on an idle machine with two cores
+(strong.md, section 5): PyTorch in bfloat16, and Keras in float32 without a layer of its own and
+with the network's own last stride, a smaller map.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+
+from benchmarks.steps import Clock, layer_multiply_adds, matrix_rate
+
+INPUT_SIZE = (128, 64)
+# Pictures that one step, or one call, handles.
+PICTURES = {"source": 32, "self-training": 64, "plain": 256, "by camera": 256}
+_STEPS = {"source": 10, "self-training": 8, "plain": 8, "by camera": 6}
+# Images a second.
+PROTOTYPE = {
+    "source": "torch 112-125; Keras 92",
+    "self-training": "torch 94-98",  # 0.26-0.29 s for the source, 0.39 s for two cameras
+    "plain": "torch 690",
+    "by camera": "-",
+}
+_BATCH, _CAMERAS, _IDENTITIES = 32, 6, 16
+
+
+def main(backbones):
+    print(f"{'':28}{'s/step':>8}{'images/s':>10}{'G mult-adds':>13}{'bound s':>9}{'of bound':>10}"
+          f"{'peak MiB':>10}  prototype, images/s")  # fmt: skip
+    for backbone in backbones:
+        for kind, pictures in PICTURES.items():
+            command = [sys.executable, "-m", "benchmarks.strong_steps", "--child", backbone, kind]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            result = json.loads(output.strip().splitlines()[-1])
+            bound = result["multiply_adds"] / result["matrix_rate"]
+            prototype = PROTOTYPE[kind] if backbone == "MobileNetV2" else "-"
+            print(
+                f"{backbone + ' ' + kind:28}{result['seconds']:8.3f}"
+                f"{pictures / result['seconds']:10.1f}{result['multiply_adds'] / 1e9:13.1f}"
+                f"{bound:9.3f}{bound / result['seconds']:10.0%}{result['peak_mib']:10.0f}"
+                f"  {prototype}",
+                flush=True,
+            )
+
+
+def measure(backbone, kind):
+    """One kind of step, in this process; prints a line of JSON."""
+    import numpy as np
+    import tensorflow as tf
+
+    from arn_tf.strong_model import StrongModel
+
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (256, *INPUT_SIZE, 3), np.uint8)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        model = StrongModel(
+            _IDENTITIES, backbone, "random", INPUT_SIZE, cameras=range(1, 1 + _CAMERAS)
+        )
+    rates = [matrix_rate(tf)]
+    clock = Clock()
+    if kind in ("source", "self-training"):
+        _train(model, strategy, kind, pictures, clock)
+    else:
+        _embed(model, kind, pictures, random.integers(1, 1 + _CAMERAS, len(pictures)), clock)
+    rates.append(matrix_rate(tf))
+    passes = layer_multiply_adds(model.encoder_i, (*INPUT_SIZE, 3))
+    # As `benchmarks.steps` counts: forward, gradients of weights and of all inputs but the first.
+    each = {"plain": sum(passes), "by camera": 2 * sum(passes)}
+    print(
+        json.dumps({
+            # The first two trace and warm up.
+            "seconds": float(np.median(np.diff(clock.times)[1:])),
+            "multiply_adds": PICTURES[kind] * each.get(kind, 3 * sum(passes) - passes[0]),
+            "matrix_rate": max(rates),
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        })
+    )  # fmt: skip
+
+
+def _train(model, strategy, kind, pictures, clock):
+    import keras
+    import numpy as np
+
+    from arn_tf import self_training, strong_data
+    from arn_tf.sampling import Sampler
+
+    labels = np.repeat(np.arange(_IDENTITIES, dtype=np.int32), len(pictures) // _IDENTITIES)
+    sampler = Sampler(labels, len(pictures), _BATCH, 4, 0)
+    steps = 2 + _STEPS[kind]
+    if kind == "source":
+        trained = model
+        batches = strong_data.source_batches(sampler, pictures, range(10**6), 0)
+    else:
+        pairs = self_training.PairSampler(labels, np.arange(len(labels)) % 2, _BATCH, 0)
+        batches = self_training.batches(sampler, pictures, pairs, pictures, steps, 0, 0)
+        with strategy.scope():
+            centroids = np.eye(_IDENTITIES, model.embedding_dim, dtype=np.float32)
+            trained = self_training.SelfTrainer(model, centroids)
+    with strategy.scope():
+        trained.compile(optimizer=keras.optimizers.Adam(1e-4), jit_compile=False)
+    trained.fit(
+        batches, epochs=1, steps_per_epoch=steps, verbose=0, shuffle=False,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=clock)],
+    )  # fmt: skip
+
+
+def _embed(model, kind, pictures, camera_id, clock):
+    from arn_tf.strong_embedding import embed_by_camera, embed_plain
+
+    for call in range(2 + _STEPS[kind]):
+        if kind == "plain":
+            embed_plain(model, pictures)
+        else:
+            embed_by_camera(model, pictures, camera_id)
+        clock(call, None)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        measure(*sys.argv[2:])
+    else:
+        main(sys.argv[1:] or ["MobileNetV2"])
