@@ -10,7 +10,7 @@ import os
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import cli, embedding, presets, scoring, strong_evaluate
+from arn_tf import cli, embedding, presets, reranking, scoring, strong_evaluate
 from arn_tf.errors import UserError
 from arn_tf.feature_cache import cached_maps
 from arn_tf.files import replace_text
@@ -22,14 +22,17 @@ UNTRAINED = "untrained pooled backbone"
 SOURCE_ONLY = "source only"
 SOURCE_ONLY_TARGET_STATISTICS = "source only, target statistics"
 ARN_ROW = "ARN"
+RERANKED = " + re-ranking"
 
 
-def evaluate(run, settings):
+def evaluate(run, settings, rerank=False):
     """Scores every model of a finished run on the target.
 
     Args:
         run: `RunDir`.
         settings: the run's `Settings`.
+        rerank: whether each row is followed by one that is re-ranked, which uses the gallery as a
+            whole: `reranking.rerank`.
 
     Returns:
         {row name: RankingResult}, and the ranked lists of the last row as a `PIL.Image`.
@@ -49,6 +52,10 @@ def evaluate(run, settings):
         embeddings = [embed(model, split, _maps(model, data, key, settings))
                       for key, split in (("query", query), ("gallery", gallery))]  # fmt: skip
         results[name] = scoring.score(*embeddings, query, gallery)
+        if rerank:
+            results[name + RERANKED] = scoring.score(
+                *embeddings, query, gallery, distance=reranking.rerank
+            )
         return embeddings
 
     # Loaded first: it is the one that an unfinished run lacks.
@@ -104,7 +111,9 @@ def report(run, settings, results):
 def main():
     run = RunDir(os.path.expanduser(flags.FLAGS.model_dir))
     settings = presets.with_moved_folders(run.settings())
-    results, picture = OF_PRESET[settings.preset](run, settings)
+    # The strong recipe's table has re-ranked rows in any case.
+    how = {"rerank": flags.FLAGS.rerank} if settings.preset == "paper" else {}
+    results, picture = OF_PRESET[settings.preset](run, settings, **how)
     report(run, settings, results)
     if flags.FLAGS.ranked_lists:
         try:
@@ -117,6 +126,10 @@ def main():
 if __name__ == "__main__":
     flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
     presets.define_moved_folders()
+    flags.DEFINE_bool(
+        "rerank", False,
+        "a re-ranked row after each row (k-reciprocal; --preset=strong always has them)",
+    )  # fmt: skip
     flags.DEFINE_string(
         "ranked_lists", "", "PNG file to draw ranked lists of the adapted model into"
     )

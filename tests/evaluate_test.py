@@ -10,7 +10,7 @@ import pytest
 import small_data
 from PIL import Image
 
-from arn_tf import bootstrap, evaluate, ranking
+from arn_tf import bootstrap, evaluate, ranking, reranking
 from arn_tf.errors import UserError
 from arn_tf.input_pipeline import ReidData, decode
 from arn_tf.model import SOURCE, TARGET
@@ -55,6 +55,21 @@ def rank(embed, query, gallery):
 
 def test_the_table_has_the_baselines(found):
     assert list(found[0]) == ROWS
+
+
+def test_reranked_rows(run, found, target):
+    results, _ = evaluate.evaluate(run, run.settings(), rerank=True)
+    assert list(results) == [row + end for row in ROWS for end in ("", " + re-ranking")]
+    for row in ROWS:
+        assert results[row].to_json() == found[0][row].to_json()
+    arn = run.load_model("model.keras")
+    query, gallery = target
+    expected = ranking.rank_gallery(
+        arn.embed(images(query)), arn.embed(images(gallery)), query.person_id, gallery.person_id,
+        query.camera_id, gallery.camera_id, distance=reranking.rerank,
+    )  # fmt: skip
+    assert results["ARN + re-ranking"].mean_ap == pytest.approx(expected.mean_ap, abs=1e-3)
+    assert results["ARN + re-ranking"].mean_ap != results["ARN"].mean_ap
 
 
 @pytest.mark.parametrize("cache", ["disk", "none"])
