@@ -48,7 +48,7 @@ def choose(candidates, camera_id) -> Choice:
     alarms = [collapsed(embeddings) for embeddings in candidates]
     sound = [row for row, alarm in enumerate(alarms) if alarm is None]
     scores = np.full(len(candidates), np.nan)
-    notes = [f"{row + 1} is out: {alarm}" for row, alarm in enumerate(alarms) if alarm]
+    notes = [f"stage {row + 1} is out: {alarm}" for row, alarm in enumerate(alarms) if alarm]
     if not sound:
         return Choice(
             0, "every checkpoint is collapsed: " + "; ".join(notes), tuple(scores.tolist())
@@ -65,10 +65,10 @@ def choose(candidates, camera_id) -> Choice:
         lead, error = _paired(precision[best] - precision[row], labels)
         if lead <= error:
             break
-        notes.insert(0, f"{sound[row] + 1} is behind {sound[best] + 1} by {100 * lead:.1f} ± "
-                        f"{100 * error:.1f} points")  # fmt: skip
-    notes.insert(0, f"{sound[row] + 1} of {len(candidates)} is the latest that none clearly "
-                    f"beats, at a consensus of {100 * scores[sound[row]]:.1f}")  # fmt: skip
+        notes.insert(0, f"stage {sound[row] + 1} is behind stage {sound[best] + 1} by "
+                        f"{100 * lead:.1f} ± {100 * error:.1f} points")  # fmt: skip
+    notes.insert(0, f"stage {sound[row] + 1} of {len(candidates)} is the latest that none clearly "
+                    f"beats in consensus, {100 * scores[sound[row]]:.1f} %")  # fmt: skip
     return Choice(sound[row], "; ".join(notes), tuple(scores.tolist()))
 
 

@@ -29,14 +29,14 @@ class TestChoose:
         choice = checkpoint_choice.choose(candidates, CAMERA)
         assert choice.index == 3
         assert choice.scores == tuple(sorted(choice.scores))
-        assert choice.reason.startswith("4 of 4")
+        assert choice.reason.startswith("stage 4 of 4")
 
     def test_goes_back_where_the_last_got_worse(self):
         candidates = [pictures(noise, seed) for seed, noise in enumerate((1.3, 0.8, 0.9, 1.8))]
         choice = checkpoint_choice.choose(candidates, CAMERA)
         assert choice.index in (1, 2)
         assert choice.scores[3] == min(choice.scores)
-        assert "4 is behind" in choice.reason
+        assert "stage 4 is behind stage" in choice.reason
 
     def test_takes_the_later_of_equals(self):
         candidates = [pictures(1.0, seed) for seed in range(3)]
@@ -49,7 +49,7 @@ class TestChoose:
         assert choice.index == 1
         assert np.isnan(choice.scores[2])
         assert not np.isnan(choice.scores[:2]).any()
-        assert "3 is out: the embeddings are nearly the same" in choice.reason
+        assert "stage 3 is out: the embeddings are nearly the same" in choice.reason
         choice = checkpoint_choice.choose([pictures(1.0, 0), COLLAPSED], CAMERA)
         assert choice.index == 0
         assert "the only one" in choice.reason

@@ -215,10 +215,16 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(inputs, tmp_path, stage
     assert os.path.exists(run.file("round_1.keras"))
     assert not os.path.exists(run.file("round_2.keras"))
 
-    _, text = trained(told)
+    killed(line, run.file("choice.json"), tmp_path / "3.txt")
+    text = (tmp_path / "3.txt").read_text()
     assert "source: epochs" not in text
     assert "round 1:" not in text
     assert "round 2:" in text
+    assert not os.path.exists(run.file("model.keras"))
+
+    _, text = trained(told)
+    assert "round 2:" not in text
+    assert "kept: " in text
     for name in STAGES:
         assert_equal(stages[name], weights(run, name))
 
