@@ -67,12 +67,12 @@ def ablate(settings, seeds):
         seeds: number of seeds.
 
     Returns:
-        {row: [RankingResult of each seed]}.
+        {row: [RankingResult of each seed]}, and notes on single runs, a list of sentences.
 
     Raises:
         UserError: see `train` and `evaluate`.
     """
-    scores = {}
+    scores, notes = {}, []
     # TensorFlow keeps the memory of finished models: each row has a process of its own.
     spawn = multiprocessing.get_context("spawn")
     for seed in range(settings.seed, settings.seed + seeds):
@@ -84,7 +84,7 @@ def ablate(settings, seeds):
                 with concurrent.futures.ProcessPoolExecutor(
                     1, spawn, initializer=_follow_parent
                 ) as process:
-                    results = process.submit(_train_and_score, row_settings).result()
+                    results, said = process.submit(_train_and_score, row_settings).result()
             except concurrent.futures.process.BrokenProcessPool as error:
                 raise UserError(
                     f"the process of row {row or folder!r}, seed {seed}, was killed, perhaps for "
@@ -92,11 +92,12 @@ def ablate(settings, seeds):
                 ) from error
             if row:
                 results[row] = results.pop(evaluate.ARN_ROW)
+            notes += [f"seed {seed}, {row or folder}: {note}" for note in said]
             for name, result in results.items():
                 # Every run has the untrained backbone; the full one speaks for all.
                 if name == row or folder in ("full", "strong"):
                     scores.setdefault(name, []).append(result)
-    return scores
+    return scores, notes
 
 
 def _follow_parent():
@@ -112,13 +113,13 @@ def _follow_parent():
 
 
 def _train_and_score(settings):
-    """{row of one run's table: RankingResult}."""
+    """{row of one run's table: RankingResult}, and the table's notes."""
     split_cpu(settings.replicas)
     run = RunDir(settings.run_dir)
     if not _is_finished(run, settings):
         run = _TRAIN_OF_PRESET[settings.preset](settings)
-    results, _ = evaluate.OF_PRESET[settings.preset](run, settings)
-    return results
+    results, _, notes = evaluate.OF_PRESET[settings.preset](run, settings)
+    return results, notes
 
 
 def _is_finished(run, settings):
@@ -149,15 +150,30 @@ def summary(scores):
 
 def differences(scores):
     """{"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds."""
-    found = {}
+    return {
+        f"{one} less {other}": bootstrap.difference(*(
+            [result.per_query()["mean_ap"] for result in scores[name]] for name in (one, other)
+        ))
+        for one, other in _pairs(scores)
+        if len(scores[one]) == len(scores[other])
+    }  # fmt: skip
+
+
+def _left_out(scores):
+    """Differences that `differences` can't have, by name."""
+    return [
+        f"{one} less {other}"
+        for one, other in _pairs(scores)
+        if len(scores[one]) != len(scores[other])
+    ]
+
+
+def _pairs(scores):
+    """Rows to compare; a row may say in front that it is an oracle's."""
     for pair in _COMPARED:
-        # A row may say in front that it is an oracle's.
         one, other = (next((n for n in scores if n.endswith(name)), None) for name in pair)
-        if one and other and len(scores[one]) == len(scores[other]):
-            found[f"{one} less {other}"] = bootstrap.difference(*(
-                [result.per_query()["mean_ap"] for result in scores[name]] for name in (one, other)
-            ))  # fmt: skip
-    return found
+        if one and other:
+            yield one, other
 
 
 def main():
@@ -174,7 +190,7 @@ def main():
         settings = dataclasses.replace(
             settings, model_dir=f"runs/{name}_{settings.source}_to_{settings.target}"
         )
-    scores = ablate(settings, seeds)
+    scores, notes = ablate(settings, seeds)
     rows, compared = summary(scores), differences(scores)
     command = f"python -m arn_tf.ablate {shlex.join(sys.argv[1:])}"
     text = "\n".join([
@@ -184,6 +200,8 @@ def main():
         "\nmAP, paired over queries:\n",
         *(f"* {name}: {100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
           for name, (mean, (low, high)) in compared.items()),
+        *(f"* {name}: not compared, as not every seed has both" for name in _left_out(scores)),
+        *(f"\n{note}" for note in notes),
         f"\nMade by `{command}`",
     ])  # fmt: skip
     print(f"\n{text}")
@@ -192,6 +210,7 @@ def main():
         "settings": dataclasses.asdict(settings),
         "rows": dict(rows),
         "differences": compared,
+        "notes": notes,
         "seeds": {name: [each.to_json() for each in results] for name, results in scores.items()},
     }
     try:

@@ -19,6 +19,7 @@ from arn_tf import camera_statistics, cli
 from arn_tf.errors import UserError
 from arn_tf.input_pipeline import decode
 from arn_tf.run_dir import RunDir
+from arn_tf.stage_choice import ORACLE
 
 _MODEL = "model.keras"
 _LARGEST_NUMBER = np.iinfo(np.int64).max
@@ -45,6 +46,7 @@ def calibrate(run, images, camera_pattern, drop_cameras=()):
         raise UserError(f"--model_dir={run.path}: only runs of --preset=strong have cameras")
     if not (images or drop_cameras):
         raise UserError("say what to do: --images=FOLDER or --drop_cameras=NUMBERS")
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     with run.claimed_for(settings):
         model = _without(run.load_model(_MODEL), drop_cameras)
         outcomes = {}
@@ -57,7 +59,9 @@ def calibrate(run, images, camera_pattern, drop_cameras=()):
 
 
 def read_crops(folder, camera_pattern, image_size):
-    """Reads the pictures of a folder and the folders below it.
+    """Reads pictures of a folder and the folders below it.
+
+    Of a camera that has more, `camera_statistics.MOST_PICTURES`, evenly spread, are read.
 
     Args:
         folder: of JPEG and PNG files.
@@ -72,7 +76,7 @@ def read_crops(folder, camera_pattern, image_size):
     """
     try:
         pattern = re.compile(camera_pattern)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise UserError(f"--camera_pattern={camera_pattern}: {error}") from error
     if pattern.groups != 1:
         raise UserError(f"--camera_pattern={camera_pattern}: needs one group, as in '_c(\\d+)'")
@@ -86,15 +90,19 @@ def read_crops(folder, camera_pattern, image_size):
     if not paths:
         raise UserError(f"--images={folder}: no .jpg or .png file there")
     cameras = np.array([_camera(path, pattern) for path in paths], np.int64)
+    of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
+    rows = np.sort(np.concatenate([all[camera_statistics.spread(len(all))] for all in of_camera]))
 
     def read(path):
         try:
-            return decode(tf.io.read_file(path), image_size).numpy()
-        except tf.errors.OpError as error:
+            with open(path, "rb") as file:
+                return decode(tf.constant(file.read()), image_size).numpy()
+        except (OSError, tf.errors.OpError) as error:
             raise UserError(f"{path}: can't be read as a picture") from error
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        return np.stack(list(threads.map(read, paths))), cameras
+        pictures = np.stack(list(threads.map(read, [paths[row] for row in rows])))
+    return pictures, cameras[rows]
 
 
 def _camera(path, pattern):
@@ -121,10 +129,12 @@ def _without(model, numbers):
 
 
 def main():
+    run = RunDir(os.path.expanduser(flags.FLAGS.model_dir))
     model, outcomes = calibrate(
-        RunDir(os.path.expanduser(flags.FLAGS.model_dir)), flags.FLAGS.images,
-        flags.FLAGS.camera_pattern, flags.FLAGS.drop_cameras,
-    )  # fmt: skip
+        run, flags.FLAGS.images, flags.FLAGS.camera_pattern, flags.FLAGS.drop_cameras
+    )
+    if run.settings().keep_best == "labelled":
+        print(ORACLE)
     for camera, outcome in outcomes.items():
         print(f"camera {camera}: {outcome}")
     print(f"cameras with statistics of their own: {', '.join(map(str, model.cameras)) or 'none'}")

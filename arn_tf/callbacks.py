@@ -18,6 +18,18 @@ _SYMBOLS = {
 }  # fmt: skip
 
 
+class NonFiniteError(UserError):
+    """A loss or a weight is no number any more.
+
+    Attributes:
+        what: which one, and when.
+    """
+
+    def __init__(self, what, advice):
+        super().__init__(f"{what}. {advice}")
+        self.what = what
+
+
 class NonFiniteGuard(keras.callbacks.Callback):
     """Stops the run at the first step whose loss is not finite, before it can be saved.
 
@@ -47,11 +59,11 @@ class NonFiniteGuard(keras.callbacks.Callback):
     def _stop(self, what):
         step = int(self.model.optimizer.iterations.numpy())
         print(flush=True)  # The progress bar left its line open.
-        raise UserError(
-            f"{what} is not finite at step {step}. The last good state is {self._last_good()}. "
-            "In a new --model_dir, make the steps smaller with --learning_rate_scale "
-            "(--preset=strong: --adam_learning_rate), or the weight of that term; "
-            "--loss_normalization=literal diverges with the paper's weights"
+        raise NonFiniteError(
+            f"{what} is not finite at step {step}",
+            f"The last good state is {self._last_good()}. In a new --model_dir, make the steps "
+            "smaller with --learning_rate_scale (--preset=strong: --adam_learning_rate), or the "
+            "weight of that term; --loss_normalization=literal diverges with the paper's weights",
         )
 
 

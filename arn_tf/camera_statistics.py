@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf import tuned_backbone
+from arn_tf import backbone, tuned_backbone
 from arn_tf.strong_model import SOURCE_ROW, TARGET_ROW, UNKNOWN_CAMERA, StrongModel
 
 # A camera with fewer pictures uses the statistics of the whole target.
@@ -118,6 +118,8 @@ def with_cameras(model, cameras):
         strict=True,
     ):
         new.assign(value)
+    # Some layers compute with copies of their statistics.
+    backbone.copy_weights(model.encoder_i, other.encoder_i)
     kept = [camera for camera in cameras if camera in model.cameras]
     for key, variable in other.table.items():
         values = variable.numpy()
@@ -134,6 +136,8 @@ def _fill_source(model):
         for layer in model.encoder_i.layers
         if isinstance(layer, tuned_backbone.CameraBatchNormalization)
     ]
+    # In the order of the table, which branches of a network needn't follow.
+    layers.sort(key=lambda layer: layer.start)
     _assign(
         model, SOURCE_ROW,
         mean=np.concatenate([layer.moving_mean.numpy() for layer in layers]),
@@ -171,11 +175,14 @@ def _fill(model, pictures_of_row):
         )  # fmt: skip
 
 
+def spread(count):
+    """Rows of evenly spread pictures, all or `MOST_PICTURES` of `count`; int [<= count]."""
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_PICTURES)).astype(int))
+
+
 def _batches(pictures):
-    """Evenly spread pictures, at most `MOST_PICTURES`, in batches of nearly equal size."""
-    rows = np.unique(
-        np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).astype(int)
-    )
+    """Pictures of use, in batches of nearly equal size."""
+    rows = spread(len(pictures))
     return np.array_split(pictures[rows], -(-len(rows) // _BATCH))
 
 

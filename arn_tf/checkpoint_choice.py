@@ -29,7 +29,7 @@ class Choice:
     scores: tuple[float, ...]
 
 
-def choose(candidates, camera_id) -> Choice:
+def choose(candidates, camera_id, alarms=None) -> Choice:
     """The latest checkpoint that none beats clearly in consensus; of collapsed ones none.
 
     Later rounds are better as a rule, so the burden of proof lies on an earlier one: it must
@@ -40,12 +40,17 @@ def choose(candidates, camera_id) -> Choice:
       candidates: real [N, D] each, embeddings of the target's training pictures by every
         checkpoint of one run, in the order of training.
       camera_id: integers [N]; below 0 where it is unknown.
+      alarms: why a candidate is known to be collapsed, or None, of each; what `collapsed` finds
+        comes on top.
 
     Raises:
       ValueError: no candidates, or of different shapes.
     """
-    candidates = _checked(candidates)
-    alarms = [collapsed(embeddings) for embeddings in candidates]
+    candidates = _alike(candidates)
+    alarms = [
+        alarm or collapsed(embeddings)
+        for alarm, embeddings in zip(alarms or [None] * len(candidates), candidates, strict=True)
+    ]
     sound = [row for row, alarm in enumerate(alarms) if alarm is None]
     scores = np.full(len(candidates), np.nan)
     notes = [f"stage {row + 1} is out: {alarm}" for row, alarm in enumerate(alarms) if alarm]
@@ -89,7 +94,7 @@ def consensus(candidates, camera_id):
       precision: float64 [candidates, Q], average precision.
       why_not: why the clusters can't serve, in words, with the others empty; or None.
     """
-    candidates = _checked(candidates)
+    candidates = [units_of(f"candidates[{i}]", each) for i, each in enumerate(_alike(candidates))]
     camera = ranking_arguments.ids("camera_id", camera_id, candidates[0])
     if np.unique(camera[camera >= 0]).size >= 2:
         candidates = [embeddings[camera >= 0] for embeddings in candidates]
@@ -117,13 +122,19 @@ def consensus(candidates, camera_id):
 def collapsed(embeddings) -> str | None:
     """Why embeddings can't tell pictures apart, in words; None where they seem to.
 
-    They are nearly the same, or vary in hardly more than a direction or two. Says nothing of
-    fewer than 16 pictures. Embeddings that were standardised hide the first: see
-    `collapsed_statistics`.
+    They are nearly the same, zero or not finite, or vary in hardly more than a direction or two.
+    Of fewer than 16 pictures it says nothing but that they are zero or not finite. Embeddings that
+    were standardised hide that they are the same: see `collapsed_statistics`.
 
     Args:
-      embeddings: real [N, D], of any length above zero.
+      embeddings: real [N, D].
     """
+    embeddings = np.asarray(embeddings)
+    if not np.isfinite(embeddings).all():
+        return "the embeddings are not finite"
+    zeros = int(np.count_nonzero(~np.any(embeddings, axis=1)))
+    if zeros:
+        return f"the embeddings of {zeros} of {len(embeddings)} pictures are zero"
     units = units_of("embeddings", embeddings).astype(np.float64)
     images = len(units)
     if images < _LEAST_PICTURES:
@@ -169,8 +180,8 @@ def effective_rank(units) -> float:
     return float(np.exp(-np.sum(share * np.log(share))))
 
 
-def _checked(candidates):
-    candidates = [units_of(f"candidates[{i}]", each) for i, each in enumerate(candidates)]
+def _alike(candidates):
+    candidates = [np.asarray(each) for each in candidates]
     if not candidates:
         raise ValueError("there are no candidates to choose from")
     shapes = {each.shape for each in candidates}

@@ -31,7 +31,7 @@ SETTINGS = Settings(
 
 def main(settings=SETTINGS):
     run = train(settings)
-    results, picture = evaluate.evaluate(run, settings)
+    results, picture, _ = evaluate.evaluate(run, settings)
     evaluate.report(run, settings, results)
     path = run.file("ranked_lists.png")
     try:

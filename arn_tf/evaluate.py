@@ -35,7 +35,8 @@ def evaluate(run, settings, rerank=False):
             whole: `reranking.rerank`.
 
     Returns:
-        {row name: RankingResult}, and the ranked lists of the last row as a `PIL.Image`.
+        {row name: RankingResult}, the ranked lists of the last row as a `PIL.Image`, and what a
+        reader of the table must know, a list of sentences.
 
     Raises:
         UserError: the run isn't finished, or its data can't be read.
@@ -67,7 +68,7 @@ def evaluate(run, settings, rerank=False):
             add(name, lambda *a, domain=domain: embedding.embed_split(*a, domain), model)
     embeddings = add(ARN_ROW, embedding.embed_split, arn)
     title = f"{settings.source} to {settings.target}: {ARN_ROW}"
-    return results, scoring.draw_ranked_lists(*embeddings, query, gallery, title)
+    return results, scoring.draw_ranked_lists(*embeddings, query, gallery, title), []
 
 
 def _maps(model, data, split, settings):
@@ -81,13 +82,14 @@ def _maps(model, data, split, settings):
 OF_PRESET = {"paper": evaluate, "strong": strong_evaluate.evaluate}
 
 
-def report(run, settings, results):
+def report(run, settings, results, notes=()):
     """Prints the table and writes `results.json`, scores and intervals of every row.
 
     Args:
         run: `RunDir`.
         settings: its settings.
         results: {row name: RankingResult}.
+        notes: see `evaluate`.
 
     Raises:
         UserError: the file can't be written.
@@ -101,8 +103,13 @@ def report(run, settings, results):
         f"count; {counts.junk} junk pictures dropped, {counts.distractors} distractors kept. "
         "mAP 95%: where mAP would lie with other queries (bootstrap)."
     )
-    record = {"source": settings.source, "target": settings.target, "rows": rows}
+    for note in notes:
+        print(f"Note: {note}.")
+    record = {
+        "source": settings.source, "target": settings.target, "rows": rows, "notes": list(notes),
+    }  # fmt: skip
     try:
+        record["model"] = run.digest("model.keras")
         replace_text(run.file("results.json"), json.dumps(record, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"--model_dir={run.path}: {error}") from error
@@ -113,8 +120,8 @@ def main():
     settings = presets.with_moved_folders(run.settings())
     # The strong recipe's table has re-ranked rows in any case.
     how = {"rerank": flags.FLAGS.rerank} if settings.preset == "paper" else {}
-    results, picture = OF_PRESET[settings.preset](run, settings, **how)
-    report(run, settings, results)
+    results, picture, notes = OF_PRESET[settings.preset](run, settings, **how)
+    report(run, settings, results, notes)
     if flags.FLAGS.ranked_lists:
         try:
             picture.save(flags.FLAGS.ranked_lists)

@@ -19,6 +19,7 @@ from arn_tf import cli, presets, signatures, strong_evaluate, versions, warmup
 from arn_tf.errors import UserError
 from arn_tf.input_pipeline import ReidData
 from arn_tf.run_dir import RunDir
+from arn_tf.stage_choice import ORACLE
 from arn_tf.strong_model import StrongModel
 from arn_tf.strong_signatures import StrongServedModel
 
@@ -155,7 +156,12 @@ def _metrics(run, preset):
     path = run.file("results.json")
     try:
         with open(path) as file:
-            rows = json.load(file)["rows"]
+            found = json.load(file)
+        if found["model"] != run.digest("model.keras"):
+            # As after arn_tf.calibrate.
+            print(f"{path} is of another model than this; run arn_tf.evaluate again")
+            return {"metrics": None, "metrics_row": None}
+        rows = found["rows"]
         row = [name for name in rows if name.endswith(_SERVED_ROWS[preset])][-1]
         return {"metrics": rows[row], "metrics_row": row}
     except FileNotFoundError:
@@ -174,6 +180,10 @@ def main():
     settings = presets.with_moved_folders(run.settings())
     metrics = _metrics(run, settings.preset)
     facts = {"source": settings.source, "target": settings.target, **metrics}
+    if settings.preset == "strong":
+        facts["keep_best"] = settings.keep_best
+    # As where it was trained and scored.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     model = run.load_model("model.keras")
     folder, sidecar = export(
         model, arguments.export_dir, _pictures(settings), arguments.precision, facts
@@ -190,6 +200,8 @@ def main():
     if "cameras" in sidecar:
         cameras = ", ".join(map(str, sidecar["cameras"])) or "none"
         print(f"  cameras with statistics of their own: {cameras}; others take the whole target's")
+    if sidecar.get("keep_best") == "labelled":
+        print(f"  {ORACLE}")
     if sidecar["metrics"] is None:
         print("  no metrics in its sidecar: run arn_tf.evaluate first to have them there")
 

@@ -3,8 +3,12 @@
 settings.json      what the run was told
 data.json          fingerprints of the pictures that it began with
 initial.keras      the model before training
-source_only.keras  trained on the source alone for as many epochs
-model.keras        ARN
+source_only.keras  paper: trained on the source alone for as many epochs
+source.keras       strong: tuned on the source
+adapted.keras      strong: the same with statistics of the target's cameras
+round_N.keras      strong: after a round of self-training; round_N.json tells its clusters
+choice.json        strong: the stage that was kept, and why
+model.keras        the result
 checkpoints/       BRANCH-EPOCH.keras, weights and optimizers, while the run goes on
 logs/              TensorBoard
 results.json       written by arn_tf.evaluate
@@ -12,6 +16,7 @@ results.json       written by arn_tf.evaluate
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -127,6 +132,11 @@ class RunDir:
                 f"can't write {path}: {error}. The last checkpoint is kept: make room and give "
                 "the same command again"
             ) from error
+
+    def digest(self, name):
+        """Hexadecimal hash of one of the run's files."""
+        with open(self.file(name), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def load_model(self, name):
         """Loads a model that `save_model` wrote.

@@ -32,15 +32,16 @@ class StageChoice:
     scores: dict
 
 
-def without_labels(stages, embeddings, camera_id):
+def without_labels(stages, embeddings, camera_id, alarms=None):
     """Chooses among the stages of a run by unlabelled pictures.
 
     Args:
         stages: names of their files, in the order of training.
         embeddings: of the target's training pictures by each stage, float [N, D] each.
         camera_id: int [N].
+        alarms: of each stage, why it is known to be collapsed, or None.
     """
-    found = checkpoint_choice.choose(embeddings, camera_id)
+    found = checkpoint_choice.choose(embeddings, camera_id, alarms)
     return StageChoice(
         stages[found.index], found.reason, dict(zip(stages, found.scores, strict=True))
     )

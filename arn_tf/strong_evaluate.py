@@ -41,7 +41,8 @@ def evaluate(run, settings):
         settings: the run's `StrongSettings`.
 
     Returns:
-        {row name: RankingResult}, and the ranked lists of the last row (b) as a `PIL.Image`.
+        {row name: RankingResult}, the ranked lists of the last row (b) as a `PIL.Image`, and what
+        a reader of the table must know, a list of sentences.
 
     Raises:
         UserError: the run isn't finished, or its data can't be read.
@@ -76,18 +77,32 @@ def evaluate(run, settings):
         _standardized(each, split.camera_id, known, train.camera_id)
         for each, split in zip(plain, splits, strict=True)
     ])  # fmt: skip
-    adapted = run.load_model(strong_train.ADAPTED)
+    trained = os.path.exists(run.file(strong_train.round_file(1)))
+    # Without a round the result is the source's model, perhaps calibrated since.
+    adapted = run.load_model(strong_train.ADAPTED) if trained else model
     add(SOURCE_ONLY, [embed_plain(adapted, each) for each in pictures])
     embeddings = add(SOURCE_ONLY_CAMERAS, by_camera(adapted))
     add(SOURCE_ONLY_RERANKED, embeddings, distance=reranking.rerank)
-    if os.path.exists(run.file(strong_train.round_file(1))):
-        mark = f"{ORACLE_MARK} " if settings.keep_best == "labelled" else ""
+    mark = f"{ORACLE_MARK} " if settings.keep_best == "labelled" else ""
+    notes = _cameras_without_statistics(model, splits)
+    if trained:
         add(mark + ADAPTED, [embed_plain(model, each) for each in pictures])
         embeddings = add(mark + ADAPTED_CAMERAS, by_camera(model))
         add(mark + ADAPTED_RERANKED, embeddings, distance=reranking.rerank)
-        print(f"the self-trained rows are those of {_kept(run)}")
-    title = f"{settings.source} to {settings.target}: strong recipe (b)"
-    return results, scoring.draw_ranked_lists(*embeddings, *splits, title)
+        notes.append(f"the self-trained rows are those of {_kept(run)}")
+    title = f"{settings.source} to {settings.target}: {mark}strong recipe (b)"
+    return results, scoring.draw_ranked_lists(*embeddings, *splits, title), notes
+
+
+def _cameras_without_statistics(model, splits):
+    cameras = np.unique(np.concatenate([split.camera_id for split in splits]))
+    missing = [int(camera) for camera in cameras if camera not in model.cameras]
+    if not missing:
+        return []
+    return [
+        "query or gallery pictures of these cameras use the statistics of the whole target, as the "
+        f"model has none of theirs: {', '.join(map(str, missing))}"
+    ]
 
 
 def _kept(run):

@@ -11,7 +11,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from arn_tf import signatures
+from arn_tf import backbone, signatures
 from arn_tf.input_pipeline import decode
 from arn_tf.strong_model import SOURCE_ROW, TARGET_ROW, UNKNOWN_CAMERA, StrongModel
 
@@ -165,6 +165,8 @@ def _at(model, precision):
     """The same model with the arithmetic of its E_I in another precision."""
     other = StrongModel.from_config(model.get_config() | {"precision": precision})
     other.set_weights(model.get_weights())
+    # Some layers compute with copies of their statistics.
+    backbone.copy_weights(model.encoder_i, other.encoder_i)
     return other
 
 

@@ -63,16 +63,17 @@ def _train(settings, run, strategy, source, target):
             settings, run, strategy, sampler, pictures,
             target_pictures if settings.arn_losses else None,
         )  # fmt: skip
+    run.forget_checkpoints("source")
     if not os.path.exists(run.file(ADAPTED)):
         rounds.adapt(SOURCE)
     numbers = range(rounds.train() + 1)
     stages = [round_file(number) for number in numbers]
+    embeddings = [rounds.embeddings(number) for number in numbers]
     if settings.keep_best == "labelled":
         choice = stage_choice.by_labels(stages, run, target, settings.image_size)
     else:
-        choice = stage_choice.without_labels(
-            stages, [rounds.embeddings(number) for number in numbers], split.camera_id
-        )
+        alarms = [rounds.alarm(number) for number in numbers]
+        choice = stage_choice.without_labels(stages, embeddings, split.camera_id, alarms)
     stage_choice.record(run, settings.keep_best, choice)
     run.save_model(run.load_model(choice.stage), RESULT)
 
@@ -91,12 +92,18 @@ def _tune(settings, run, strategy, sampler, source, target):
                 model = JointTrainer(model, seed=settings.seed)
             _compile(model, settings, sampler.steps_per_epoch)
     epochs = range(epoch or 0, settings.epochs)
-    steps = sampler.steps_per_epoch
-    print(f"source: epochs {epochs.start + 1} to {epochs.stop}", flush=True)
+    # None are left where a run stopped between its last checkpoint and the stage's result.
+    if epochs:
+        _fit(settings, run, sampler, model, epochs, source, target)
+    run.save_model(model if target is None else model.model, SOURCE)
 
+
+def _fit(settings, run, sampler, model, epochs, source, target):
     def last_good():
         return run.file(run.newest_checkpoint("source")[1] or "initial.keras")
 
+    print(f"source: epochs {epochs.start + 1} to {epochs.stop}", flush=True)
+    steps = sampler.steps_per_epoch
     guards = [NonFiniteGuard(last_good)]
     if target is not None:
         guards.append(strong_monitor.FlatMapGuard(last_good))
@@ -110,8 +117,6 @@ def _tune(settings, run, strategy, sampler, source, target):
                 strong_monitor.StrongLog(writer, steps),
             ],
         )  # fmt: skip
-    run.save_model(model if target is None else model.model, SOURCE)
-    run.forget_checkpoints("source")
 
 
 def _initial_model(settings, num_identities):

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf import camera_statistics, clustering, self_training, strong_monitor
-from arn_tf.callbacks import NonFiniteGuard
+from arn_tf.callbacks import NonFiniteError, NonFiniteGuard
 from arn_tf.checkpoint_choice import collapsed, collapsed_statistics
 from arn_tf.files import replace_text
 from arn_tf.input_pipeline import Split
@@ -62,7 +62,7 @@ class TargetRounds:
     source: np.ndarray
     pictures: np.ndarray
     split: Split
-    _embeddings: dict = dataclasses.field(default_factory=dict, init=False)
+    _known: dict = dataclasses.field(default_factory=dict, init=False)
 
     def adapt(self, tuned):
         """Gives the tuned model of that name a table of camera statistics."""
@@ -87,49 +87,71 @@ class TargetRounds:
 
         Computed once: the next round clusters them, and the choice of a stage compares them.
         """
-        if number not in self._embeddings:
+        return self._looked_at(number)[0]
+
+    def alarm(self, number):
+        """Why the model after a round can't tell pictures apart, in words; or None."""
+        return self._looked_at(number)[1]
+
+    def _looked_at(self, number):
+        if number not in self._known:
             model = self.run.load_model(round_file(number))
-            camera_id = self.split.camera_id
-            found = embed_by_camera(model, self.pictures, camera_id)
-            scores = {
-                "classifier_entropy": classifier_entropy(
-                    source_logits(model, self.pictures, camera_id)
-                ),
-                "other_camera_share": other_camera_share(found, camera_id),
-                "mutual_rate": mutual_rate(found, camera_id),
-                "similarity_entropy": similarity_entropy(found, camera_id),
-            }
-            text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            print(f"{round_file(number)}, without labels: {text}", flush=True)
+            found = embed_by_camera(model, self.pictures, self.split.camera_id)
+            # Standardising hides that all are the same.
+            alarm = collapsed_statistics(
+                *(model.table[f"embedding_{name}"][TARGET_ROW] for name in ("mean", "deviation"))
+            )
+            alarm = alarm or collapsed(found)
+            if alarm:
+                print(f"WARNING: {round_file(number)}: {alarm}", flush=True)
+                scores, text = {}, alarm
+            else:
+                scores = self._scores(model, found)
+                text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+                print(f"{round_file(number)}, without labels: {text}", flush=True)
             strong_monitor.write_stage(
                 self.run, "rounds", number,
                 {f"unlabelled/{name}": value for name, value in scores.items()}, text,
             )  # fmt: skip
-            alarm = collapsed_statistics(
-                *(model.table[f"embedding_{name}"][TARGET_ROW] for name in ("mean", "deviation"))
-            )
-            if alarm or (alarm := collapsed(found)):
-                print(f"WARNING: {round_file(number)}: {alarm}", flush=True)
-            self._embeddings[number] = found
-        return self._embeddings[number]
+            self._known[number] = found, alarm
+        return self._known[number]
+
+    def _scores(self, model, embeddings):
+        camera_id = self.split.camera_id
+        logits = source_logits(model, self.pictures, camera_id)
+        return {
+            "classifier_entropy": classifier_entropy(logits),
+            "other_camera_share": other_camera_share(embeddings, camera_id),
+            "mutual_rate": mutual_rate(embeddings, camera_id),
+            "similarity_entropy": similarity_entropy(embeddings, camera_id),
+        }
 
     def _round(self, number):
         """One round; a reason not to have it, or None once its model is saved."""
+        if self.alarm(number - 1):
+            return self.alarm(number - 1)
         embeddings = self.embeddings(number - 1)
         labels, counts = clustering.cluster(
             embeddings, self.split.camera_id, eps=self.settings.cluster_eps or clustering.EPS
         )
         reason = clustering.stop_reason(counts)
-        self._log(number, labels, counts, reason)
+        record = self._log(number, labels, counts, reason)
         if reason:
             return reason
         centroids = np.stack([
             embeddings[labels == label].mean(axis=0) for label in range(counts.clusters)
         ])  # fmt: skip
-        self._save_calibrated(self._trained(number, labels, centroids), round_file(number))
+        try:
+            trained = self._trained(number, labels, centroids)
+        except NonFiniteError as error:
+            reason = f"{error.what}; a lower --self_training_learning_rate may help"
+            self._write(number, record | {"stopped": reason})
+            return reason
+        self._save_calibrated(trained, round_file(number))
         return None
 
     def _log(self, number, labels, counts, reason):
+        """Prints and writes what a round's clusters are; returns the record."""
         print(
             f"round {number}: {counts.clusters} clusters of {counts.used} of {counts.images} "
             f"pictures within {counts.eps}; {counts.noise} in none, {counts.too_large} clusters "
@@ -140,12 +162,16 @@ class TargetRounds:
             purity = clustering.purity(labels, self.split.person_id)
             record["diagnosis_by_labels"] = {"purity": purity}
             print(f"  diagnosis by labels, which nothing else reads: purity {purity:.2f}")
-        replace_text(self.run.file(f"round_{number}.json"), json.dumps(record, indent=2) + "\n")
+        self._write(number, record)
         shown = ("clusters", "used", "noise", "too_large", "one_camera", "eps")
         strong_monitor.write_stage(
             self.run, "rounds", number, {f"clusters/{key}": record[key] for key in shown},
             "```json\n" + json.dumps(record, indent=2) + "\n```",
         )  # fmt: skip
+        return record
+
+    def _write(self, number, record):
+        replace_text(self.run.file(f"round_{number}.json"), json.dumps(record, indent=2) + "\n")
 
     def _trained(self, number, labels, centroids):
         """The model of the round before, trained on both domains."""

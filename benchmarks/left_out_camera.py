@@ -9,8 +9,9 @@ adapted.keras, tuned on the source alone:
             `arn_tf.calibrate` does it
 
 mAP of row (b), camera statistics and mirror image, over the queries of that camera and over all;
-the gallery is whole. A camera's row hangs on its own pictures alone, so pictures of the others are
-embedded once for all. The last lines are means over cameras, and all queries' paired difference.
+the gallery is whole. The row of a camera with pictures enough hangs on them alone, so pictures of
+the others are embedded once for all. The last lines are means over cameras, and all queries' paired
+difference.
 """
 
 import os
@@ -19,6 +20,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import tensorflow as tf
 
 from arn_tf import bootstrap, camera_statistics, presets, scoring, strong_data
 from arn_tf.input_pipeline import ReidData
@@ -36,6 +38,7 @@ def main(run_dir):
         settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
     )
     train, query, gallery = (data.split(name) for name in ("train", "query", "gallery"))
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     known = strong_data.decoded(train, settings.image_size)
     pictures = [strong_data.decoded(split, settings.image_size) for split in (query, gallery)]
     adapted = run.load_model("adapted.keras")

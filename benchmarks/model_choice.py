@@ -30,13 +30,14 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import spearmanr
 
-from arn_tf import checkpoint_choice, scoring, source_validation, strong_data, strong_train
+from arn_tf import checkpoint_choice, scoring, strong_data, strong_train
 from arn_tf import unlabelled_scores as scores
 from arn_tf.files import replace_text
 from arn_tf.input_pipeline import ReidData
 from arn_tf.run_dir import RunDir
 from arn_tf.strong_embedding import embed_plain
 from arn_tf.target_rounds import round_file
+from benchmarks import source_validation
 
 # 1 where higher is better.
 INDICATORS = {
@@ -158,6 +159,8 @@ def proxy_weights(run, settings, pictures):
     splits = [pictures(settings, settings.source, split) for split in ("query", "gallery")]
     source = np.concatenate([embed_plain(untrained, images) for _, images in splits])
     person = np.concatenate([split.person_id for split, _ in splits])
+    # Neither junk nor distractors are persons; queries, which come first, are.
+    source, person = source[person > 0], person[person > 0]
     target = embed_plain(untrained, pictures(settings, settings.target, "train")[1])
     return source_validation.proxy_weights(source, person, target)[: len(splits[0][0])]
 
@@ -175,6 +178,7 @@ def measure_run(path, pictures, kept, folder):
     if key in kept:
         return kept[key]
     settings = run.settings()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     weights = proxy_weights(run, settings, pictures)
     stages, targets = [], []
     for name, digest in zip(names, digests, strict=True):
@@ -184,7 +188,8 @@ def measure_run(path, pictures, kept, folder):
         else:
             embedded = embed(run.load_model(name), settings, pictures)
             if file:
-                np.savez(file, **embedded)
+                np.savez(f"{file}.partial.npz", **embedded)
+                os.replace(f"{file}.partial.npz", file)
         stages.append({"stage": name, **measure(embedded, settings, pictures, weights)})
         targets.append(embedded["views"].sum(axis=0))
         print(f"{path} {name}: {stages[-1]}", flush=True)

@@ -80,13 +80,17 @@ def test_paired_differences_of_the_strong_recipe():
     # Where one seed stopped before self-training there are no pairs.
     scores[rows[2]].pop()
     assert list(ablate.differences(scores)) == [f"{rows[1]} less {rows[0]}"]
+    assert list(ablate._left_out(scores)) == [
+        f"{rows[2]} less {rows[1]}", f"{rows[3]} less {rows[2]}",
+    ]  # fmt: skip
 
 
 def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "a table"
     folder.mkdir()
     scores = of_all_rows()
-    monkeypatch.setattr(ablate, "ablate", lambda settings, seeds: scores)
+    notes = ["seed 0, strong: kept as it was"]
+    monkeypatch.setattr(ablate, "ablate", lambda settings, seeds: (scores, notes))
     monkeypatch.setattr(ablate.presets, "from_flags", lambda: small_data.settings(folder))
     monkeypatch.setattr(ablate.flags, "FLAGS", types.SimpleNamespace(seeds=2))
     monkeypatch.setattr(sys, "argv", ["ablate", "--seeds=2", f"--model_dir={folder}"])
@@ -100,6 +104,8 @@ def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     assert f"Made by `{command}`" in text
     record = json.loads((folder / "table.json").read_text())
     assert record["command"] == command
+    assert record["notes"] == notes
+    assert notes[0] in text
     assert record["settings"]["target"] == "duke"
     assert list(record["rows"]) == [name for name, _ in ablate.summary(scores)]
     low, high = record["rows"]["full ARN"]["mean_ap_interval"]
@@ -119,7 +125,8 @@ def test_a_finished_run_is_only_scored(monkeypatch):
         raise AssertionError("this would train")
 
     monkeypatch.setitem(ablate._TRAIN_OF_PRESET, "paper", refuse)
-    results = ablate._train_and_score(settings)
+    results, notes = ablate._train_and_score(settings)
+    assert notes == []
     assert list(results)[-1] == evaluate.ARN_ROW
     assert results[evaluate.ARN_ROW].valid_queries == 8
     for changed in (

@@ -150,6 +150,7 @@ def test_pictures_of_any_size_and_kind(tmp_path):
     ("pattern", "words"),
     [
         (r"_c(\d+", r"--camera_pattern=_c\(\\d\+: missing \)"),
+        (r"_c(\d{99999999999})", r"--camera_pattern=_c\(\\d\{9+\}\): "),
         (r"_c\d+", r"--camera_pattern=_c\\d\+: needs one group, as in '_c\(\\d\+\)'"),
         (r"_(c)(\d+)", "needs one group"),
         (r"cam(\d+)", r"0000_c7\.png: --camera_pattern=cam.* finds no camera's number in that"),
@@ -176,6 +177,25 @@ def test_a_file_that_is_no_picture(tmp_path, data):
     (tmp_path / "0003_c7.jpg").write_bytes(data)
     with pytest.raises(UserError, match=r"0003_c7\.jpg: can't be read as a picture"):
         calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+
+
+def test_of_many_pictures_of_a_camera_evenly_spread_ones_are_read(tmp_path, monkeypatch):
+    write_crops(tmp_path, 1, noise(0, 7))
+    write_crops(tmp_path, 2, noise(1, 2))
+    everything, cameras = calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+    monkeypatch.setattr(calibrate.camera_statistics, "MOST_PICTURES", 3)
+    pictures, fewer = calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+    assert sorted(fewer.tolist()) == [1, 1, 1, 2, 2]
+    rows = sorted([*np.flatnonzero(cameras == 1)[[0, 3, 6]], *np.flatnonzero(cameras == 2)])
+    np.testing.assert_array_equal(pictures, everything[rows])
+
+
+def test_a_name_that_is_no_utf_8(tmp_path):
+    write_crops(tmp_path, 1, noise(0, 1))
+    os.rename(tmp_path / "0000_c1.png", os.fsencode(tmp_path) + b"/\xff_c1.png")
+    pictures, cameras = calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+    assert len(pictures) == 1
+    assert cameras.tolist() == [1]
 
 
 @pytest.mark.parametrize("numbers", [["5"], ["1", "x"], ["-1"], [""]])

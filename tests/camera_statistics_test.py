@@ -92,6 +92,21 @@ def cameras():
     return pictures[order], camera_id[order]
 
 
+def test_a_network_that_normalises_its_input():
+    """Keras's Normalization computes with copies, which setting weights leaves behind."""
+    keras.utils.set_random_seed(0)
+    model = StrongModel(3, "EfficientNetB0", "random", (32, 32), last_stride=2)
+    (layer,) = (
+        one for one in model.encoder_i.layers if isinstance(one, keras.layers.Normalization)
+    )
+    layer.adapt_mean.assign(tf.fill(layer.adapt_mean.shape, 90.0))
+    layer.adapt_variance.assign(tf.fill(layer.adapt_variance.shape, 900.0))
+    layer.finalize_state()
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
+    other = with_cameras(model, [1])
+    np.testing.assert_array_equal(other(pictures), model(pictures))
+
+
 def too_few(outcomes):
     return {camera: o.pictures for camera, o in outcomes.items() if not o.estimated}
 

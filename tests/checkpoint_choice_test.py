@@ -1,5 +1,7 @@
 """The choice among checkpoints: the better one, the later of equals, never a collapsed one."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,23 @@ class TestChoose:
         choice = checkpoint_choice.choose([pictures(1.0, 0), COLLAPSED], CAMERA)
         assert choice.index == 0
         assert "the only one" in choice.reason
+
+    def test_never_takes_one_with_an_alarm_of_its_own(self):
+        candidates = [pictures(1.0, 0), pictures(0.9, 1), pictures(0.8, 2)]
+        choice = checkpoint_choice.choose(candidates, CAMERA, [None, None, "all are alike"])
+        assert choice.index == 1
+        assert "stage 3 is out: all are alike" in choice.reason
+
+    @pytest.mark.parametrize(
+        "value, words", [(0, "of 2 of 120|of 120 of 120"), (np.nan, "not finite")]
+    )
+    def test_zeros_and_numbers_that_are_none(self, value, words):
+        broken = pictures(0.9, 1)
+        broken[7:9] = value
+        for candidate in (broken, np.full_like(broken, value)):
+            choice = checkpoint_choice.choose([pictures(1.0, 0), candidate], CAMERA)
+            assert choice.index == 0
+            assert re.search(words, choice.reason)
 
     def test_all_collapsed(self):
         choice = checkpoint_choice.choose([COLLAPSED, COLLAPSED], CAMERA)

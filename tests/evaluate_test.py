@@ -58,7 +58,7 @@ def test_the_table_has_the_baselines(found):
 
 
 def test_reranked_rows(run, found, target):
-    results, _ = evaluate.evaluate(run, run.settings(), rerank=True)
+    results, *_ = evaluate.evaluate(run, run.settings(), rerank=True)
     assert list(results) == [row + end for row in ROWS for end in ("", " + re-ranking")]
     for row in ROWS:
         assert results[row].to_json() == found[0][row].to_json()
@@ -74,7 +74,7 @@ def test_reranked_rows(run, found, target):
 
 @pytest.mark.parametrize("cache", ["disk", "none"])
 def test_scores_are_those_of_the_models_on_the_pictures(run, target, cache):
-    results, _ = evaluate.evaluate(run, dataclasses.replace(run.settings(), feature_cache=cache))
+    results, *_ = evaluate.evaluate(run, dataclasses.replace(run.settings(), feature_cache=cache))
     initial, source_only, arn = (
         run.load_model(f"{name}.keras") for name in ("initial", "source_only", "model")
     )
@@ -101,7 +101,7 @@ def test_without_the_baseline_there_is_no_row_for_it(run, tmp_path):
     shutil.copytree(run.path, folder)
     os.remove(folder / "source_only.keras")
     alone = dataclasses.replace(run.settings(), source_only_baseline=False)
-    results, _ = evaluate.evaluate(RunDir(str(folder)), alone)
+    results, *_ = evaluate.evaluate(RunDir(str(folder)), alone)
     assert list(results) == [ROWS[0], ROWS[3]]
 
 

@@ -56,18 +56,38 @@ STRONG = [
         ),
     ],
 )  # fmt: skip
-def test_the_sidecar_has_the_metrics_of_evaluate(tmp_path, preset, rows, expected):
+def test_the_sidecar_has_the_metrics_of_evaluate(tmp_path, capsys, preset, rows, expected):
     run = RunDir(str(tmp_path))
-    assert export._metrics(run, preset) == {"metrics": None, "metrics_row": None}
-    results = {"rows": {row: {"rank-1": len(row)} for row in rows}}
+    (tmp_path / "model.keras").write_bytes(b"a model")
+    none = {"metrics": None, "metrics_row": None}
+    assert export._metrics(run, preset) == none
+    results = {
+        "rows": {row: {"rank-1": len(row)} for row in rows},
+        "model": run.digest("model.keras"),
+    }
     (tmp_path / "results.json").write_text(json.dumps(results))
     found = export._metrics(run, preset)
     assert found == {"metrics": {"rank-1": len(expected)}, "metrics_row": expected}
+    # As after a calibration.
+    (tmp_path / "model.keras").write_bytes(b"another")
+    assert export._metrics(run, preset) == none
+    assert "results.json is of another model than this" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ['{"rows"', "{}", '{"rows": {"other": {}}}', '{"rows": []}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"rows"',
+        "{}",
+        '{"rows": {"ARN": {}}}',
+        '{"rows": {"other": {}}, "model": "DIGEST"}',
+        '{"rows": [], "model": "DIGEST"}',
+    ],
+)
 def test_results_that_are_not_those_of_evaluate(tmp_path, text):
-    (tmp_path / "results.json").write_text(text)
+    (tmp_path / "model.keras").write_bytes(b"a model")
+    digest = RunDir(str(tmp_path)).digest("model.keras")
+    (tmp_path / "results.json").write_text(text.replace("DIGEST", digest))
     for preset in ("paper", "strong"):
         with pytest.raises(UserError, match=r"results\.json.*run it again"):
             export._metrics(RunDir(str(tmp_path)), preset)

@@ -22,7 +22,7 @@ NAME = re.compile(r"(-?\d+)_c(\d)")
 def scores():
     """What arn_tf.evaluate says of the run."""
     run = small_data.finished_run()
-    results, _ = evaluate.evaluate(run, run.settings())
+    results, *_ = evaluate.evaluate(run, run.settings())
     return results[evaluate.ARN_ROW].to_json()
 
 

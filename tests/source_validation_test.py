@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from arn_tf import source_validation
+from benchmarks import source_validation
 
 
 class TestWeightedMean:

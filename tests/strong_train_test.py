@@ -229,6 +229,21 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(inputs, tmp_path, stage
         assert_equal(stages[name], weights(run, name))
 
 
+def test_a_run_killed_between_its_last_epoch_and_its_next_stage(run, tmp_path, stages):
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in set(STAGES) - {"initial"}:
+        os.rename(folder / f"{name}.keras", tmp_path / f"{name}.keras")
+    shutil.copy(tmp_path / "source.keras", folder / "checkpoints" / "source-0003.keras")
+    told = dataclasses.replace(run.settings(), model_dir=str(folder), self_training_rounds=0)
+    told.save(folder / "settings.json")
+    again, printed = trained(told)
+    assert "epoch" not in printed
+    assert os.listdir(folder / "checkpoints") == []
+    for name in ("source", "adapted"):
+        assert_equal(stages[name], weights(again, name))
+
+
 # Where self-training stops.
 
 
@@ -261,8 +276,41 @@ def test_cameras_with_too_few_pictures_are_named(stopped):
 
 
 def test_scores_without_self_training_have_no_row_for_it(stopped):
-    results, _ = strong_evaluate.evaluate(stopped[0], stopped[0].settings())
+    results, _, notes = strong_evaluate.evaluate(stopped[0], stopped[0].settings())
     assert list(results) == ROWS[:5]
+    (note,) = notes
+    assert note.startswith("query or gallery pictures of these cameras use the statistics of the")
+    assert note.endswith(": 1, 2")
+
+
+def test_without_a_round_the_result_is_scored_as_it_was_calibrated(stopped, tmp_path):
+    shutil.copytree(stopped[0].path, tmp_path / "run")
+    run = RunDir(str(tmp_path / "run"))
+    settings = run.settings()
+    before = strong_evaluate.evaluate(run, settings)[0]
+    model = run.load_model("model.keras")
+    mean = model.table["mean"]
+    mean.assign(mean + 0.5)
+    run.save_model(model, "model.keras")
+    after = strong_evaluate.evaluate(run, settings)[0]
+    assert after[ROWS[2]].to_json() == before[ROWS[2]].to_json()
+    assert after[ROWS[3]].to_json() != before[ROWS[3]].to_json()
+
+
+def test_a_round_whose_loss_is_not_finite_is_no_round(inputs, run, tmp_path, stages):
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in ("model", "round_1", "round_2"):
+        os.remove(folder / f"{name}.keras")
+    wild = settings(inputs, folder, self_training_learning_rate=1e30)
+    wild.save(folder / "settings.json")
+    again, printed = trained(wild)
+    assert "self-training stops before round 1: " in printed
+    assert "is not finite at step" in printed
+    assert "--self_training_learning_rate" in printed
+    assert_equal(weights(again, "model"), stages["adapted"])
+    with open(folder / "round_1.json") as file:
+        assert "is not finite" in json.load(file)["stopped"]
 
 
 def test_no_rounds_at_all(inputs, run, tmp_path):
@@ -337,7 +385,7 @@ def test_an_unfinished_run(run, tmp_path):
         strong_evaluate.evaluate(RunDir(str(tmp_path / "run")), run.settings())
 
 
-def test_the_oracle_is_marked_in_every_output(inputs, run, found, tmp_path, capsys):
+def test_the_oracle_is_marked_in_every_output(inputs, run, found, tmp_path):
     """From the folder of a finished run, whose stages it chooses among."""
     folder = tmp_path / "run"
     shutil.copytree(run.path, folder)
@@ -351,8 +399,8 @@ def test_the_oracle_is_marked_in_every_output(inputs, run, found, tmp_path, caps
     with open(oracle.file("choice.json")) as file:
         choice = json.load(file)
     assert choice["keep_best"] == "labelled"
-    results, _ = strong_evaluate.evaluate(oracle, told)
-    assert "ORACLE" in capsys.readouterr().out
+    results, _, notes = strong_evaluate.evaluate(oracle, told)
+    assert "ORACLE" in notes[-1]
     assert list(results)[:5] == ROWS[:5]
     assert list(results)[5:] == [f"ORACLE, by labels: {row}" for row in ROWS[5:]]
     best = max(choice["scores"].values())

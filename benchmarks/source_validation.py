@@ -98,7 +98,7 @@ def proxy_weights(
       source: real [S, D].
       person_id: integers [S].
       target: real [T, D], of the target's training pictures.
-      groups: of identities; no more than there are.
+      groups: of identities; at most half as many as there are identities.
       components: principal components that the distance is taken in.
       seed: of k-means.
 
