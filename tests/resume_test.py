@@ -7,6 +7,8 @@ import time
 import pytest
 import small_data
 
+from arn_tf.run_dir import RunDir
+
 
 def run_until(line, moment):
     """Runs a command line and kills it as soon as `moment(its output)` is true."""
@@ -34,7 +36,7 @@ def run_until(line, moment):
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     whole = small_data.finished_run()
-    run = small_data.train.RunDir(str(tmp_path / "run"))
+    run = RunDir(str(tmp_path / "run"))
     line = small_data.command("arn_tf.train", small_data.settings(run.path))
 
     partial = run.file("checkpoints/.partial.keras")
