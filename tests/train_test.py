@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from arn_tf import train
 from arn_tf.config import Settings
 from arn_tf.errors import UserError
+from arn_tf.input_pipeline import ReidData
 
 
 def curve(run, branch, tag):
@@ -110,7 +111,7 @@ def test_l_class_falls(tmp_path):
 
 def test_equal_seeds_give_equal_runs_wherever_the_data_comes_from(tmp_path):
     for name in small_data.LAYOUTS:
-        train.ReidData(name, **small_data.inputs())
+        ReidData(name, **small_data.inputs())
     first = short_run(tmp_path / "first")
     # Preparing the data, and looking at the target meanwhile, must change nothing.
     again = short_run(tmp_path / "again", data_dir=str(tmp_path / "data"), monitor_every=1)
