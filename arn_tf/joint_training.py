@@ -1,8 +1,8 @@
 """ARN's losses back-propagated into an E_I that is really tuned: `--preset=strong --arn_losses`.
 
 The strong recipe's own losses stay; ARN's encoders, decoder and classifier stand beside them on the
-same map, and leave with the end of the source stage, as matching uses the pooled vector. Offered to
-whoever wants to study it: no gain was measured (README, "The strong recipe").
+same map, and leave with the end of the source stage, as matching uses the pooled vector. A gain was
+measured from a source of 20 persons and none from one of 150 (README, "The strong recipe").
 """
 
 import keras

@@ -32,7 +32,7 @@ class StrongSettings(RunSettings):
         "float32", "arithmetic of E_I; bfloat16 suits GPUs", ("float32", "bfloat16")
     )
     arn_losses: bool = setting(
-        False, "back-propagate ARN's losses into E_I too: no gain was measured"
+        False, "back-propagate ARN's losses into E_I too, for three times the cost (README)"
     )
     self_training_rounds: int = setting(3, "rounds of clustering the target and training on it")
     self_training_steps: int = setting(80, "steps of a round")
