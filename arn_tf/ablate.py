@@ -20,13 +20,11 @@ import threading
 
 from absl import flags
 
-from arn_tf import bootstrap, cli, evaluate, presets, scoring, strong_evaluate, strong_train, train
+from arn_tf import bootstrap, cli, evaluate, presets, scoring, strong_evaluate, train
 from arn_tf.errors import UserError
 from arn_tf.files import replace_text
 from arn_tf.replicas import split_cpu
 from arn_tf.run_dir import RunDir
-
-_TRAIN_OF_PRESET = {"paper": train.train, "strong": strong_train.train}
 
 # Row of the table -> the settings that make it. The two unsupervised ones can't begin with
 # source-only epochs: all their epochs are joint.
@@ -117,7 +115,7 @@ def _train_and_score(settings):
     split_cpu(settings.replicas)
     run = RunDir(settings.run_dir)
     if not _is_finished(run, settings):
-        run = _TRAIN_OF_PRESET[settings.preset](settings)
+        run = train.OF_PRESET[settings.preset](settings)
     results, _, notes = evaluate.OF_PRESET[settings.preset](run, settings)
     return results, notes
 

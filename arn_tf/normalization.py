@@ -51,7 +51,7 @@ class DomainBatchNormalization(keras.layers.Layer):
     def call(self, x, domain=0, training=False):
         """Normalises x, float [B, ..., channels], by the statistics of `domain`."""
         if training:
-            mean, variance = self._synchronized_moments(x)
+            mean, variance = replicas.moments(x)
             self._move(domain, mean, variance)
         else:
             mean, variance = self.moving_mean[domain], self.moving_variance[domain]
@@ -73,11 +73,6 @@ class DomainBatchNormalization(keras.layers.Layer):
             "epsilon": self.epsilon,
             "center": self.center,
         }
-
-    def _synchronized_moments(self, x):
-        axes = list(range(x.shape.rank - 1))
-        mean = replicas.mean(tf.reduce_mean(x, axes))
-        return mean, replicas.mean(tf.reduce_mean(tf.math.squared_difference(x, mean), axes))
 
     def _move(self, domain, mean, variance):
         keep = self.momentum

@@ -64,6 +64,16 @@ def mean(value):
     return value if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
+def moments(value):
+    """Mean and variance over all axes but the last, and over replicas: float [channels] each.
+
+    The variance is the mean squared deviation: E[x^2] - E[x]^2 loses digits where means are large.
+    """
+    axes = list(range(value.shape.rank - 1))
+    centre = mean(tf.reduce_mean(value, axes))
+    return centre, mean(tf.reduce_mean(tf.math.squared_difference(value, centre), axes))
+
+
 def total(values):
     """Sums over replicas of a list of tensors of each."""
     context = _context()

@@ -248,10 +248,14 @@ def _as_markdown(settings):
     return "\n".join(f"    {name}: {value}" for name, value in dataclasses.asdict(settings).items())
 
 
+# How a run is trained, by its settings' preset.
+OF_PRESET = {"paper": train, "strong": strong_train.train}
+
+
 def main():
     settings = presets.from_flags()
     replicas.split_cpu(settings.replicas)
-    run = strong_train.train(settings) if settings.preset == "strong" else train(settings)
+    run = OF_PRESET[settings.preset](settings)
     print(f"done: {run.path}. Score it with\n  python -m arn_tf.evaluate --model_dir={run.path}")
 
 

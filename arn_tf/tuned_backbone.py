@@ -122,10 +122,7 @@ class CameraBatchNormalization(keras.layers.Layer):
         }
 
     def _of_batch(self, x, moments):
-        x = tf.cast(x, tf.float32)
-        axes = list(range(x.shape.rank - 1))
-        mean = replicas.mean(tf.reduce_mean(x, axes))
-        variance = replicas.mean(tf.reduce_mean(tf.math.squared_difference(x, mean), axes))
+        mean, variance = replicas.moments(tf.cast(x, tf.float32))
         moments.means.append(mean)
         moments.variances.append(variance)
         if moments.update:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import small_data
 
-from arn_tf import ablate, bootstrap, evaluate, ranking, scoring, strong_evaluate
+from arn_tf import ablate, bootstrap, evaluate, ranking, scoring, strong_evaluate, train
 from arn_tf.run_dir import RunDir
 
 QUERIES = 12
@@ -124,7 +124,7 @@ def test_a_finished_run_is_only_scored(monkeypatch):
     def refuse(_):
         raise AssertionError("this would train")
 
-    monkeypatch.setitem(ablate._TRAIN_OF_PRESET, "paper", refuse)
+    monkeypatch.setitem(train.OF_PRESET, "paper", refuse)
     results, notes = ablate._train_and_score(settings)
     assert notes == []
     assert list(results)[-1] == evaluate.ARN_ROW
