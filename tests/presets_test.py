@@ -56,7 +56,7 @@ def test_defaults_are_those_measured():
     assert (settings.label_smoothing, settings.triplet_margin) == (0.1, 0.3)
     assert (settings.adam_learning_rate, settings.weight_decay) == (3.5e-4, 5e-4)
     assert (settings.self_training_rounds, settings.self_training_steps) == (3, 80)
-    assert settings.self_training_learning_rate == 1e-4
+    assert settings.self_training_learning_rate == 3.5e-4
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(StrongSettings), ids=lambda field: field.name)

@@ -1,9 +1,6 @@
-"""Whole runs of the strong recipe on tiny data: its stages, kill -9, its scores, its refusals."""
+"""Runs of the strong recipe on tiny data: their stages, kill -9, what they refuse."""
 
-import contextlib
 import dataclasses
-import glob
-import io
 import json
 import os
 import pathlib
@@ -11,85 +8,29 @@ import shutil
 import subprocess
 import time
 
-import keras
 import numpy as np
 import pytest
 import small_data
+import small_strong
+from small_data import assert_equal
+from small_strong import settings, trained, weights
 
-from arn_tf import evaluate, ranking, strong_evaluate, strong_train, train
+from arn_tf import strong_train, train
 from arn_tf.errors import UserError
-from arn_tf.input_pipeline import ReidData
 from arn_tf.run_dir import RunDir
 from arn_tf.strong_config import StrongSettings
-from arn_tf.strong_data import decoded
 
-# Three epochs of nine steps, two rounds of four. 72 pictures of each camera: enough for a row.
-TINY = {
-    "source": "market",
-    "target": "duke",
-    "backbone": "Tiny",
-    "backbone_weights": "random",
-    "input_size": f"{small_data.HEIGHT}x{small_data.WIDTH}",
-    "batch_size": 16,
-    "epochs": 3,
-    "adam_learning_rate": 3e-3,
-    "self_training_rounds": 2,
-    "self_training_steps": 4,
-    "replicas": 1,
-}
 STAGES = ["adapted", "initial", "model", "round_1", "round_2", "source"]
-ROWS = [
-    "untrained pooled backbone",
-    "untrained, standardised per camera",
-    "source only (a) plain statistics",
-    "source only (b) camera statistics, flip",
-    "source only (c) = (b) + re-ranking",
-    "self-trained (a) plain statistics",
-    "self-trained (b) camera statistics, flip",
-    "self-trained (c) = (b) + re-ranking",
-]
 
 
 @pytest.fixture(scope="module")
-def inputs():
-    folder = small_data.folder() / "strong"
-    for data_set in small_data.LAYOUTS:
-        small_data.write_archive(folder / "manual", data_set, identities=12, shots=6)
-    return {"manual_dir": str(folder / "manual"), "data_dir": str(folder / "prepared")}
-
-
-def settings(inputs, model_dir, **changes):
-    return StrongSettings(**TINY | inputs | {"model_dir": str(model_dir)} | changes)
-
-
-def trained(settings):
-    """The `RunDir` of a run, and what it printed."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        run = strong_train.train(settings)
-    return run, printed.getvalue()
-
-
-@pytest.fixture(scope="module")
-def finished(inputs):
-    return trained(settings(inputs, small_data.folder() / "strong" / "run"))
+def finished():
+    return small_strong.finished()
 
 
 @pytest.fixture(scope="module")
 def run(finished):
     return finished[0]
-
-
-def weights(run, name):
-    """{path: value} of every variable of a saved model."""
-    model = keras.models.load_model(run.file(f"{name}.keras"))
-    return {variable.path: variable.numpy() for variable in model.weights}
-
-
-def assert_equal(left, right):
-    assert left.keys() == right.keys()
-    for name in left:
-        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +84,9 @@ def test_what_each_stage_changes(run, stages):
 def test_what_is_printed_and_logged(run, finished):
     _, printed = finished
     assert "source: epochs 1 to 3" in printed
-    for number, stage in enumerate(("adapted", "round_1", "round_2")):
+    for stage in ("adapted", "round_1", "round_2"):
         assert f"{stage}.keras, without labels: classifier_entropy " in printed
-        assert glob.glob(os.path.join(run.logs, "rounds", "*")), number
+    assert os.listdir(os.path.join(run.logs, "rounds"))
     for number in (1, 2):
         assert os.listdir(os.path.join(run.logs, f"round_{number}"))
         with open(run.file(f"round_{number}.json")) as file:
@@ -199,9 +140,9 @@ def killed(line, moment, log):
     assert alive, f"it ended before the moment came: {log.read_text()[-2000:]}"
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(inputs, tmp_path, stages):
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, stages):
     run = RunDir(str(tmp_path / "run"))
-    told = settings(inputs, run.path)
+    told = settings(run.path)
     line = small_data.command("arn_tf.train", told)
 
     killed(line, run.file(run.checkpoint("source", 1)), tmp_path / "1.txt")
@@ -244,171 +185,6 @@ def test_a_run_killed_between_its_last_epoch_and_its_next_stage(run, tmp_path, s
         assert_equal(stages[name], weights(again, name))
 
 
-# Where self-training stops.
-
-
-@pytest.fixture(scope="module")
-def stopped():
-    """Six people can't be eight clusters; and 12 pictures of a camera are too few."""
-    changes = {"epochs": 1, "batch_size": 8, "images_per_identity": 2}
-    model_dir = small_data.folder() / "stopped"
-    return trained(settings(small_data.inputs(), model_dir, **changes))
-
-
-def test_a_guard_stops_self_training_and_keeps_what_there_was(stopped):
-    run, printed = stopped
-    assert "self-training stops before round 1: " in printed
-    assert "usable clusters of 24 images, below the least of 8" in printed
-    assert "is kept" in printed
-    assert not os.path.exists(run.file("round_1.keras"))
-    assert_equal(weights(run, "model"), weights(run, "adapted"))
-    with open(run.file("round_1.json")) as file:
-        assert "below the least of 8" in json.load(file)["stopped"]
-
-
-def test_cameras_with_too_few_pictures_are_named(stopped):
-    run, printed = stopped
-    assert "cameras with fewer than 64 pictures" in printed
-    assert "{1: 12, 2: 12}" in printed
-    model = run.load_model("model.keras")
-    assert model.cameras == []
-    assert np.any(model.table["mean"].numpy()[1] != 0)
-
-
-def test_scores_without_self_training_have_no_row_for_it(stopped):
-    results, _, notes = strong_evaluate.evaluate(stopped[0], stopped[0].settings())
-    assert list(results) == ROWS[:5]
-    (note,) = notes
-    assert note.startswith("query or gallery pictures of these cameras use the statistics of the")
-    assert note.endswith(": 1, 2")
-
-
-def test_without_a_round_the_result_is_scored_as_it_was_calibrated(stopped, tmp_path):
-    shutil.copytree(stopped[0].path, tmp_path / "run")
-    run = RunDir(str(tmp_path / "run"))
-    settings = run.settings()
-    before = strong_evaluate.evaluate(run, settings)[0]
-    model = run.load_model("model.keras")
-    mean = model.table["mean"]
-    mean.assign(mean + 0.5)
-    run.save_model(model, "model.keras")
-    after = strong_evaluate.evaluate(run, settings)[0]
-    assert after[ROWS[2]].to_json() == before[ROWS[2]].to_json()
-    assert after[ROWS[3]].to_json() != before[ROWS[3]].to_json()
-
-
-def test_a_round_whose_loss_is_not_finite_is_no_round(inputs, run, tmp_path, stages):
-    folder = tmp_path / "run"
-    shutil.copytree(run.path, folder)
-    for name in ("model", "round_1", "round_2"):
-        os.remove(folder / f"{name}.keras")
-    wild = settings(inputs, folder, self_training_learning_rate=1e30)
-    wild.save(folder / "settings.json")
-    again, printed = trained(wild)
-    assert "self-training stops before round 1: " in printed
-    assert "is not finite at step" in printed
-    assert "--self_training_learning_rate" in printed
-    assert_equal(weights(again, "model"), stages["adapted"])
-    with open(folder / "round_1.json") as file:
-        assert "is not finite" in json.load(file)["stopped"]
-
-
-def test_no_rounds_at_all(inputs, run, tmp_path):
-    """From the folder of a run that has been through its stages but for the rounds."""
-    folder = tmp_path / "run"
-    shutil.copytree(run.path, folder)
-    for name in ("settings.json", "model.keras", "round_1.keras", "round_2.keras"):
-        os.remove(folder / name)
-    none = settings(inputs, folder, self_training_rounds=0)
-    none.save(folder / "settings.json")
-    other, printed = trained(none)
-    assert "round" not in printed
-    assert_equal(weights(other, "model"), weights(run, "adapted"))
-
-
-# Scores.
-
-
-@pytest.fixture(scope="module")
-def found(run):
-    return strong_evaluate.evaluate(run, run.settings())
-
-
-def test_the_table_has_every_row(run, found, capsys, tmp_path):
-    shutil.copytree(run.path, tmp_path / "run")
-    copy = RunDir(str(tmp_path / "run"))
-    evaluate.report(copy, copy.settings(), found[0])
-    shown = capsys.readouterr().out
-    lines = [line.split("|")[1].strip() for line in shown.splitlines() if line.startswith("| ")]
-    assert lines[2:] == ROWS == list(found[0])
-    with open(copy.file("results.json")) as file:
-        saved = json.load(file)
-    assert (saved["source"], saved["target"]) == ("market", "duke")
-    assert list(saved["rows"]) == ROWS
-    assert found[1].height > 8 * 128
-
-
-def test_scores_are_those_of_the_models_on_the_pictures(run, found):
-    query, gallery = (ReidData("duke", **{
-        name: getattr(run.settings(), name) for name in ("data_dir", "manual_dir")
-    }).split(name) for name in ("query", "gallery"))  # fmt: skip
-    pictures = [decoded(split, run.settings().image_size) for split in (query, gallery)]
-
-    def by_camera(model):
-        return [
-            model(each, model.rows_of(split.camera_id)).numpy()
-            for each, split in zip(pictures, (query, gallery), strict=True)
-        ]
-
-    initial, adapted, model = (
-        run.load_model(f"{n}.keras") for n in ("initial", "adapted", "model")
-    )
-    for row, embeddings in (
-        (0, [initial(each).numpy() for each in pictures]),
-        (2, [adapted(each).numpy() for each in pictures]),
-        (3, by_camera(adapted)),
-        (5, [model(each).numpy() for each in pictures]),
-        (6, by_camera(model)),
-    ):
-        expected = ranking.rank_gallery(
-            *embeddings, query.person_id, gallery.person_id, query.camera_id, gallery.camera_id
-        )
-        assert found[0][ROWS[row]].mean_ap == pytest.approx(expected.mean_ap, abs=1e-3), row
-    # Camera statistics are worth something even here.
-    assert found[0][ROWS[1]].mean_ap > found[0][ROWS[0]].mean_ap
-
-
-def test_an_unfinished_run(run, tmp_path):
-    shutil.copytree(run.path, tmp_path / "run")
-    os.remove(tmp_path / "run" / "model.keras")
-    with pytest.raises(UserError, match=r"model.keras is not there; finish the run"):
-        strong_evaluate.evaluate(RunDir(str(tmp_path / "run")), run.settings())
-
-
-def test_the_oracle_is_marked_in_every_output(inputs, run, found, tmp_path):
-    """From the folder of a finished run, whose stages it chooses among."""
-    folder = tmp_path / "run"
-    shutil.copytree(run.path, folder)
-    for name in ("settings.json", "model.keras", "choice.json"):
-        os.remove(folder / name)
-    told = settings(inputs, folder, keep_best="labelled")
-    told.save(folder / "settings.json")
-    oracle, printed = trained(told)
-    assert "kept: " in printed
-    assert "ORACLE: chosen by the target's labels" in printed
-    with open(oracle.file("choice.json")) as file:
-        choice = json.load(file)
-    assert choice["keep_best"] == "labelled"
-    results, _, notes = strong_evaluate.evaluate(oracle, told)
-    assert "ORACLE" in notes[-1]
-    assert list(results)[:5] == ROWS[:5]
-    assert list(results)[5:] == [f"ORACLE, by labels: {row}" for row in ROWS[5:]]
-    best = max(choice["scores"].values())
-    assert results[f"ORACLE, by labels: {ROWS[6]}"].mean_ap == best
-    assert best >= found[0][ROWS[6]].mean_ap
-    assert choice["scores"]["adapted.keras"] == results[ROWS[3]].mean_ap
-
-
 # What is refused.
 
 
@@ -423,20 +199,20 @@ def test_other_settings_in_a_used_folder_are_named(run):
         strong_train.train(other)
 
 
-def test_a_batch_that_has_no_halves(inputs, tmp_path):
-    odd = settings(inputs, tmp_path, batch_size=5, images_per_identity=5)
+def test_a_batch_that_has_no_halves(tmp_path):
+    odd = settings(tmp_path, batch_size=5, images_per_identity=5)
     with pytest.raises(UserError, match="--batch_size=5: half a target batch"):
         strong_train.train(odd)
 
 
-def test_a_target_smaller_than_a_batch(inputs, tmp_path):
-    large = settings(small_data.inputs(), tmp_path, batch_size=32, images_per_identity=8)
+def test_a_target_smaller_than_a_batch(tmp_path):
+    large = settings(tmp_path, batch_size=32, images_per_identity=8, **small_data.inputs())
     with pytest.raises(UserError, match="--batch_size=32 is more than the 24 pictures of"):
         strong_train.train(large)
 
 
-def test_a_loss_that_is_not_finite(inputs, tmp_path):
-    wild = settings(inputs, tmp_path, adam_learning_rate=1e30, epochs=2)
+def test_a_loss_that_is_not_finite(tmp_path):
+    wild = settings(tmp_path, adam_learning_rate=1e30, epochs=2)
     with pytest.raises(UserError, match=r"is not finite at step \d+.*initial\.keras"):
         trained(wild)
     assert os.listdir(tmp_path / "checkpoints") == []
