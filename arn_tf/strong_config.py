@@ -36,7 +36,7 @@ class StrongSettings(RunSettings):
     )
     self_training_rounds: int = setting(3, "rounds of clustering the target and training on it")
     self_training_steps: int = setting(80, "steps of a round")
-    self_training_learning_rate: float = setting(1e-4, "of all rounds")
+    self_training_learning_rate: float = setting(3.5e-4, "of all rounds")
     cluster_eps: float = setting(
         0.0, "Jaccard distance between neighbours; 0: of .35 to .55 what gives most clusters"
     )
