@@ -7,12 +7,10 @@ are the candidates. The indicators read the target's unlabelled training picture
 held-out identities of the source. THIS PROGRAM ALONE reads the target's labels, to say how good
 the indicators are: true mAP is row (b) of `arn_tf.evaluate`, camera statistics and flip.
 
-Prints, for every indicator:
-
-- Spearman's rank correlation with true mAP over all checkpoints of a direction, and the mean
-  over runs of the correlation within a run, which is what choosing needs;
-- what choosing by it costs, in points of mAP, against the best checkpoint of each run; beside
-  it "always the last", "always the first" and the rule that training uses.
+Prints, for every indicator, Spearman's rank correlation with true mAP over all checkpoints of a
+direction, and the mean over runs of that within a run, which is what choosing needs; and what
+choosing by it costs, in points of mAP, against the best checkpoint of each run. Beside it "always
+the last", "always the first" and the rule that training uses, with its alarms.
 
 --output keeps the figures, and a later call goes on from them; --embeddings keeps the
 embeddings too. A minute and 30 MB for a checkpoint of the small Market-1501 on one core. Runs
@@ -36,6 +34,7 @@ from arn_tf.files import replace_text
 from arn_tf.input_pipeline import ReidData
 from arn_tf.run_dir import RunDir
 from arn_tf.strong_embedding import embed_plain
+from arn_tf.strong_model import TARGET_ROW
 from arn_tf.target_rounds import round_file
 from benchmarks import source_validation
 
@@ -93,6 +92,10 @@ def embed(model, settings, pictures):
         images = pictures(settings, settings.source, split)[1]
         both = [embed_plain(model, view) for view in (images, images[:, :, ::-1])]
         result[f"source_{split}"] = both[0] + both[1]
+    # What embeddings are standardised by tells a collapse that they themselves hide.
+    result["standardization"] = np.stack([
+        model.table[f"embedding_{name}"][TARGET_ROW] for name in ("mean", "deviation")
+    ])  # fmt: skip
     return result
 
 
@@ -149,7 +152,6 @@ def measure(embedded, settings, pictures, weights):
         "j used share": clusters["used"],
         "j clusters": clusters["clusters"],
         "j silhouette": clusters["silhouette"],
-        "collapsed": checkpoint_choice.collapsed(target),
     }
 
 
@@ -166,13 +168,13 @@ def proxy_weights(run, settings, pictures):
 
 
 def measure_run(path, pictures, kept, folder):
-    """Figures of one run as JSON, or those kept; None where there is no finished run."""
+    """Figures of one run as JSON, or those kept; None where there is nothing to choose."""
     run = RunDir(path)
-    if not os.path.exists(run.file(strong_train.RESULT)):
-        print(f"{path}: not finished, left out")
-        return None
     names = [round_file(number) for number in range(MOST_ROUNDS)]
     names = [name for name in names if os.path.exists(run.file(name))]
+    if len(names) < 2 or not os.path.exists(run.file(strong_train.RESULT)):
+        print(f"{path}: not finished, or nothing to choose among, left out")
+        return None
     digests = [_digest(run.file(name)) for name in names]
     key = "+".join(digests)
     if key in kept:
@@ -180,7 +182,7 @@ def measure_run(path, pictures, kept, folder):
     settings = run.settings()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     weights = proxy_weights(run, settings, pictures)
-    stages, targets = [], []
+    stages, targets, alarms = [], [], []
     for name, digest in zip(names, digests, strict=True):
         file = folder and os.path.join(folder, f"{digest}.npz")
         if file and os.path.exists(file):
@@ -192,9 +194,10 @@ def measure_run(path, pictures, kept, folder):
                 os.replace(f"{file}.partial.npz", file)
         stages.append({"stage": name, **measure(embedded, settings, pictures, weights)})
         targets.append(embedded["views"].sum(axis=0))
+        alarms.append(checkpoint_choice.collapsed_statistics(*embedded["standardization"]))
         print(f"{path} {name}: {stages[-1]}", flush=True)
     camera = pictures(settings, settings.target, "train")[0].camera_id
-    choice = checkpoint_choice.choose(targets, camera)
+    choice = checkpoint_choice.choose(targets, camera, alarms)
     for stage, score in zip(stages, choice.scores, strict=True):
         stage["h consensus"] = score
     print(f"{path}: {choice.reason}")
