@@ -129,30 +129,49 @@ class SelfTrainer(keras.Model):
 
     def train_step(self, batch):
         """One step; returns the epoch's running means by name."""
-        model = self.model
-        variables = self.trainable_variables
+        features, tapes = zip(
+            self._features(batch["source_images"], update=True),
+            self._features(batch["first_images"], update=False),
+            self._features(batch["second_images"], update=False),
+            strict=True,
+        )
+        model, heads = self.model, self._heads
         with tf.GradientTape() as tape:
-            terms = self._source(batch) + self._target(batch)
+            tape.watch(features)
+            source = model.identity_losses(
+                features[0], batch["source_labels"], (model.neck, model.classifier)
+            )
+            target = model.identity_losses(
+                tf.concat(features[1:], axis=0), tf.tile(batch["target_labels"], [2]),
+                (self.neck, self.classifier),
+            )  # fmt: skip
+            terms = [sum(pair) for pair in zip(source, target, strict=True)]
             scaled = sum(terms) / replicas.count()
-        model.descend(self.optimizer, tape.gradient(scaled, variables), variables)
-        return model.logged(sum(terms), terms[0] + terms[2], terms[1] + terms[3])
+        of_features, of_heads = tape.gradient(scaled, (features, heads))
+        encoder = model.encoder_i.trainable_variables
+        passes = [
+            tape.gradient(output, encoder, output_gradients=gradient)
+            for tape, output, gradient in zip(tapes, features, of_features, strict=True)
+        ]
+        # One tape over all three passes would add up in an order that differs between runs:
+        # TensorFlow's AddN begins with whichever buffer it may overwrite.
+        of_encoder = [tf.reduce_sum(tf.stack(each), axis=0) for each in zip(*passes, strict=True)]
+        model.descend(self.optimizer, of_encoder + of_heads, encoder + heads)
+        return model.logged(sum(terms), *terms)
 
     @property
     def metrics(self):
         return self.model.metrics
 
-    def _source(self, batch):
-        model = self.model
-        with tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=True)):
-            features = model.features(batch["source_images"])
-        head = model.neck, model.classifier
-        return model.identity_losses(features, batch["source_labels"], head)
+    @property
+    def _heads(self):
+        layers = self.model.neck, self.model.classifier, self.neck, self.classifier
+        return [variable for layer in layers for variable in layer.trainable_variables]
 
-    def _target(self, batch):
-        features = []
-        for camera in ("first_images", "second_images"):
-            with tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=False)):
-                features.append(self.model.features(batch[camera]))
-        labels = tf.tile(batch["target_labels"], [2])
-        head = self.neck, self.classifier
-        return self.model.identity_losses(tf.concat(features, axis=0), labels, head)
+    def _features(self, images, update):
+        """Features by the statistics of their batch, and the tape that has seen them made."""
+        with (
+            tf.GradientTape() as tape,
+            tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=update)),
+        ):
+            return self.model.features(images), tape
