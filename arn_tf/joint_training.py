@@ -2,7 +2,8 @@
 
 The strong recipe's own losses stay; ARN's encoders, decoder and classifier stand beside them on the
 same map, and leave with the end of the source stage, as matching uses the pooled vector. A gain was
-measured from a source of 20 persons and none from one of 150 (README, "The strong recipe").
+measured from a source of 20 persons, and none from one of 150 or with self-training on top (README,
+"The strong recipe").
 """
 
 import keras
