@@ -99,13 +99,14 @@ def tiny_network(include_top, weights, input_shape):
     return keras.Model(picture, keras.layers.ReLU()(x), name="tiny")
 
 
-def register_tiny_network():
-    """Makes --backbone=Tiny a network of `keras.applications`, in this process."""
-    module = types.ModuleType("tiny")
-    module.Tiny = keras.applications.Tiny = tiny_network
+def register_network(name, build):
+    """Makes --backbone=`name` a network of `keras.applications`, in this process."""
+    module = types.ModuleType(name.lower())
+    for place in (module, keras.applications):
+        setattr(place, name, build)
     module.preprocess_input = lambda images: images / 127.5 - 1.0
-    tiny_network.__module__ = "tiny"
-    sys.modules["tiny"] = module
+    build.__module__ = module.__name__
+    sys.modules[module.__name__] = module
 
 
 @functools.cache
@@ -222,7 +223,7 @@ def run_again(test_file, *arguments):
     assert status == 0, err[-3000:]
 
 
-register_tiny_network()
+register_network("Tiny", tiny_network)
 
 if __name__ == "__main__":
     del sys.argv[0]

@@ -1,11 +1,10 @@
 """A network whose normalisations NumPy can follow, and pictures of three cameras for it."""
 
 import functools
-import sys
-import types
 
 import keras
 import numpy as np
+from small_data import register_network
 
 from arn_tf.camera_statistics import estimate
 from arn_tf.strong_model import StrongModel
@@ -21,15 +20,6 @@ def dots_network(include_top, weights, input_shape):
     x = keras.layers.Conv2D(4, 1, 2, use_bias=False)(x)
     x = keras.layers.ReLU()(keras.layers.BatchNormalization(epsilon=1e-2)(x))
     return keras.Model(picture, keras.layers.Conv2D(6, 1)(x), name="dots")
-
-
-def register_dots_network():
-    """Makes --backbone=Dots a network of `keras.applications`, in this process."""
-    module = types.ModuleType("dots")
-    module.Dots = keras.applications.Dots = dots_network
-    module.preprocess_input = lambda images: images / 127.5 - 1
-    dots_network.__module__ = "dots"
-    sys.modules["dots"] = module
 
 
 @functools.cache
@@ -87,4 +77,4 @@ def by_hand(model, pictures, moments=None):
     return x.mean(axis=(1, 2)), found
 
 
-register_dots_network()
+register_network("Dots", dots_network)
