@@ -5,8 +5,8 @@ import os
 # TensorFlow's own notes as it starts, of no use to anybody here; errors arrive as exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from arn_tf.model import ARN, PAPER_WEIGHTS, SOURCE, TARGET, TERMS
-from arn_tf.optimizers import PAPER_LEARNING_RATES, ConstantThenCosine, grouped_optimizer
+from arn_tf.paper.model import ARN, PAPER_WEIGHTS, SOURCE, TARGET, TERMS
+from arn_tf.paper.optimizers import PAPER_LEARNING_RATES, ConstantThenCosine, grouped_optimizer
 
 __all__ = [
     "ARN",

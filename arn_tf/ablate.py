@@ -20,11 +20,15 @@ import threading
 
 from absl import flags
 
-from arn_tf import bootstrap, cli, evaluate, presets, scoring, strong_evaluate, train
+from arn_tf import evaluate, recipes, train
 from arn_tf.errors import UserError
-from arn_tf.files import replace_text
-from arn_tf.replicas import split_cpu
-from arn_tf.run_dir import RunDir
+from arn_tf.layers.replicas import split_cpu
+from arn_tf.ranking import intervals
+from arn_tf.ranking import scores as ranking_scores
+from arn_tf.run import command_line
+from arn_tf.run.atomic_files import replace_text
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import evaluate as strong_evaluate
 
 # Row of the table -> the settings that make it. The two unsupervised ones can't begin with
 # source-only epochs: all their epochs are joint.
@@ -140,7 +144,7 @@ def summary(scores):
     return [
         (
             name if len(scores[name]) == seeds else f"{name} ({len(scores[name])} of {seeds})",
-            scoring.metrics(scores[name]),
+            ranking_scores.metrics(scores[name]),
         )
         for name in [*baselines, *(name for name in ROWS if name in scores)]
     ]
@@ -149,7 +153,7 @@ def summary(scores):
 def differences(scores):
     """{"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds."""
     return {
-        f"{one} less {other}": bootstrap.difference(*(
+        f"{one} less {other}": intervals.difference(*(
             [result.per_query()["mean_ap"] for result in scores[name]] for name in (one, other)
         ))
         for one, other in _pairs(scores)
@@ -175,7 +179,7 @@ def _pairs(scores):
 
 
 def main():
-    settings = presets.from_flags()
+    settings = recipes.from_flags()
     seeds = flags.FLAGS.seeds
     if settings.preset == "paper" and not (
         settings.private_encoders and all(settings.loss_weights.values())
@@ -194,7 +198,7 @@ def main():
     text = "\n".join([
         f"{settings.source} to {settings.target}, in percent, {_seeds_said(seeds)}; 95%: over "
         "queries, bootstrap:\n",
-        scoring.table(rows),
+        ranking_scores.table(rows),
         "\nmAP, paired over queries:\n",
         *(f"* {name}: {100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
           for name, (mean, (low, high)) in compared.items()),
@@ -224,7 +228,7 @@ def _seeds_said(seeds):
 
 
 if __name__ == "__main__":
-    presets.define_flags()
-    flags.adopt_module_key_flags(presets)
+    recipes.define_flags()
+    flags.adopt_module_key_flags(recipes)
     flags.DEFINE_integer("seeds", 1, "seeds to train every row with", lower_bound=1)
-    cli.run(main)
+    command_line.run(main)

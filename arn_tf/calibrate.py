@@ -15,11 +15,12 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import camera_statistics, cli
+from arn_tf.data.images import decode
 from arn_tf.errors import UserError
-from arn_tf.input_pipeline import decode
-from arn_tf.run_dir import RunDir
-from arn_tf.stage_choice import ORACLE
+from arn_tf.run import command_line
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import camera_statistics
+from arn_tf.strong.keep_stage import ORACLE
 
 _MODEL = "model.keras"
 _LARGEST_NUMBER = np.iinfo(np.int64).max
@@ -145,4 +146,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("images", "", "folder of unlabelled pictures of the cameras")
     flags.DEFINE_string("camera_pattern", r"_c(\d+)", "finds the camera's number in a file's name")
     flags.DEFINE_list("drop_cameras", [], "numbers of cameras to forget, separated by commas")
-    cli.run(main)
+    command_line.run(main)

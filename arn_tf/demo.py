@@ -7,9 +7,10 @@ that the program works and that training helps; they say nothing about real pict
 
 import os
 
-from arn_tf import cli, evaluate
-from arn_tf.config import Settings
+from arn_tf import evaluate
 from arn_tf.errors import UserError
+from arn_tf.paper.settings import Settings
+from arn_tf.run import command_line
 from arn_tf.train import train
 
 SETTINGS = Settings(
@@ -47,4 +48,4 @@ def main(settings=SETTINGS):
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command_line.run(main)

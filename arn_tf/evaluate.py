@@ -10,13 +10,17 @@ import os
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import cli, embedding, presets, reranking, scoring, strong_evaluate
+from arn_tf import recipes
+from arn_tf.data.images import ReidData
 from arn_tf.errors import UserError
-from arn_tf.feature_cache import cached_maps
-from arn_tf.files import replace_text
-from arn_tf.input_pipeline import ReidData
-from arn_tf.model import SOURCE, TARGET
-from arn_tf.run_dir import RunDir
+from arn_tf.paper import embedding
+from arn_tf.paper.feature_cache import cached_maps
+from arn_tf.paper.model import SOURCE, TARGET
+from arn_tf.ranking import reranking, scores
+from arn_tf.run import command_line
+from arn_tf.run.atomic_files import replace_text
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import evaluate as strong_evaluate
 
 UNTRAINED = "untrained pooled backbone"
 SOURCE_ONLY = "source only"
@@ -52,9 +56,9 @@ def evaluate(run, settings, rerank=False):
     def add(name, embed, model):
         embeddings = [embed(model, split, _maps(model, data, key, settings))
                       for key, split in (("query", query), ("gallery", gallery))]  # fmt: skip
-        results[name] = scoring.score(*embeddings, query, gallery)
+        results[name] = scores.score(*embeddings, query, gallery)
         if rerank:
-            results[name + RERANKED] = scoring.score(
+            results[name + RERANKED] = scores.score(
                 *embeddings, query, gallery, distance=reranking.rerank
             )
         return embeddings
@@ -68,7 +72,7 @@ def evaluate(run, settings, rerank=False):
             add(name, lambda *a, domain=domain: embedding.embed_split(*a, domain), model)
     embeddings = add(ARN_ROW, embedding.embed_split, arn)
     title = f"{settings.source} to {settings.target}: {ARN_ROW}"
-    return results, scoring.draw_ranked_lists(*embeddings, query, gallery, title), []
+    return results, scores.draw_ranked_lists(*embeddings, query, gallery, title), []
 
 
 def _maps(model, data, split, settings):
@@ -94,10 +98,10 @@ def report(run, settings, results, notes=()):
     Raises:
         UserError: the file can't be written.
     """
-    rows = {name: scoring.metrics([result]) for name, result in results.items()}
+    rows = {name: scores.metrics([result]) for name, result in results.items()}
     counts = list(results.values())[-1]
     print(f"\n{settings.source} to {settings.target}, in percent:\n")
-    print(scoring.table(list(rows.items())))
+    print(scores.table(list(rows.items())))
     print(
         f"\n{counts.valid_queries} of {counts.queries} queries have a match on another camera and "
         f"count; {counts.junk} junk pictures dropped, {counts.distractors} distractors kept. "
@@ -117,7 +121,7 @@ def report(run, settings, results, notes=()):
 
 def main():
     run = RunDir(os.path.expanduser(flags.FLAGS.model_dir))
-    settings = presets.with_moved_folders(run.settings())
+    settings = recipes.with_moved_folders(run.settings())
     # The strong recipe's table has re-ranked rows in any case.
     how = {"rerank": flags.FLAGS.rerank} if settings.preset == "paper" else {}
     results, picture, notes = OF_PRESET[settings.preset](run, settings, **how)
@@ -132,7 +136,7 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
-    presets.define_moved_folders()
+    recipes.define_moved_folders()
     flags.DEFINE_bool(
         "rerank", False,
         "a re-ranked row after each row (k-reciprocal; --preset=strong always has them)",
@@ -140,4 +144,4 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "ranked_lists", "", "PNG file to draw ranked lists of the adapted model into"
     )
-    cli.run(main)
+    command_line.run(main)

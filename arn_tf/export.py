@@ -15,13 +15,16 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import cli, presets, signatures, strong_evaluate, versions, warmup
+from arn_tf import recipes
+from arn_tf.data.images import ReidData
 from arn_tf.errors import UserError
-from arn_tf.input_pipeline import ReidData
-from arn_tf.run_dir import RunDir
-from arn_tf.stage_choice import ORACLE
-from arn_tf.strong_model import StrongModel
-from arn_tf.strong_signatures import StrongServedModel
+from arn_tf.run import command_line
+from arn_tf.run.folder import RunDir
+from arn_tf.served import graph, version_folders, warmup
+from arn_tf.strong import evaluate as strong_evaluate
+from arn_tf.strong.keep_stage import ORACLE
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.served_model import StrongServedModel
 
 SIDECAR = os.path.join("assets.extra", "arn.json")
 # Largest difference of any number of an embedding, for float32.
@@ -55,7 +58,7 @@ def export(model, export_dir, pictures, precision=None, facts=None):
     """
     export_dir = os.path.abspath(os.path.expanduser(export_dir))
     served = served_model(model, precision)
-    with versions.new_version(export_dir) as (folder, version):
+    with version_folders.new_version(export_dir) as (folder, version):
         save(served, folder)
         agreement = _compare(served, folder, pictures)
         _refuse_disagreement(agreement, served.exact)
@@ -84,7 +87,7 @@ def served_model(model, precision=None):
     """What is served of an `ARN` or a `StrongModel`."""
     if isinstance(model, StrongModel):
         return StrongServedModel(model, precision)
-    return signatures.ServedModel(model, precision or "float32")
+    return graph.ServedModel(model, precision or "float32")
 
 
 def save(served, folder):
@@ -177,7 +180,7 @@ def main():
     if not arguments.export_dir:
         raise UserError("--export_dir: name the folder of the served model, such as models/arn")
     run = RunDir(os.path.expanduser(arguments.model_dir))
-    settings = presets.with_moved_folders(run.settings())
+    settings = recipes.with_moved_folders(run.settings())
     metrics = _metrics(run, settings.preset)
     facts = {"source": settings.source, "target": settings.target, **metrics}
     if settings.preset == "strong":
@@ -210,9 +213,9 @@ if __name__ == "__main__":
     flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
     flags.DEFINE_string("export_dir", "", "folder of the served model; gets a version folder")
     flags.DEFINE_enum(
-        "precision", None, signatures.PRECISIONS,
+        "precision", None, graph.PRECISIONS,
         "arithmetic of E_I, that of the run by default; bfloat16 is faster on some processors and "
         "agrees less",
     )  # fmt: skip
-    presets.define_moved_folders()
-    cli.run(main)
+    recipes.define_moved_folders()
+    command_line.run(main)

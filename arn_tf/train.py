@@ -17,22 +17,18 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from arn_tf import (
-    callbacks,
-    cli,
-    embedding,
-    monitor,
-    presets,
-    replicas,
-    run_start,
-    strong_train,
-)  # fmt: skip
+from arn_tf import recipes
+from arn_tf.data.sampling import Sampler
 from arn_tf.errors import UserError
-from arn_tf.feature_cache import cached_maps
-from arn_tf.model import ARN
-from arn_tf.optimizers import ConstantThenCosine, grouped_optimizer
-from arn_tf.sampling import Sampler
-from arn_tf.training_data import training_batches
+from arn_tf.layers import replicas
+from arn_tf.paper import embedding
+from arn_tf.paper.batches import training_batches
+from arn_tf.paper.feature_cache import cached_maps
+from arn_tf.paper.model import ARN
+from arn_tf.paper.optimizers import ConstantThenCosine, grouped_optimizer
+from arn_tf.run import callbacks, command_line, tensorboard
+from arn_tf.run import start as run_start
+from arn_tf.strong import train as strong_train  # fmt: skip
 
 # Pictures that measure the scale of X before training.
 _CALIBRATION_PICTURES = 256
@@ -168,7 +164,7 @@ class _Trainer:
                 self._fit(model, branch, writer, range(first, last), tune)
         if branch.name != "pretrain":
             self._ready_to_score(model, os.path.join(run.logs, branch.name))
-        monitor.flush(writer)
+        tensorboard.flush(writer)
         writer.close()
         run.save_model(model, branch.result)
 
@@ -192,18 +188,18 @@ class _Trainer:
         model.make_train_function(force=True)
         steps = self._sampler.steps_per_epoch
         watchers = [
-            monitor.ProgressBar(steps, branch.last_epoch),
+            tensorboard.ProgressBar(steps, branch.last_epoch),
             callbacks.NonFiniteGuard(lambda: self._newest(branch)),
             # Before whatever else may fail or be killed.
             callbacks.Checkpoints(run, branch.name),
             callbacks.CollapseWarning(
                 self._sampler.labels.max() + 1, lambda text, epoch: _tell(writer, text, epoch)
             ),
-            monitor.ScalarLog(writer, steps),
+            tensorboard.ScalarLog(writer, steps),
         ]
         if settings.monitor_every:
             watchers.append(
-                monitor.TargetMonitor(writer, target, settings.monitor_every, branch.last_epoch)
+                tensorboard.TargetMonitor(writer, target, settings.monitor_every, branch.last_epoch)
             )
         print(f"{branch.name}: epochs {epochs.start + 1} to {epochs.stop}", flush=True)
         model.fit(
@@ -216,7 +212,7 @@ class _Trainer:
         embedding.estimate_target_statistics(model, *target["train"])
         query = target["query"]
         try:
-            monitor.write_projector(log_dir, query[0], embedding.embed_split(model, *query))
+            tensorboard.write_projector(log_dir, query[0], embedding.embed_split(model, *query))
         except OSError as error:
             raise UserError(f"--model_dir={self._run.path}: {error}") from error
 
@@ -253,13 +249,13 @@ OF_PRESET = {"paper": train, "strong": strong_train.train}
 
 
 def main():
-    settings = presets.from_flags()
+    settings = recipes.from_flags()
     replicas.split_cpu(settings.replicas)
     run = OF_PRESET[settings.preset](settings)
     print(f"done: {run.path}. Score it with\n  python -m arn_tf.evaluate --model_dir={run.path}")
 
 
 if __name__ == "__main__":
-    presets.define_flags()
-    flags.adopt_module_key_flags(presets)
-    cli.run(main)
+    recipes.define_flags()
+    flags.adopt_module_key_flags(recipes)
+    command_line.run(main)

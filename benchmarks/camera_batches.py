@@ -16,7 +16,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.strong_model import StrongModel
+from arn_tf.strong.model import StrongModel
 
 INPUT_SIZE = (128, 64)
 CAMERAS, BATCH, ROUNDS, WARM_UP = 6, 64, 40, 3

@@ -1,4 +1,4 @@
-"""Times `arn_tf.ranking` against a plain full sort at the size of Market-1501.
+"""Times `arn_tf.ranking.protocol` against a plain full sort at the size of Market-1501.
 
     python -m benchmarks.ranking
 
@@ -24,7 +24,7 @@ import time
 
 import numpy as np
 
-from arn_tf import ranking
+from arn_tf.ranking import protocol
 
 QUERIES, PERSONS, CAMERAS, WIDTH = 3368, 750, 6, 2048
 MATCHABLE, DISTRACTORS, JUNK = 13115, 2798, 3819
@@ -53,7 +53,7 @@ def make_arguments() -> dict:
 
     query_person = np.arange(QUERIES) % PERSONS + 1
     gallery_person = np.repeat(
-        [1, ranking.DISTRACTOR, ranking.JUNK], [MATCHABLE, DISTRACTORS, JUNK]
+        [1, protocol.DISTRACTOR, protocol.JUNK], [MATCHABLE, DISTRACTORS, JUNK]
     )
     gallery_person[:MATCHABLE] = np.arange(MATCHABLE) % PERSONS + 1
     random.shuffle(gallery_person)
@@ -71,7 +71,7 @@ def make_arguments() -> dict:
 
 def product(query_embeddings, gallery_embeddings, gallery_person_id, **_) -> None:
     """The similarities alone, in blocks."""
-    gallery = gallery_embeddings[gallery_person_id != ranking.JUNK]
+    gallery = gallery_embeddings[gallery_person_id != protocol.JUNK]
     block = np.empty((BLOCK, len(gallery)), np.float32)
     for start in range(0, len(query_embeddings), BLOCK):
         part = query_embeddings[start : start + BLOCK]
@@ -79,7 +79,7 @@ def product(query_embeddings, gallery_embeddings, gallery_person_id, **_) -> Non
 
 
 def ours(**arguments) -> dict:
-    result = ranking.rank_gallery(**arguments, max_rank=MAX_RANK, block=BLOCK)
+    result = protocol.rank_gallery(**arguments, max_rank=MAX_RANK, block=BLOCK)
     return result.to_json() | {"first_match_rank": result.first_match_rank.tolist()}
 
 
@@ -92,7 +92,7 @@ def plain(
     gallery_camera_id,
 ) -> dict:
     """The textbook way, which most evaluation code takes."""
-    keep = gallery_person_id != ranking.JUNK
+    keep = gallery_person_id != protocol.JUNK
     person, camera = gallery_person_id[keep], gallery_camera_id[keep]
     query = query_embeddings / np.linalg.norm(query_embeddings, axis=1, keepdims=True)
     gallery = gallery_embeddings[keep]
@@ -121,7 +121,7 @@ def plain(
         "queries": len(first),
         "valid_queries": valid.size,
         "junk": int(np.sum(~keep)),
-        "distractors": int(np.sum(person == ranking.DISTRACTOR)),
+        "distractors": int(np.sum(person == protocol.DISTRACTOR)),
         "first_match_rank": first,
     }
 

@@ -1,4 +1,4 @@
-"""Times `arn_tf.reranking` against a dense implementation, at up to the size of Market-1501.
+"""Times `arn_tf.ranking.reranking` against a dense implementation, at up to the size of Market-1501.
 
     python -m benchmarks.reranking
 
@@ -27,7 +27,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from arn_tf import clustering, reranking
+from arn_tf.ranking import reranking
+from arn_tf.strong import clustering
 
 SMALL, LARGE = 5000, 23100
 RUNS = [("rerank", SMALL), ("dense", SMALL), ("jaccard", SMALL), ("rerank", LARGE),

@@ -25,10 +25,10 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow_serving.apis import predict_pb2
 
-from arn_tf.input_pipeline import decode
-from arn_tf.versions import published_versions
+from arn_tf.data.images import decode
+from arn_tf.served.version_folders import published_versions
 from benchmarks import server_process
-from serving.client import EmbeddingClient, protos, tensors
+from serving.client import EmbeddingClient, message_classes, tensors
 
 BATCH_SIZE = 8
 _PICTURES = 256
@@ -163,7 +163,7 @@ def compare_decoding(rows=1024, width=2048):
     message = reply.SerializeToString()
 
     def ours():
-        outputs = protos.PredictResponse.FromString(message).outputs
+        outputs = message_classes.PredictResponse.FromString(message).outputs
         return tensors.floats(outputs["embedding"], (rows, width), "embedding")
 
     def theirs():

@@ -23,8 +23,8 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from arn_tf.input_pipeline import decode
-from arn_tf.versions import published_versions
+from arn_tf.data.images import decode
+from arn_tf.served.version_folders import published_versions
 from benchmarks import server_process
 from serving.client import EmbeddingClient
 from serving.errors import BadImageError

@@ -59,8 +59,8 @@ def measure(backbone, kind):
     import tensorflow as tf
 
     import arn_tf
-    from arn_tf.sampling import Sampler
-    from arn_tf.training_data import training_batches
+    from arn_tf.data.sampling import Sampler
+    from arn_tf.paper.batches import training_batches
 
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():

@@ -58,7 +58,7 @@ def measure(backbone, kind):
     import numpy as np
     import tensorflow as tf
 
-    from arn_tf.strong_model import StrongModel
+    from arn_tf.strong.model import StrongModel
 
     random = np.random.default_rng(0)
     pictures = random.integers(0, 256, (256, *INPUT_SIZE, 3), np.uint8)
@@ -92,15 +92,16 @@ def _train(model, strategy, kind, pictures, clock):
     import keras
     import numpy as np
 
-    from arn_tf import self_training, strong_data
-    from arn_tf.sampling import Sampler
+    from arn_tf.data.sampling import Sampler
+    from arn_tf.strong import batches as strong_batches
+    from arn_tf.strong import self_training
 
     labels = np.repeat(np.arange(_IDENTITIES, dtype=np.int32), len(pictures) // _IDENTITIES)
     sampler = Sampler(labels, len(pictures), _BATCH, 4, 0)
     steps = 2 + _STEPS[kind]
     if kind == "source":
         trained = model
-        batches = strong_data.source_batches(sampler, pictures, range(10**6), 0)
+        batches = strong_batches.source_batches(sampler, pictures, range(10**6), 0)
     else:
         pairs = self_training.PairSampler(labels, np.arange(len(labels)) % 2, _BATCH, 0)
         batches = self_training.batches(sampler, pictures, pairs, pictures, steps, 0, 0)
@@ -116,7 +117,7 @@ def _train(model, strategy, kind, pictures, clock):
 
 
 def _embed(model, kind, pictures, camera_id, clock):
-    from arn_tf.strong_embedding import embed_by_camera, embed_plain
+    from arn_tf.strong.embedding import embed_by_camera, embed_plain
 
     for call in range(2 + _STEPS[kind]):
         if kind == "plain":

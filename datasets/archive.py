@@ -24,7 +24,7 @@ import tensorflow as tf
 from absl import logging
 from etils import epath
 
-from datasets.counts import Layout, Picture, compare, summary
+from datasets.layout import Layout, Picture, compare, summary
 
 SPLIT_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 MAX_BYTES = 32 * 2**20  # of one picture file; the real ones have a few kilobytes

@@ -7,11 +7,11 @@ import re
 
 import numpy as np
 import pytest
-import small_server
 import tensorflow as tf
 
 import arn_tf
-from arn_tf.presets import PRESETS
+from arn_tf.recipes import PRESETS
+from tests.support import small_server
 
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()

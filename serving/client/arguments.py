@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from serving.client.cameras import LARGEST_CAMERA, UNKNOWN_CAMERA
+from serving.client.camera_names import LARGEST_CAMERA, UNKNOWN_CAMERA
 from serving.client.tls import Tls
 from serving.errors import BadInputError
 

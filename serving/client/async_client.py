@@ -12,8 +12,16 @@ import contextlib
 
 import grpc
 
-from serving.client import arguments, channel, chunks, exchange, faults, pictures, tls
-from serving.client.connection import Connection
+from serving.client import (
+    arguments,
+    channel,
+    messages,
+    picture_files,
+    request_batches,
+    status_errors,
+    tls,
+)
+from serving.client.base_client import Connection
 from serving.client.job import Outcome
 from serving.client.progress import Progress
 from serving.client.results import Embeddings, Gathered, ModelDescription, VersionStatus
@@ -41,13 +49,13 @@ class AsyncEmbeddingClient(Connection):
 
     async def describe(self) -> ModelDescription:
         """See `EmbeddingClient.describe`."""
-        reply = await self._ask(self._metadata, exchange.metadata_request(self._model))
-        return exchange.read_metadata(reply, self._server, self._model)
+        reply = await self._ask(self._metadata, messages.metadata_request(self._model))
+        return messages.read_metadata(reply, self._server, self._model)
 
     async def versions(self) -> list[VersionStatus]:
         """See `EmbeddingClient.versions`."""
-        reply = await self._ask(self._status, exchange.status_request(self._model))
-        return exchange.read_status(reply)
+        reply = await self._ask(self._status, messages.status_request(self._model))
+        return messages.read_status(reply)
 
     async def embed_files(
         self, paths, skip_bad_images=False, progress=False, camera_id=None
@@ -71,8 +79,10 @@ class AsyncEmbeddingClient(Connection):
         encoded, names = arguments.encoded(encoded, names)
         cameras = arguments.cameras(camera_id, len(encoded))
         if not skip_bad_images:
-            pictures.check_all_encoded(encoded, names)
-        parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images, cameras)
+            picture_files.check_all_encoded(encoded, names)
+        parts = request_batches.of_encoded(
+            encoded, names, self._batch_size, skip_bad_images, cameras
+        )
         return await self._gathered(await self._job(cameras, skip_bad_images), parts, len(encoded))
 
     async def embed_images(self, images, camera_id=None) -> Embeddings:
@@ -80,7 +90,7 @@ class AsyncEmbeddingClient(Connection):
         job = await self._job(camera_id)
         images = arguments.images(images, job.description.image_size)
         cameras = arguments.cameras(camera_id, len(images))
-        parts = chunks.of_images(images, self._batch_size, cameras)
+        parts = request_batches.of_images(images, self._batch_size, cameras)
         return await self._gathered(job, parts, len(images))
 
     async def _job(self, camera_id, skip=False):
@@ -89,8 +99,8 @@ class AsyncEmbeddingClient(Connection):
     async def _files_job(self, paths, skip, camera_id):
         cameras = arguments.cameras(camera_id, len(paths))
         if not skip:
-            await asyncio.to_thread(pictures.check_all, paths)
-        parts = chunks.of_files(paths, self._batch_size, skip, cameras)
+            await asyncio.to_thread(picture_files.check_all, paths)
+        parts = request_batches.of_files(paths, self._batch_size, skip, cameras)
         return await self._job(cameras, skip), parts
 
     async def _gathered(self, job, parts, count, progress=False):
@@ -153,13 +163,13 @@ class AsyncEmbeddingClient(Connection):
         if code is grpc.StatusCode.UNAVAILABLE:
             wrong = await asyncio.to_thread(tls.diagnosis, self._server, self._tls)
             if wrong:
-                raise TlsError(f"{self._server}: {wrong} ({faults.said(details)})")
+                raise TlsError(f"{self._server}: {wrong} ({status_errors.said(details)})")
         return Outcome(code, details, await call if code is grpc.StatusCode.OK else None)
 
     async def _ask(self, method, request):
         outcome = await self._outcome(self._send(request, method))
         if outcome.code is not grpc.StatusCode.OK:
-            raise faults.from_status(
+            raise status_errors.from_status(
                 outcome.code, outcome.details, self._server, self._model, timeout=self._timeout
             )
         return outcome.reply

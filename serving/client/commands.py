@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from serving.client import add_server_flags, cameras, from_arguments
-from serving.client.embedding_file import EmbeddingFile
-from serving.client.pictures import find
+from serving.client import add_server_flags, camera_names, from_arguments
+from serving.client.npz_file import EmbeddingFile
+from serving.client.picture_files import find
 from serving.command import printable
 from serving.errors import BadInputError
 
@@ -37,7 +37,7 @@ def main(argv=None):
         "--camera_pattern",
         metavar="REGEXP",
         help="embed by the statistics of cameras: regular expression whose one group is the "
-        f"number of the camera in a file's name, like {cameras.PATTERN}; off by default",
+        f"number of the camera in a file's name, like {camera_names.PATTERN}; off by default",
     )
     add_server_flags(embed)
     embed.set_defaults(run=_embed)
@@ -54,14 +54,14 @@ def _embed(args):
     with from_arguments(args) as client, EmbeddingFile(args.output) as file:
         paths, camera_id = find(args.paths), None
         if args.camera_pattern is not None:
-            pattern = cameras.compile_pattern(args.camera_pattern)
-            camera_id = cameras.numbers_of(paths, pattern)
+            pattern = camera_names.compile_pattern(args.camera_pattern)
+            camera_id = camera_names.numbers_of(paths, pattern)
         file.reserve(len(paths), client.describe().embedding_dim)
         embeddings = client.embed_files(
             paths, args.skip_bad_images, progress=True, camera_id=camera_id
         )
         _list_skipped(embeddings.skipped)
-        for line in cameras.notes(embeddings.unknown_cameras, args.model, embeddings.version):
+        for line in camera_names.notes(embeddings.unknown_cameras, args.model, embeddings.version):
             print(printable(line), file=sys.stderr)
         if not embeddings.files:
             raise BadInputError(

@@ -4,8 +4,8 @@ import collections
 
 import grpc
 
-from serving.client import arguments, chunks, exchange, faults, pictures, tls
-from serving.client.connection import Connection
+from serving.client import arguments, messages, picture_files, request_batches, status_errors, tls
+from serving.client.base_client import Connection
 from serving.client.job import Outcome
 from serving.client.progress import Progress
 from serving.client.results import Embeddings, Gathered, ModelDescription, VersionStatus
@@ -53,8 +53,8 @@ class EmbeddingClient(Connection):
             ReplyError: it is not an export of `arn_tf`.
             ServingError: the server can't be asked.
         """
-        reply = self._ask(self._metadata, exchange.metadata_request(self._model))
-        return exchange.read_metadata(reply, self._server, self._model)
+        reply = self._ask(self._metadata, messages.metadata_request(self._model))
+        return messages.read_metadata(reply, self._server, self._model)
 
     def versions(self) -> list[VersionStatus]:
         """The versions of the model that the server knows, newest first.
@@ -62,7 +62,7 @@ class EmbeddingClient(Connection):
         Raises:
             ServingError: as in `describe`.
         """
-        return exchange.read_status(self._ask(self._status, exchange.status_request(self._model)))
+        return messages.read_status(self._ask(self._status, messages.status_request(self._model)))
 
     def embed_files(
         self, paths, skip_bad_images=False, progress=False, camera_id=None
@@ -118,8 +118,10 @@ class EmbeddingClient(Connection):
         encoded, names = arguments.encoded(encoded, names)
         cameras = arguments.cameras(camera_id, len(encoded))
         if not skip_bad_images:
-            pictures.check_all_encoded(encoded, names)
-        parts = chunks.of_encoded(encoded, names, self._batch_size, skip_bad_images, cameras)
+            picture_files.check_all_encoded(encoded, names)
+        parts = request_batches.of_encoded(
+            encoded, names, self._batch_size, skip_bad_images, cameras
+        )
         return self._gathered(self._job(cameras, skip_bad_images), parts, len(encoded))
 
     def embed_images(self, images, camera_id=None) -> Embeddings:
@@ -136,7 +138,7 @@ class EmbeddingClient(Connection):
         job = self._job(camera_id)
         images = arguments.images(images, job.description.image_size)
         cameras = arguments.cameras(camera_id, len(images))
-        parts = chunks.of_images(images, self._batch_size, cameras)
+        parts = request_batches.of_images(images, self._batch_size, cameras)
         return self._gathered(job, parts, len(images))
 
     def _job(self, camera_id, skip=False):
@@ -145,8 +147,8 @@ class EmbeddingClient(Connection):
     def _files_job(self, paths, skip, camera_id):
         cameras = arguments.cameras(camera_id, len(paths))
         if not skip:
-            pictures.check_all(paths)
-        parts = chunks.of_files(paths, self._batch_size, skip, cameras)
+            picture_files.check_all(paths)
+        parts = request_batches.of_files(paths, self._batch_size, skip, cameras)
         return self._job(cameras, skip), parts
 
     def _gathered(self, job, parts, count, progress=False):
@@ -210,13 +212,13 @@ class EmbeddingClient(Connection):
         if code is grpc.StatusCode.UNAVAILABLE:
             wrong = tls.diagnosis(self._server, self._tls)
             if wrong:
-                raise TlsError(f"{self._server}: {wrong} ({faults.said(details)})")
+                raise TlsError(f"{self._server}: {wrong} ({status_errors.said(details)})")
         return Outcome(code, details, call.result() if code is grpc.StatusCode.OK else None)
 
     def _ask(self, method, request):
         outcome = self._outcome(self._send(request, method))
         if outcome.code is not grpc.StatusCode.OK:
-            raise faults.from_status(
+            raise status_errors.from_status(
                 outcome.code, outcome.details, self._server, self._model, timeout=self._timeout
             )
         return outcome.reply

@@ -10,7 +10,7 @@ import typing
 import grpc
 import numpy as np
 
-from serving.client import exchange, faults
+from serving.client import messages, status_errors
 from serving.client.results import Embeddings
 from serving.errors import ModelSwitchedError, NoCameraSignatureError, RefusedError
 
@@ -55,9 +55,9 @@ class Job:
         """The Predict request of a chunk, or None if it has no pictures."""
         if not chunk.names:
             return None
-        build = exchange.encoded_request
+        build = messages.encoded_request
         if isinstance(chunk.data, np.ndarray):
-            build = exchange.images_request
+            build = messages.images_request
         return build(self.description, chunk.data, chunk.camera_id)
 
     def about_pictures(self, chunk, outcome):
@@ -65,7 +65,7 @@ class Job:
         return (
             outcome is not None
             and isinstance(chunk.data, list)
-            and faults.about_picture(outcome.code, outcome.details)
+            and status_errors.about_picture(outcome.code, outcome.details)
         )
 
     def settle(self, chunk, outcome):
@@ -93,8 +93,8 @@ class Job:
         bad = []
         if self.about_pictures(single, outcome):
             (name,) = single.names
-            bad = [faults.bad_image(outcome.details, self._server, name)]
-            self._refused.append((name, faults.said(outcome.details)))
+            bad = [status_errors.bad_image(outcome.details, self._server, name)]
+            self._refused.append((name, status_errors.said(outcome.details)))
             if not self._skip:
                 self._bad = self._bad or bad[0]
             part = self._embeddings([], [], bad)
@@ -143,7 +143,7 @@ class Job:
         if outcome is None:
             return np.empty((0, description.embedding_dim), np.float32), []
         if outcome.code is not grpc.StatusCode.OK:
-            raise faults.from_status(
+            raise status_errors.from_status(
                 outcome.code,
                 outcome.details,
                 self._server,
@@ -151,7 +151,7 @@ class Job:
                 version=description.version,
                 timeout=self._timeout,
             )
-        vectors, space, unknown = exchange.read_reply(
+        vectors, space, unknown = messages.read_reply(
             outcome.reply, len(chunk.names), description, self._server, chunk.camera_id
         )
         if self._space not in (None, space):

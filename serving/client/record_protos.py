@@ -3,7 +3,7 @@
     python -m serving.client.record_protos
 
 Give it again when the wheel's pin changes, and commit what it writes. It imports TensorFlow, as the
-wheel does; `serving.client.protos` reads the file so that clients needn't.
+wheel does; `serving.client.message_classes` reads the file so that clients needn't.
 """
 
 import pathlib

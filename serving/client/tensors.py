@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from serving.client import protos
+from serving.client import message_classes
 from serving.errors import ReplyError
 
 
@@ -15,14 +15,14 @@ def put_strings(tensor, values):
         tensor: an empty TensorProto, that of a request, say.
         values: N bytes objects.
     """
-    tensor.dtype = protos.DT_STRING
+    tensor.dtype = message_classes.DT_STRING
     tensor.tensor_shape.dim.add(size=len(values))
     tensor.string_val.extend(values)
 
 
 def put_uint8(tensor, array):
     """Makes `tensor` a uint8 tensor with the shape and values of `array`."""
-    tensor.dtype = protos.DT_UINT8
+    tensor.dtype = message_classes.DT_UINT8
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
     tensor.tensor_content = array.tobytes()
@@ -30,7 +30,7 @@ def put_uint8(tensor, array):
 
 def put_int64(tensor, values):
     """Makes `tensor` an int64 tensor [N] of N numbers."""
-    tensor.dtype = protos.DT_INT64
+    tensor.dtype = message_classes.DT_INT64
     tensor.tensor_shape.dim.add(size=len(values))
     tensor.tensor_content = np.array(values, "<i8").tobytes()
 
@@ -50,7 +50,7 @@ def floats(tensor, shape, name):
     Raises:
         ReplyError: another type or shape, or a number of values that doesn't go with it.
     """
-    _check(tensor, protos.DT_FLOAT, "float", shape, name)
+    _check(tensor, message_classes.DT_FLOAT, "float", shape, name)
     packed = tensor.tensor_content or b"".join(tensor.float_val)
     elements = math.prod(shape)
     if len(packed) % 4 or len(packed) > 4 * elements or (elements and not packed):
@@ -69,7 +69,7 @@ def strings(tensor, shape, name):
 
     Args and errors are those of `floats`.
     """
-    _check(tensor, protos.DT_STRING, "string", shape, name)
+    _check(tensor, message_classes.DT_STRING, "string", shape, name)
     (elements,) = shape
     if tensor.tensor_content:
         return _split_content(tensor.tensor_content, elements, name)
@@ -84,7 +84,7 @@ def booleans(tensor, shape, name):
 
     Args and errors are those of `floats`; `bool_val` is TF Serving's default.
     """
-    _check(tensor, protos.DT_BOOL, "bool", shape, name)
+    _check(tensor, message_classes.DT_BOOL, "bool", shape, name)
     (elements,) = shape
     values = list(tensor.tensor_content or tensor.bool_val)
     few = tensor.tensor_content and len(values) != elements

@@ -3,7 +3,7 @@
 import argparse
 
 from serving import client, gallery
-from serving.client import cameras
+from serving.client import camera_names
 from serving.gallery import commands
 
 
@@ -111,7 +111,7 @@ def _command(subcommands, name, run, text, more=""):
 def _add_camera_pattern(parser):
     parser.add_argument(
         "--camera_pattern",
-        default=cameras.PATTERN,
+        default=camera_names.PATTERN,
         metavar="REGEXP",
         help="regular expression whose one group is the camera in a file's name (%(default)s); "
         "a model that takes cameras embeds by it where it is a number",

@@ -8,25 +8,33 @@ import time
 import numpy as np
 
 from serving import client
-from serving.client import cameras
+from serving.client import camera_names
 from serving.command import printable
 from serving.errors import BadInputError, GalleryError, ServingError
-from serving.gallery import approximate, database, filling, inputs, result_page, searching, tables
-from serving.gallery.entry import Selection
-from serving.gallery.filling import Outcome
-from serving.gallery.storage import GalleryStore
+from serving.gallery import (
+    approximate_search,
+    arguments,
+    html_report,
+    ingest,
+    sqlite_file,
+    text_report,
+)
+from serving.gallery import search as gallery_search
+from serving.gallery.ingest import Outcome
+from serving.gallery.records import Selection
+from serving.gallery.store import GalleryStore
 
 
 def build(args):
     """`build`: a new gallery."""
     camera = _camera_of(args, "camera")
-    if database.exists(args.gallery):
+    if sqlite_file.exists(args.gallery):
         raise GalleryError("is a gallery already; use add to put more pictures in", args.gallery)
     outcome = Outcome()
-    files = inputs.find(args.paths)
-    pictures = filling.read_pictures(files, camera, args.skip_bad_images, outcome)
+    files = arguments.find(args.paths)
+    pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
     with client.from_arguments(args) as server, _telling_the_outcome(args, outcome):
-        filling.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
+        ingest.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
     print(
         f"{printable(args.gallery)}: {outcome.added} pictures added, {outcome.bad} bad ones skipped"
     )
@@ -37,8 +45,8 @@ def add(args):
     camera = _camera_of(args, "camera")
     outcome = Outcome()
     with GalleryStore(args.gallery) as store:
-        files = inputs.find(args.paths)
-        pictures = filling.read_pictures(files, camera, args.skip_bad_images, outcome)
+        files = arguments.find(args.paths)
+        pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
         with store.snapshot():
             known = {old.file: (old.content_hash, old.camera) for old in store.pictures()}
         new = {
@@ -48,7 +56,7 @@ def add(args):
         }
         if new:
             with client.from_arguments(args) as server, _telling_the_outcome(args, outcome):
-                filling.add(store, server, new, args.skip_bad_images, outcome)
+                ingest.add(store, server, new, args.skip_bad_images, outcome)
         store.finish_erasure()
     print(
         f"{printable(args.gallery)}: {outcome.added} pictures added, {len(pictures) - len(new)} "
@@ -62,10 +70,10 @@ def remove(args):
         raise BadInputError("say which pictures: --file, --camera, --older_than, or several")
     before = None
     if args.older_than is not None:
-        before = int(time.time()) - inputs.age(args.older_than)
+        before = int(time.time()) - arguments.age(args.older_than)
     for flag in ("file", "camera"):
         for text in getattr(args, flag):
-            inputs.storable(flag, text)
+            arguments.storable(flag, text)
     with GalleryStore(args.gallery) as store:
         with store.snapshot():
             selection, unmatched = _selected(store, args, before)
@@ -78,7 +86,7 @@ def remove(args):
             )
         if args.dry_run:
             for picture in found:
-                print(tables.picture_line(picture))
+                print(text_report.picture_line(picture))
             print(f"{printable(args.gallery)}: {len(found)} pictures would be removed")
             return
         removed = store.remove(selection)
@@ -100,11 +108,11 @@ def search(args):
     if args.top < 1:
         raise BadInputError(f"--top={args.top}: give a whole number of at least 1")
     if args.html is not None:
-        result_page.check_destination(args.html)
+        html_report.check_destination(args.html)
     camera_of = _camera_of(args, "query_camera")
     with GalleryStore(args.gallery) as store:
         _check_cameras(store, args.camera)
-        files = inputs.find(args.queries)
+        files = arguments.find(args.queries)
         names = [camera_of(file) for file in files]
         if args.exclude_same_camera:
             _note_unknown(store, names)
@@ -116,31 +124,31 @@ def search(args):
             )
         vectors = _embed(store, args, files, names)
         hits, note = _ranked(store, args, vectors, names)
-    results = [result_page.Result(*row) for row in zip(files, names, hits, strict=True)]
-    print(tables.results(results))
+    results = [html_report.Result(*row) for row in zip(files, names, hits, strict=True)]
+    print(text_report.results(results))
     if note:
         print(note)
     if args.html is not None:
-        result_page.write(args.html, results, args.gallery)
+        html_report.write(args.html, results, args.gallery)
         print(f"page: {printable(args.html)}")
 
 
 def info(args):
     """`info`: what a gallery holds."""
     with GalleryStore(args.gallery) as store:
-        quality = approximate.quality(store)
+        quality = approximate_search.quality(store)
         with store.snapshot():
-            print(tables.info(store, quality and _quality_text(quality)))
+            print(text_report.info(store, quality and _quality_text(quality)))
 
 
 def _camera_of(args, flag):
     """Function from a file to its camera: what a flag names, or else the file's name tells."""
     name = getattr(args, flag)
     if name is not None:
-        inputs.storable(flag, name)
+        arguments.storable(flag, name)
         return lambda file: name
-    pattern = cameras.compile_pattern(args.camera_pattern)
-    return lambda file: cameras.name_of(file, pattern)
+    pattern = camera_names.compile_pattern(args.camera_pattern)
+    return lambda file: camera_names.name_of(file, pattern)
 
 
 @contextlib.contextmanager
@@ -160,7 +168,7 @@ def _telling_the_outcome(args, outcome):
 
 
 def _tell_unknown(unknown, model, version):
-    for line in cameras.notes(unknown, model, version):
+    for line in camera_names.notes(unknown, model, version):
         _tell(line)
 
 
@@ -168,11 +176,11 @@ def _selected(store, args, before):
     """The `Selection` that the flags of `remove` mean, and those that no picture matches."""
     files, patterns, unmatched = [], [], []
     for text in args.file:
-        path = inputs.storable("file", os.path.abspath(text))
+        path = arguments.storable("file", os.path.abspath(text))
         if store.count(Selection(files=(path,))):
             files.append(path)
             continue
-        patterns.append(inputs.file_pattern(text))
+        patterns.append(arguments.file_pattern(text))
         if not store.count(Selection(patterns=(patterns[-1],))):
             unmatched.append(f"--file={text}")
     for camera in args.camera:
@@ -211,9 +219,9 @@ def _embed(store, args, files, names):
     vectors, unknown = [], set()
     with client.from_arguments(args) as server:
         model = server.describe()
-        filling.check_model(store, model)
-        for part in filling.stream(server, model, files, names):
-            filling.check_space(store, model, part)
+        ingest.check_model(store, model)
+        for part in ingest.stream(server, model, files, names):
+            ingest.check_space(store, model, part)
             vectors.append(part.vectors)
             unknown.update(part.unknown_cameras)
     _tell_unknown(unknown, model.name, model.version)
@@ -223,10 +231,10 @@ def _embed(store, args, files, names):
 def _ranked(store, args, vectors, names):
     """Lists of hits, and a line on how they were found, or None."""
     if args.approximate and not (args.camera or args.exclude_same_camera):
-        hits, quality = approximate.search(store, vectors, args.top, _tell)
+        hits, quality = approximate_search.search(store, vectors, args.top, _tell)
         return hits, f"approximate search: {_quality_text(quality)}"
     other_than = names if args.exclude_same_camera else None
-    hits = searching.exact(store, vectors, args.top, args.camera, other_than)
+    hits = gallery_search.exact(store, vectors, args.top, args.camera, other_than)
     return hits, "exact search, because of the camera filter" if args.approximate else None
 
 

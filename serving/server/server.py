@@ -7,12 +7,12 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from serving import check_config, config_protos
+from serving.deploy import check_config, config_messages
 from serving.errors import BadInputError
 from serving.server import listening
-from serving.server.batching import Batcher
+from serving.server.batcher import Batcher
 from serving.server.services import ModelService, PredictionService
-from serving.server.versions import Versions
+from serving.server.version_watcher import Versions
 
 # Those of tensorflow_model_server's --enable_grpc_healthcheck_service.
 _HEALTH_SERVICES = ("", "ModelService", "PredictionService")
@@ -111,7 +111,7 @@ class Server:
 
 def _credentials(path):
     """`grpc.ServerCredentials` of a text file that holds an SSLConfig."""
-    config = config_protos.parse(path, "SSLConfig")
+    config = config_messages.parse(path, "SSLConfig")
     check_config.check_ssl(config, path)
     return grpc.ssl_server_credentials(
         [(config.server_key.encode(), config.server_cert.encode())],

@@ -11,8 +11,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.server import prediction
-from serving.server.prediction import RequestError
+from serving.server import predict_request
+from serving.server.predict_request import RequestError
 
 _LONGEST_WAIT = 365 * 24 * 3600.0
 
@@ -48,7 +48,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @_with_status
     def Predict(self, request, context):
-        checked = prediction.check(
+        checked = predict_request.check(
             request, self._name, self._versions, self._batcher.max_batch_size
         )
         seconds = context.time_remaining()
@@ -64,7 +64,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             raise RequestError(
                 grpc.StatusCode.DEADLINE_EXCEEDED, "the caller's deadline passed"
             ) from error
-        return prediction.reply(checked, values, self._name, self._as_tensor_content)
+        return predict_request.reply(checked, values, self._name, self._as_tensor_content)
 
     @_with_status
     def GetModelMetadata(self, request, context):
@@ -80,7 +80,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 )
         if not request.HasField("model_spec"):
             raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
-        model = prediction.find_model(request.model_spec, self._name, self._versions)
+        model = predict_request.find_model(request.model_spec, self._name, self._versions)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = self._name
         response.model_spec.version.value = model.version

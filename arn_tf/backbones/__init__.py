@@ -1,0 +1,1 @@
+"""E_I: networks that turn a picture into a feature map."""

@@ -1,0 +1,1 @@
+"""Pictures of a data set: splits in memory, decoding, sampling, batches."""

@@ -1,0 +1,1 @@
+"""Layers and device placement that both recipes share."""

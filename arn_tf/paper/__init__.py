@@ -1,0 +1,1 @@
+"""The recipe of the ARN paper: Li et al., CVPR Workshops 2018."""

@@ -1,0 +1,76 @@
+"""The batches that `ARN.fit` takes, from images or from a feature cache, epoch after epoch."""
+
+import numpy as np
+import tensorflow as tf
+
+from arn_tf.data.images import decode_rows
+
+
+def training_batches(sampler, source, target, epochs, *, image_size=None, with_target=True):
+    """A `tf.data.Dataset` of batches, `sampler.steps_per_epoch` for each epoch.
+
+    Which pictures a batch holds, and which of them are mirrored, follows from the sampler alone:
+    images and cached maps give the same training.
+
+    Args:
+        sampler: `sampling.Sampler`.
+        source: encoded pictures, object [N], or their cached maps, float16 [N, 2, h, w, C].
+        target: likewise.
+        epochs: range of epoch numbers.
+        image_size: (height, width) in pixels, for pictures.
+        with_target: whether batches hold target pictures.
+
+    Returns:
+        dicts: `source_labels` int32 [B], and `source_images`, uint8 [B, height, width, 3], or
+        `source_maps`, float16 [B, h, w, C]; likewise `target_...`, without labels.
+    """
+
+    def plans():
+        for number in epochs:
+            plan = sampler.epoch(number)
+            for step in range(sampler.steps_per_epoch):
+                yield {
+                    "source_rows": plan.source_rows[step],
+                    "source_flips": plan.source_flips[step],
+                    "target_rows": plan.target_rows[step],
+                    "target_flips": plan.target_flips[step],
+                }
+
+    signature = {
+        f"{domain}_{kind}": tf.TensorSpec([sampler.batch_size], dtype)
+        for domain in ("source", "target")
+        for kind, dtype in (("rows", tf.int64), ("flips", tf.uint8))
+    }
+    labels = tf.constant(sampler.labels)
+    domains = {"source": _loader(source, image_size, sampler.batch_size)}
+    if with_target:
+        domains["target"] = _loader(target, image_size, sampler.batch_size)
+
+    def load(plan):
+        batch = {"source_labels": tf.gather(labels, plan["source_rows"])}
+        for name, (kind, loader) in domains.items():
+            batch[f"{name}_{kind}"] = loader(plan[f"{name}_rows"], plan[f"{name}_flips"])
+        return batch
+
+    options = tf.data.Options()
+    # One worker: the global batch is split over replicas, never the files.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    dataset = tf.data.Dataset.from_generator(plans, output_signature=signature)
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.prefetch(2).with_options(options)
+
+
+def _loader(pictures, image_size, batch_size):
+    """(kind of tensor, function of rows and flips) for encoded pictures or cached maps."""
+    if pictures.dtype == object:
+        encoded = tf.constant(pictures)
+        return "images", lambda rows, flips: decode_rows(encoded, rows, flips, image_size)
+
+    def read(rows, flips):
+        return np.ascontiguousarray(pictures[rows, flips])
+
+    def load(rows, flips):
+        maps = tf.numpy_function(read, [rows, flips], tf.float16)
+        return tf.ensure_shape(maps, [batch_size, *pictures.shape[2:]])
+
+    return "maps", load

@@ -1,0 +1,170 @@
+"""Maps of a frozen E_I on disk: computed once, read in every step of every run that shares them.
+
+One `.npy` file for each split and E_I, float16 [N, views, h, w, C]; view 0 is the picture, view 1
+its mirror image. Its name is the fingerprint of everything that decides the numbers. It grows as
+`<name>.partial` beside a journal of the rows that are safely on disk, and is renamed when complete.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from arn_tf.data.images import decoded_batches
+from arn_tf.errors import UserError
+from arn_tf.run.atomic_files import replace_text
+
+_BATCH = 32
+# Rows between two entries of the journal.
+_CHUNK = 512
+# Part of the key: raise it when decoding, resizing or the file's layout changes.
+_FORMAT = 1
+
+
+def cached_maps(model, split, views, directory, title):
+    """Maps of every picture of a split as a read-only memory map, computed first where missing.
+
+    Args:
+        model: an `ARN`; only its E_I and preprocessing matter.
+        split: `input_pipeline.Split`.
+        views: 1, or 2 to keep mirror images too.
+        directory: folder shared by runs.
+        title: for the progress bar.
+
+    Returns:
+        float16 [N, views, h, w, C].
+
+    Raises:
+        UserError: no room on the disk, a folder that can't be written, a broken cache file, or
+            maps too large or too small for float16.
+    """
+    key = _key(model, split, views)
+    path = os.path.join(directory, hashlib.sha256(key.encode()).hexdigest()[:32] + ".npy")
+    shape = (len(split), views, *model.map_shape)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with _locked(path + ".lock"):
+            if not os.path.exists(path):
+                _write(model, split, path, shape, title)
+            return _open(path, shape)
+    except OSError as error:
+        raise UserError(
+            f"--cache_dir={directory}: {error}. Name a folder with room, or pass "
+            "--feature_cache=none"
+        ) from error
+
+
+def maps_of_pictures(model, images, views, batch_size):
+    """Yields X of encoded pictures in order, float32 [<=batch_size, views, h, w, C].
+
+    Args:
+        model: an `ARN`.
+        images: encoded pictures, object [N].
+        views: 1, or 2 for the mirror images too.
+        batch_size: pictures in a batch.
+    """
+    for batch in decoded_batches(images, model.input_size, batch_size):
+        both = [batch, tf.reverse(batch, axis=[2])][:views]
+        yield np.stack([model.compiled_feature_maps(view).numpy() for view in both], axis=1)
+
+
+def _key(model, split, views):
+    weights = hashlib.sha256()
+    for variable in model.encoder_i.variables:
+        weights.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    return json.dumps([
+        _FORMAT, keras.__version__, tf.__version__, _device(), model.get_config()["backbone"],
+        model.input_size, views, weights.hexdigest(), split.digest,
+    ])  # fmt: skip
+
+
+def _device():
+    """GPU and CPU round differently."""
+    return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+
+
+@contextlib.contextmanager
+def _locked(path):
+    """Two runs that want one cache: the second waits, then finds it made."""
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(model, split, path, shape, title):
+    partial, journal = path + ".partial", path + ".journal"
+    done = _resume(partial, journal, shape)
+    if not done:
+        needed = int(np.prod(shape, dtype=np.int64)) * 2
+        free = shutil.disk_usage(os.path.dirname(path) or ".").free
+        if needed * 1.02 > free:
+            raise UserError(
+                f"--cache_dir={os.path.dirname(path)}: the feature cache needs "
+                f"{needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are free. Name a folder with "
+                "room, or pass --feature_cache=none"
+            )
+        # One of an earlier file would pass off empty rows as done.
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(journal)
+        np.lib.format.open_memmap(partial, "w+", np.float16, shape).flush()
+        with open(partial, "r+b") as file:
+            # A memory map on a disk that fills up kills the process: claim the room now.
+            os.posix_fallocate(file.fileno(), 0, os.path.getsize(partial))
+    maps = np.lib.format.open_memmap(partial, "r+")
+    print(f"feature cache, {title}: {shape[0]} pictures, {shape[1]} views", flush=True)
+    bar = keras.utils.Progbar(shape[0], unit_name="picture")
+    bar.update(done)
+    for start in range(done, shape[0], _CHUNK):
+        stop = min(start + _CHUNK, shape[0])
+        first = start
+        for views in maps_of_pictures(model, split.images[start:stop], shape[1], _BATCH):
+            last = first + len(views)
+            maps[first:last] = _as_float16(views)
+            bar.update(last)
+            first = last
+        maps.flush()
+        replace_text(journal, json.dumps({"rows": stop}))
+    del maps
+    os.replace(partial, path)
+    os.remove(journal)
+
+
+def _resume(partial, journal, shape):
+    """Rows of an interrupted cache that are safely on disk."""
+    try:
+        with open(journal) as file:
+            rows = json.load(file)["rows"]
+        found = np.load(partial, mmap_mode="r")
+    except (OSError, EOFError, ValueError, KeyError):
+        return 0
+    return rows if found.shape == shape and found.dtype == np.float16 else 0
+
+
+def _open(path, shape):
+    way_out = "Delete it and run again to compute it anew"
+    try:
+        maps = np.load(path, mmap_mode="r")
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"feature cache {path} is broken ({error}). {way_out}") from error
+    if maps.shape != shape or maps.dtype != np.float16:
+        raise UserError(
+            f"feature cache {path} holds {maps.dtype} {maps.shape}, expected float16 {shape}. "
+            f"{way_out}"
+        )
+    return maps
+
+
+def _as_float16(maps):
+    largest, float16 = np.max(np.abs(maps)), np.finfo(np.float16)
+    if not (largest == 0 or float16.smallest_normal <= largest <= float16.max):
+        raise UserError(
+            f"the maps of E_I reach {largest:.3g}, which float16 can't hold: pass "
+            "--feature_cache=none, or other --backbone_weights"
+        )
+    return maps.astype(np.float16)

@@ -1,0 +1,1 @@
+"""Ranking of a gallery: protocol, re-ranking, intervals, tables, pictures."""

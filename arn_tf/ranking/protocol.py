@@ -1,0 +1,272 @@
+"""Ranks a gallery for every query and scores it: CMC, mAP and mINP.
+
+The single-query protocol of Market-1501 (Zheng et al., ICCV 2015) and DukeMTMC-reID:
+
+- similarity is the cosine of the two embeddings;
+- gallery pictures of person -1 (junk) are neither right nor wrong and are dropped;
+- gallery pictures of person 0 (distractors) stay, and are always wrong;
+- gallery pictures of the query's person from the query's own camera are left out for
+  that query; a match is the same person seen by another camera;
+- a query without any match enters no average, and is counted.
+
+Equal similarities rank by gallery row, as a stable sort would have it. There is no sort
+of the gallery, though: what the scores need is only where the matches stand, and a
+match's rank is a count of the pictures in front of it.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from arn_tf.ranking import arguments
+from arn_tf.ranking.arguments import DISTRACTOR, JUNK
+
+_REPORTED_RANKS = (1, 5, 10, 20)
+# What sorting one score costs, in comparisons of the counting pass (measured).
+_SORT_COST = 128
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RankingResult:
+    """Scores of one evaluation, all fractions of 1.
+
+    Attributes:
+      cmc: float64 [max_rank]; `cmc[k - 1]` is the share of valid queries with a match
+        among their first k gallery pictures.
+      mean_ap: mean of `average_precision`, the definition most code uses.
+      mean_ap_trapezoid: mAP of the MATLAB code that came with Market-1501, often half a
+        point lower: the mean of the precision at each match and just before it.
+      mean_inp: mean of the number of matches divided by the rank of the last one, the
+        inverse negative penalty (Ye et al., TPAMI 2021).
+      valid_queries: queries with a match; the denominator of every mean.
+      queries: all queries.
+      junk: gallery pictures dropped because their person is -1.
+      distractors: gallery pictures of person 0, which were kept.
+      average_precision: float64 [queries], the mean of the precision at each match;
+        NaN for a query without a match.
+      first_match_rank: int64 [queries], from 1; 0 for a query without a match.
+    """
+
+    cmc: np.ndarray
+    mean_ap: float
+    mean_ap_trapezoid: float
+    mean_inp: float
+    valid_queries: int
+    queries: int
+    junk: int
+    distractors: int
+    average_precision: np.ndarray
+    first_match_rank: np.ndarray
+
+    def rank(self, k: int) -> float:
+        """The CMC at rank k, `1 <= k <= max_rank`; ValueError outside that."""
+        if not 1 <= k <= self.cmc.size:
+            raise ValueError(f"k must lie between 1 and max_rank, {self.cmc.size}, not {k}")
+        return float(self.cmc[k - 1])
+
+    def per_query(self) -> dict[str, np.ndarray]:
+        """What rank-1 and mAP are the means of: 0 or 1, and AP; float64 [valid_queries] each.
+
+        Queries without a match are left out. That hangs on ids alone: two rankings of the same
+        queries and gallery have the same queries here, in the same order.
+        """
+        valid = self.first_match_rank > 0
+        return {
+            "rank-1": (self.first_match_rank[valid] == 1).astype(np.float64),
+            "mean_ap": self.average_precision[valid],
+        }
+
+    def to_json(self) -> dict[str, float | int]:
+        """Scores and counts by name, without the per-query arrays."""
+        scores = {f"rank-{k}": self.rank(k) for k in _REPORTED_RANKS if k <= self.cmc.size}
+        names = ("mean_ap", "mean_ap_trapezoid", "mean_inp")
+        counts = ("queries", "valid_queries", "junk", "distractors")
+        return scores | {name: getattr(self, name) for name in names + counts}
+
+
+def rank_gallery(
+    query_embeddings,
+    gallery_embeddings,
+    query_person_id,
+    gallery_person_id,
+    query_camera_id,
+    gallery_camera_id,
+    *,
+    max_rank: int = 20,
+    block: int = 256,
+    distance=None,
+) -> RankingResult:
+    """Ranks the gallery for every query under the protocol of this module.
+
+    Memory beside the arguments: one normalised copy of the embeddings, (Q + G) * D
+    numbers, and one block of similarities, `block` * G numbers. Numbers are float32,
+    or float64 when an argument is wider than float32.
+
+    Args:
+      query_embeddings: real [Q, D], of any length above zero; normalised here.
+      gallery_embeddings: real [G, D].
+      query_person_id: integers [Q], at least 1.
+      gallery_person_id: integers [G]; -1 is junk, 0 a distractor.
+      query_camera_id: integers [Q].
+      gallery_camera_id: integers [G].
+      max_rank: length of the CMC curve; it may exceed the size of the gallery.
+      block: queries compared with the gallery at a time.
+      distance: ranks by these distances instead of cosine similarity, smallest first. It
+        is called once, `distance(query, gallery, block=block)`, with the normalised
+        embeddings, the gallery's without junk, and yields float [<=block, gallery], the
+        queries in order; `arn_tf.reranking.rerank` does.
+
+    Raises:
+      ValueError: an argument has a wrong shape, type or value (it is named, with the
+        row where there is one), or no query has a match.
+    """
+    max_rank = arguments.positive("max_rank", max_rank)
+    block = arguments.positive("block", block)
+    query = arguments.embeddings("query_embeddings", query_embeddings)
+    gallery = arguments.embeddings("gallery_embeddings", gallery_embeddings)
+    dtype = arguments.common_dtype(query, gallery)
+    query_person = arguments.ids("query_person_id", query_person_id, query, 1)
+    query_camera = arguments.ids("query_camera_id", query_camera_id, query)
+    gallery_person = arguments.ids("gallery_person_id", gallery_person_id, gallery, JUNK)
+    gallery_camera = arguments.ids("gallery_camera_id", gallery_camera_id, gallery)
+
+    keep = gallery_person != JUNK
+    query = arguments.unit_rows("query_embeddings", query, dtype, np.full(len(query), True))
+    gallery = arguments.unit_rows("gallery_embeddings", gallery, dtype, keep)
+    gallery_person, gallery_camera = gallery_person[keep], gallery_camera[keep]
+
+    by_person = np.argsort(gallery_person)  # the pictures of a person side by side
+    first = np.searchsorted(gallery_person, query_person, "left", by_person)
+    last = np.searchsorted(gallery_person, query_person, "right", by_person)
+
+    per_query = np.full((3, len(query)), np.nan)
+    first_match_rank = np.zeros(len(query), np.int64)
+    start = 0
+    for similarity in _similarities(query, gallery, block, distance):
+        for row, scores in enumerate(similarity, start):
+            person = by_person[first[row] : last[row]]
+            same_camera = gallery_camera[person] == query_camera[row]
+            matches = person[~same_camera]
+            if not matches.size:
+                continue
+            scores[person[same_camera]] = -np.inf  # behind everything, so never counted
+            ranks = np.sort(_count_before(scores, matches)) + 1
+            per_query[:, row] = _query_scores(ranks)
+            first_match_rank[row] = ranks[0]
+        start += len(similarity)
+
+    valid = first_match_rank > 0
+    if not valid.any():
+        raise ValueError(
+            arguments.no_match(query_person, gallery_person, query_camera, gallery_camera)
+        )
+    means = per_query[:, valid].mean(axis=1).tolist()
+    found = np.bincount(np.minimum(first_match_rank[valid], max_rank + 1), minlength=max_rank + 2)
+    return RankingResult(
+        cmc=np.cumsum(found)[1:-1] / valid.sum(),
+        mean_ap=means[0],
+        mean_ap_trapezoid=means[1],
+        mean_inp=means[2],
+        valid_queries=int(valid.sum()),
+        queries=len(query),
+        junk=int(np.count_nonzero(~keep)),
+        distractors=int(np.count_nonzero(gallery_person == DISTRACTOR)),
+        average_precision=per_query[0],
+        first_match_rank=first_match_rank,
+    )
+
+
+def ranked_list(
+    query_embedding,
+    gallery_embeddings,
+    query_person_id: int,
+    gallery_person_id,
+    query_camera_id: int,
+    gallery_camera_id,
+    *,
+    k: int = 10,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first k gallery pictures of one query, in the order `rank_gallery` gives them.
+
+    Args:
+      query_embedding: real [D]. The other arguments are those of `rank_gallery`, for
+        one query.
+      k: length of the list; it is shorter when fewer pictures take part.
+
+    Returns:
+      rows: int64 [k], rows of `gallery_embeddings`, without junk and without pictures
+        of the query's person from its camera.
+      similarity: float [k], their cosine similarity, descending.
+
+    Raises:
+      ValueError: an argument has a wrong shape, type or value; it is named.
+    """
+    k = arguments.positive("k", k)
+    query = arguments.embeddings("query_embedding", query_embedding, ndim=1)
+    gallery = arguments.embeddings("gallery_embeddings", gallery_embeddings)
+    dtype = arguments.common_dtype(query, gallery)
+    person = arguments.ids("query_person_id", [query_person_id], query, 1)
+    camera = arguments.ids("query_camera_id", [query_camera_id], query)
+    gallery_person = arguments.ids("gallery_person_id", gallery_person_id, gallery, JUNK)
+    gallery_camera = arguments.ids("gallery_camera_id", gallery_camera_id, gallery)
+
+    keep = (gallery_person != JUNK) & ((gallery_person != person) | (gallery_camera != camera))
+    query = arguments.unit_rows("query_embedding", query, dtype, np.array([True]))
+    scores = arguments.unit_rows("gallery_embeddings", gallery, dtype, keep) @ query[0]
+    rows = np.flatnonzero(keep)
+    if rows.size > k:
+        # All that reach the k-th best score: some may equal it, and then the first rows win.
+        reach = scores >= np.partition(scores, -k)[-k]
+        rows, scores = rows[reach], scores[reach]
+    best = np.argsort(-scores, kind="stable")[:k]
+    return rows[best], scores[best]
+
+
+def _similarities(query, gallery, block, distance):
+    """Yields what to rank by, highest first, [<=block, gallery]; the caller may write on it."""
+    starts = range(0, len(query), block)
+    if distance is None or not len(gallery):
+        similarity = np.empty((min(block, len(query)), len(gallery)), query.dtype)
+        for start in starts:
+            part = query[start : start + block]
+            yield np.matmul(part, gallery.T, out=similarity[: len(part)])
+        return
+    for start, part in zip(starts, distance(query, gallery, block=block), strict=True):
+        shape = len(query[start : start + block]), len(gallery)
+        if part.shape != shape or not np.isfinite(part).all():
+            raise ValueError(f"distance must yield finite {shape} for row {start}, not {part!r}")
+        yield np.negative(part)
+
+
+def _count_before(scores: np.ndarray, matches: np.ndarray) -> np.ndarray:
+    """How many gallery pictures a stable descending sort puts before each match.
+
+    Only pictures at or above the worst match can stand before any. Where they are few,
+    their scores are sorted and each match looked up; where they are many, each match is
+    compared with the whole gallery, which a CPU does many scores at a time.
+    """
+    wanted = scores[matches]
+    contending = scores >= wanted.min()
+    if np.count_nonzero(contending) * _SORT_COST > matches.size * scores.size:
+        return np.array([_count_before_one(scores, match) for match in matches.tolist()])
+    ordered = np.sort(scores[contending])
+    above = np.searchsorted(ordered, wanted, "right")
+    before = ordered.size - above
+    for tied in np.flatnonzero(above - np.searchsorted(ordered, wanted, "left") > 1):
+        before[tied] = _count_before_one(scores, int(matches[tied]))
+    return before
+
+
+def _count_before_one(scores: np.ndarray, match: int) -> int:
+    """Rows before the match go first when equal to it, rows after it only when above."""
+    score = scores[match]
+    return np.count_nonzero(scores[:match] >= score) + np.count_nonzero(scores[match:] > score)
+
+
+def _query_scores(ranks: np.ndarray) -> tuple[float, float, float]:
+    """AP, trapezoid AP and inverse penalty of a query with matches at these ascending ranks."""
+    matches = np.arange(1, ranks.size + 1)
+    precision = matches / ranks
+    # Just before a match: one picture and one match fewer; 1 where there is no "before".
+    previous = np.where(ranks > 1, (matches - 1) / np.maximum(ranks - 1, 1), 1.0)
+    return precision.mean(), ((precision + previous) / 2).mean(), precision[-1]

@@ -1,0 +1,155 @@
+"""Distances by shared neighbours, for re-ranking a gallery and for clustering.
+
+Two pictures of a person look alike to the same other pictures. The Jaccard distance of
+k-reciprocal encodings measures that; `arn_tf.ranking.reciprocal` says which published variant. No
+label is read: that one picture is from the query's own camera, say, does not keep it from
+being a neighbour. Junk, though, must not be given: it would be one.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from arn_tf.ranking import arguments, reciprocal
+
+# Pairs within the radius, per image, beyond which the images are no longer told apart.
+_CROWD = 1000
+
+
+class CollapsedError(ValueError):
+    """Most images are near most others: such a graph says nothing, and would not fit."""
+
+
+def rerank(
+    query_embeddings,
+    gallery_embeddings,
+    *,
+    k1: int = 20,
+    k2: int = 6,
+    lambda_value: float = 0.3,
+    block: int = 256,
+):
+    """Re-ranked distances of the gallery to each query (Zhong et al., equation 12).
+
+    (1 - lambda) * Jaccard distance + lambda * d, where d is 2 - 2 cos divided by its largest
+    value over all queries and gallery pictures. As published, the queries too are each
+    other's neighbours, so a query's distances depend on the other queries.
+
+    Memory beside the arguments: a normalised copy of the embeddings, O((Q + G) * k1 * k2)
+    for the encodings, and a few blocks of `block` * (Q + G) numbers.
+
+    Args:
+      query_embeddings: real [Q, D], of any length above zero.
+      gallery_embeddings: real [G, D], without junk.
+      k1: nearest neighbours considered.
+      k2: images an encoding is averaged over; 1 for none.
+      lambda_value: weight of d, from 0 to 1.
+      block: queries, and images, handled at a time.
+
+    Returns:
+      An iterator over float32 [<=block, G], in the order of the queries; distances lie
+      between 0 and 1. `arn_tf.ranking.rank_gallery` takes this function as `distance`.
+
+    Raises:
+      ValueError: an argument has a wrong shape, type or value; it is named.
+    """
+    k1, k2, block = _checked_sizes(k1, k2, block)
+    if not 0 <= lambda_value <= 1:
+        raise ValueError(f"lambda_value must lie between 0 and 1, not {lambda_value!r}")
+    query = arguments.embeddings("query_embeddings", query_embeddings)
+    gallery = arguments.embeddings("gallery_embeddings", gallery_embeddings)
+    dtype = arguments.common_dtype(query, gallery)
+    query = _unit_rows("query_embeddings", query, dtype)
+    units = np.concatenate([query, _unit_rows("gallery_embeddings", gallery, dtype)])
+    return _rerank(units, len(query), k1, k2, lambda_value, block)
+
+
+def jaccard_distance(
+    embeddings, *, k1: int = 20, k2: int = 6, radius: float = 0.55, block: int = 256
+) -> sparse.csr_array:
+    """Jaccard distances up to a radius, as a graph that scikit-learn's DBSCAN takes.
+
+    Most pairs of images share no neighbour; their distance is exactly 1 and is not stored.
+
+    Memory beside the argument: as for `rerank`, and 12 bytes for a stored pair.
+
+    Args:
+      embeddings: real [N, D], of any length above zero.
+      k1: nearest neighbours considered.
+      k2: images an encoding is averaged over; 1 for none.
+      radius: largest distance to store, above 0 and below 1.
+      block: images handled at a time.
+
+    Returns:
+      float32 CSR [N, N], symmetric, for `metric="precomputed"`: a stored 0 (the diagonal,
+      and copies) is a distance, an absent entry is one above the radius. Rows are sorted by
+      distance, then by column.
+
+    Raises:
+      ValueError: an argument has a wrong shape, type or value; it is named.
+      CollapsedError: images have over a thousand others within the radius on average.
+    """
+    k1, k2, block = _checked_sizes(k1, k2, block)
+    if not 0 < radius < 1:
+        raise ValueError(f"radius must lie above 0 and below 1, not {radius!r}")
+    embeddings = arguments.embeddings("embeddings", embeddings)
+    dtype = arguments.common_dtype(embeddings, embeddings)
+    units = _unit_rows("embeddings", embeddings, dtype)
+
+    vectors = reciprocal.encode(units, k1, k2, block).vectors
+    others = vectors.tocsc()
+    images = len(units)
+    distance = np.empty((min(block, images), images), np.float32)
+    columns, distances, counts = [], [], [np.zeros(1, np.int64)]
+    bar = reciprocal.progress_bar("Jaccard distances", images)
+    pairs = 0
+    for start in range(0, images, block):
+        stop = min(start + block, images)
+        part = distance[: stop - start]
+        reciprocal.jaccard_rows(vectors[start:stop], others, part)
+        part[np.arange(stop - start), np.arange(start, stop)] = 0
+        row, column = np.nonzero(part <= radius)
+        near = part[row, column]
+        order = np.lexsort((column, near, row))
+        columns.append(column[order].astype(np.int32))
+        distances.append(near[order])
+        counts.append(np.bincount(row, minlength=stop - start))
+        pairs += len(row)
+        if pairs > _CROWD * images:
+            raise CollapsedError(
+                f"{pairs} pairs of images, over {_CROWD} for each of the {images}, lie within a "
+                f"Jaccard distance of {radius}: the embeddings hardly tell images apart"
+            )
+        bar.update(stop)
+    starts = np.cumsum(np.concatenate(counts))
+    return sparse.csr_array(
+        (np.concatenate(distances), np.concatenate(columns), starts), shape=(images, images)
+    )
+
+
+def _rerank(units, queries, k1, k2, lambda_value, block):
+    encoding = reciprocal.encode(units, k1, k2, block)
+    others = encoding.vectors[queries:].tocsc()
+    gallery = units[queries:]
+    bar = reciprocal.progress_bar("re-ranking", queries)
+    for start in range(0, queries, block):
+        stop = min(start + block, queries)
+        jaccard = np.empty((stop - start, len(gallery)), np.float32)
+        reciprocal.jaccard_rows(encoding.vectors[start:stop], others, jaccard)
+        original = units[start:stop] @ gallery.T
+        original *= -2
+        original += 2
+        original /= encoding.farthest[start:stop, np.newaxis]
+        np.clip(original, 0, 1, out=original)  # rounding
+        jaccard *= 1 - lambda_value
+        jaccard += lambda_value * original
+        bar.update(stop)
+        yield jaccard
+
+
+def _checked_sizes(k1, k2, block):
+    positive = arguments.positive
+    return positive("k1", k1), positive("k2", k2), positive("block", block)
+
+
+def _unit_rows(name, embeddings, dtype):
+    return arguments.unit_rows(name, embeddings, dtype, np.full(len(embeddings), True))

@@ -1,0 +1,1 @@
+"""A training run: its settings, folder, start, callbacks and logs."""

@@ -1,0 +1,73 @@
+"""How every run begins, whatever its recipe: its folder, its devices, its data, and warnings."""
+
+import contextlib
+
+import numpy as np
+import tensorflow as tf
+
+from arn_tf.data.images import ReidData
+from arn_tf.layers import replicas
+from arn_tf.run.folder import RunDir
+
+# Sources of 20 and 74 persons made the target's ranking worse than no training at all.
+_FEW_IDENTITIES = 100
+_SPLITS = ("train", "query", "gallery")
+
+
+@contextlib.contextmanager
+def started(settings):
+    """Claims a run's folder for this process and opens what the run needs.
+
+    Args:
+        settings: the run's `RunSettings`.
+
+    Yields:
+        its `RunDir`, the distribution strategy, and `ReidData` of source and target.
+
+    Raises:
+        UserError: see `RunSettings.check`, `replicas.make_strategy`, `RunDir`, `ReidData`.
+    """
+    settings.check()
+    run = RunDir(settings.run_dir)
+    strategy = replicas.make_strategy(settings)
+    with run.claimed_for(settings):
+        tf.config.experimental.enable_op_determinism()
+        # TF32 has ten bits: too few for distances between codes that are nearly equal.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        source, target = (
+            ReidData(name, settings.data_dir, settings.manual_dir, settings.skip_bad_images)
+            for name in (settings.source, settings.target)
+        )
+        for data in (source, target):
+            if data.notes:
+                print(f"{data.name}: {'; '.join(data.notes)}")
+        for warning in warnings(source, target):
+            print(f"WARNING: {warning}", flush=True)
+        yield run, strategy, source, target
+
+
+def warnings(source, target):
+    """What makes a result worse or worthless, and yet is no error: a list of sentences.
+
+    Args:
+        source, target: `ReidData`.
+    """
+    train = source.split("train")
+    identities, found = train.labels()[1], []
+    if identities < _FEW_IDENTITIES:
+        found.append(
+            f"the source {source.name} has {identities} persons. Below about {_FEW_IDENTITIES} "
+            "training can make the target's ranking worse than no training: compare with the "
+            "untrained rows of arn_tf.evaluate"
+        )
+    known = set(train.images.tolist())
+    for name in _SPLITS:
+        split = target.split(name)
+        shared = np.flatnonzero([image in known for image in split.images])
+        if len(shared):
+            found.append(
+                f"{len(shared)} of {len(split)} pictures of the target's {name} split are in the "
+                f"source too, with labels (first: {split.file_name[shared[0]]}). What is measured "
+                "on them is not adaptation without labels"
+            )
+    return found

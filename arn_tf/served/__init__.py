@@ -1,0 +1,1 @@
+"""What an export holds: graph, warm-up requests, version folders, publication."""

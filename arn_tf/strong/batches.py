@@ -1,0 +1,78 @@
+"""Pictures of the strong recipe: decoded once, held in memory, changed at random in each batch."""
+
+import numpy as np
+import tensorflow as tf
+
+from arn_tf.data.images import decoded_batches
+from arn_tf.strong.augmentation import augment
+
+_BATCH = 256
+# Between the augmentation's seeds of a domain's pictures and another's.
+STREAM = 1_000_000
+
+
+def decoded(split, image_size):
+    """Every picture of a split, uint8 [N, height, width, 3]: 25 KB each at 128 x 64."""
+    pictures = np.empty((len(split), *image_size, 3), np.uint8)
+    start = 0
+    for batch in decoded_batches(split.images, image_size, _BATCH):
+        pictures[start : start + len(batch)] = batch
+        start += len(batch)
+    return pictures
+
+
+def source_batches(sampler, pictures, epochs, seed, target=None):
+    """Augmented identity-balanced batches of the source, `sampler.steps_per_epoch` an epoch.
+
+    What a batch holds follows from the seed and its number alone, so that a resumed run sees
+    what an uninterrupted one would, on any number of replicas.
+
+    Args:
+        sampler: `sampling.Sampler`.
+        pictures: uint8 [N, height, width, 3].
+        epochs: range of epoch numbers.
+        seed: of the augmentation.
+        target: unlabelled pictures, uint8 [M, height, width, 3], where batches hold them too; the
+            source's are the same with and without.
+
+    Returns:
+        `tf.data.Dataset` of {"source_images": float32 [B, height, width, 3], "source_labels":
+        int32 [B]}, and "target_images" as "source_images".
+    """
+
+    def plans():
+        for epoch in epochs:
+            plan, first = sampler.epoch(epoch), epoch * sampler.steps_per_epoch
+            for step, rows in enumerate(zip(plan.source_rows, plan.target_rows, strict=True)):
+                yield *rows, np.int32(first + step)
+
+    def load(rows, target_rows, step):
+        batch = {
+            "source_images": augment(gather_pictures(pictures, rows), tf.stack([seed, step])),
+            "source_labels": tf.gather(labels, rows),
+        }
+        if target is not None:
+            images = gather_pictures(target, target_rows)
+            batch["target_images"] = augment(images, tf.stack([seed + STREAM, step]))
+        return batch
+
+    labels = tf.constant(sampler.labels)
+    rows = tf.TensorSpec([sampler.batch_size], tf.int64)
+    signature = (rows, rows, tf.TensorSpec([], tf.int32))
+    return batches(plans, signature, load)
+
+
+def gather_pictures(pictures, rows):
+    """Pictures by row, uint8 [B, height, width, 3], inside a `tf.data` function."""
+    images = tf.numpy_function(lambda rows: pictures[rows], [rows], tf.uint8)
+    return tf.ensure_shape(images, [*rows.shape, *pictures.shape[1:]])
+
+
+def batches(plans, signature, load):
+    """A dataset of `load` of each plan, in order, prepared ahead of its use."""
+    options = tf.data.Options()
+    # One worker: the global batch is split over replicas, never the files.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    dataset = tf.data.Dataset.from_generator(plans, output_signature=signature)
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.prefetch(4).with_options(options)

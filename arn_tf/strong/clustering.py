@@ -1,0 +1,190 @@
+"""Clusters unlabelled images into pseudo-identities for self-training.
+
+Jaccard distance of k-reciprocal encodings, then DBSCAN (Ester et al., KDD 1996), as in
+Fan et al. (TPAMI 2018 and after). A cluster that one camera alone saw teaches the network
+nothing about other cameras, and a very large one is rarely one person: both are dropped.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from sklearn.cluster import DBSCAN
+
+from arn_tf.ranking import arguments, reranking
+
+UNUSED = -1
+# How close pictures of one person are depends on how many there are of each.
+EPS = (0.35, 0.4, 0.45, 0.5, 0.55)
+
+# A cluster may hold this many images, or this share of all.
+_LARGE, _LARGE_SHARE = 40, 0.05
+# Self-training stops below these, or where one large cluster holds this share of what is used.
+_FEWEST_CLUSTERS, _LEAST_USED, _GIANT = 8, 0.2, 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterCounts:
+    """What a clustering found, for logs and for `stop_reason`.
+
+    Attributes:
+      images: all images.
+      used: images in the clusters that were kept.
+      clusters: clusters kept.
+      largest: images of the largest cluster kept; 0 without any.
+      too_large: clusters dropped for their size.
+      one_camera: others dropped because one camera alone saw them.
+      noise: images in no cluster at all.
+      eps: the radius, Jaccard distance.
+      collapsed: the embeddings hardly differ between images, and nothing was clustered.
+    """
+
+    images: int
+    used: int
+    clusters: int
+    largest: int
+    too_large: int
+    one_camera: int
+    noise: int
+    eps: float
+    collapsed: bool = False
+
+    @property
+    def used_share(self) -> float:
+        """Share of all images that are used."""
+        return self.used / self.images
+
+    @property
+    def largest_share(self) -> float:
+        """Share of the used images that the largest cluster holds; 0 without any."""
+        return self.largest / self.used if self.used else 0.0
+
+
+def cluster(
+    embeddings,
+    camera_id,
+    *,
+    eps: float | tuple = EPS,
+    min_samples: int = 4,
+    k1: int = 20,
+    k2: int = 6,
+) -> tuple[np.ndarray, ClusterCounts]:
+    """Groups images by DBSCAN on their Jaccard distance, and keeps the clusters of use.
+
+    Kept are clusters of at most 40 images or 5% of all, whichever is more, and, where the
+    images come from more than one camera, those seen by two cameras or more.
+
+    Args:
+      embeddings: real [N, D], of any length above zero.
+      camera_id: integers [N]; below 0 is unknown, and counts as no camera.
+      eps: Jaccard distance within which images are neighbours, above 0 and below 1; of several
+        the one that gives most clusters that are kept, the smallest where some give as many.
+      min_samples: neighbours, itself included, that make an image the core of a cluster.
+      k1: nearest neighbours considered (see `arn_tf.ranking.reranking`).
+      k2: images an encoding is averaged over.
+
+    Returns:
+      labels: int64 [N], clusters numbered from 0 in the order of their first images; -1
+        for an image that is not used.
+      counts: `ClusterCounts`.
+
+    Raises:
+      ValueError: an argument has a wrong shape, type or value; it is named.
+    """
+    min_samples = arguments.positive("min_samples", min_samples)
+    radii = sorted(eps) if isinstance(eps, tuple) else [eps]
+    if not all(0 < radius < 1 for radius in radii):
+        raise ValueError(f"eps must lie above 0 and below 1, not {eps!r}")
+    embeddings = arguments.embeddings("embeddings", embeddings)
+    camera = arguments.ids("camera_id", camera_id, embeddings)
+    images = len(embeddings)
+    try:
+        graph = reranking.jaccard_distance(embeddings, k1=k1, k2=k2, radius=radii[-1])
+    except reranking.CollapsedError:
+        counts = ClusterCounts(images, 0, 0, 0, 0, 0, 0, radii[-1], collapsed=True)
+        return np.full(images, UNUSED), counts
+    results = [_usable(graph, camera, radius, min_samples) for radius in radii]
+    return max(results, key=lambda result: result[1].clusters)
+
+
+def _usable(graph, camera, eps, min_samples):
+    """Labels and `ClusterCounts` of DBSCAN at one radius."""
+    images = graph.shape[0]
+    found = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed").fit(graph).labels_
+    found = found.astype(np.int64)
+
+    sizes = np.bincount(found[found >= 0])
+    too_large = sizes > max(_LARGE, _LARGE_SHARE * images)
+    one_camera = (_cameras(found, camera, len(sizes)) < 2) & ~too_large
+    if np.unique(camera[camera >= 0]).size < 2:
+        one_camera[:] = False
+    keep = ~(too_large | one_camera)
+
+    labels = np.full(images, UNUSED)
+    used = np.flatnonzero(found >= 0)
+    used = used[keep[found[used]]]
+    _, first, inverse = np.unique(found[used], return_index=True, return_inverse=True)
+    labels[used] = np.argsort(np.argsort(first))[inverse]
+    return labels, ClusterCounts(
+        images=images,
+        used=len(used),
+        clusters=int(keep.sum()),
+        largest=int(sizes[keep].max(initial=0)),
+        too_large=int(too_large.sum()),
+        one_camera=int(one_camera.sum()),
+        noise=int(np.count_nonzero(found < 0)),
+        eps=eps,
+    )
+
+
+def stop_reason(counts: ClusterCounts) -> str | None:
+    """Why self-training must not go on with these clusters, in words; None where it may."""
+    if counts.collapsed:
+        return "the embeddings hardly tell images apart, so there is nothing to cluster"
+    if counts.clusters < _FEWEST_CLUSTERS:
+        return (
+            f"{counts.clusters} usable clusters of {counts.images} images, below the least of "
+            f"{_FEWEST_CLUSTERS} ({counts.noise} images in no cluster, {counts.too_large} "
+            f"clusters too large, {counts.one_camera} seen by one camera only)"
+        )
+    if counts.used_share < _LEAST_USED:
+        return (
+            f"the clusters hold {counts.used} of {counts.images} images, below the least of "
+            f"{_LEAST_USED:.0%}"
+        )
+    if counts.largest > _LARGE_SHARE * counts.images and counts.largest_share > _GIANT:
+        return (
+            f"one cluster holds {counts.largest} of the {counts.used} images used, above the "
+            f"most of {_GIANT:.0%}"
+        )
+    return None
+
+
+def purity(labels, person_id) -> float:
+    """DIAGNOSIS ONLY, reads true labels: share of used images of their cluster's main person.
+
+    Nothing that trains or chooses may call this.
+
+    Args:
+      labels: integers [N], as `cluster` gives them.
+      person_id: integers [N].
+
+    Returns:
+      From 0 to 1; NaN where no image is used.
+    """
+    labels = np.asarray(labels)
+    person = arguments.ids("person_id", person_id, labels)
+    used = labels >= 0
+    if not used.any():
+        return math.nan
+    (cluster_of, _), count = np.unique([labels[used], person[used]], axis=1, return_counts=True)
+    main = np.zeros(cluster_of.max() + 1, np.int64)
+    np.maximum.at(main, cluster_of, count)
+    return float(main.sum() / used.sum())
+
+
+def _cameras(found, camera, clusters):
+    """Known cameras that saw each cluster, int [clusters]."""
+    known = (found >= 0) & (camera >= 0)
+    pairs = np.unique([found[known], camera[known]], axis=1)
+    return np.bincount(pairs[0], minlength=clusters)

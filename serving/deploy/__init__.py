@@ -1,0 +1,1 @@
+"""Starting TensorFlow Serving: configuration files, and what checks and writes them."""

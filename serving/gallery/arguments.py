@@ -1,0 +1,70 @@
+"""From what is named on the command line to pictures: files, cameras, content, ages."""
+
+import glob
+import hashlib
+import os
+import re
+
+from serving.client import picture_files
+from serving.errors import BadImageError, BadInputError
+
+_SECONDS = {"d": 86400, "h": 3600, "m": 60}
+
+
+def find(paths):
+    """Absolute paths of the pictures that `serving.client.picture_files.find` finds."""
+    return [os.path.abspath(path) for path in picture_files.find(paths)]
+
+
+def content_hash(file):
+    """SHA-256 of a picture's file, 32 bytes.
+
+    Raises:
+        BadImageError: it can't be read, is no JPEG or PNG, or a gallery can't hold its name.
+    """
+    try:
+        file.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(file).decode("utf-8", "backslashreplace")
+        raise BadImageError("the name is not UTF-8; rename the file", shown) from error
+    picture_files.check(file)
+    try:
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").digest()
+    except OSError as error:
+        raise BadImageError(f"can't be read: {error.strerror}", file) from error
+
+
+def file_pattern(text):
+    """The absolute form of a glob pattern; what the working folder is called is no pattern."""
+    return os.path.normpath(os.path.join(glob.escape(os.getcwd()), text))
+
+
+def storable(flag, text):
+    """Returns the text of a flag.
+
+    Raises:
+        BadInputError: it is empty or not UTF-8, so that no gallery can hold it.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInputError(f"--{flag}: not UTF-8") from error
+    if not text:
+        raise BadInputError(f"--{flag}: is empty")
+    return text
+
+
+def age(text):
+    """Seconds in an age like 30d, 12h or 90m.
+
+    Raises:
+        BadInputError: it isn't one.
+    """
+    match = re.fullmatch(r"([0-9]{1,9})([dhm])", text)
+    if not match:
+        raise BadInputError(
+            f"--older_than={text}: give a whole number and d (days), h (hours) or m (minutes), "
+            "like 30d"
+        )
+    return int(match[1]) * _SECONDS[match[2]]

@@ -1,0 +1,196 @@
+"""Results of a search as one HTML file with all pictures in it.
+
+No script and no links, and a policy that forbids both: file names come from anywhere, and the
+page may be mailed around. Thumbnails are small JPEGs inside the page.
+"""
+
+import base64
+import contextlib
+import dataclasses
+import html
+import io
+import os
+import warnings
+
+import numpy as np
+from PIL import Image
+
+from serving.command import printable
+from serving.errors import BadInputError
+from serving.gallery.search import Hit
+from serving.gallery.text_report import moment
+
+_THUMBNAIL = (192, 384)  # width, height at most; twice what a page shows
+_MOST_PIXELS = 50_000_000
+_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Search results</title>
+<style>
+:root { --page: #f6f7f9; --card: #fff; --text: #1b1f24; --quiet: #5a6472; --line: #dde1e7;
+  --accent: #0b62c4; --bar: #e4e9f0; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #14171b; --card: #1e2329; --text: #e8ebef; --quiet: #9aa5b3; --line: #313841;
+    --accent: #6cb0ff; --bar: #2c333c; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem; max-width: 100rem; background: var(--page);
+  color: var(--text); font: 15px/1.45 system-ui, sans-serif; }
+h1 { font-size: 1.35rem; margin: 0; }
+header p { margin: .2rem 0 1.5rem; color: var(--quiet); }
+section { display: grid; grid-template-columns: 9.5rem minmax(0, 1fr); gap: 1.25rem;
+  padding: 1.25rem; margin-bottom: 1.25rem; background: var(--card);
+  border: 1px solid var(--line); border-radius: .75rem; }
+.hits { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.75rem, 1fr));
+  gap: 1.1rem .9rem; margin: 0; padding: 0; list-style: none; }
+figure { margin: 0; }
+figcaption { font-size: .8rem; overflow-wrap: anywhere; }
+.frame { display: flex; align-items: center; justify-content: center; aspect-ratio: 1 / 2;
+  background: var(--bar); border-radius: .45rem; overflow: hidden; margin-bottom: .45rem; }
+.frame img { width: 100%; height: 100%; object-fit: contain; }
+.frame.gone { border: 1px dashed var(--quiet); color: var(--quiet); padding: .75rem;
+  text-align: center; font-size: .8rem; }
+.query .frame { outline: 3px solid var(--accent); outline-offset: 2px; }
+.line { display: flex; justify-content: space-between; font-variant-numeric: tabular-nums; }
+.rank { font-weight: 650; }
+.bar { height: 4px; margin: .15rem 0 .3rem; border-radius: 2px; background: var(--bar); }
+.bar i { display: block; height: 100%; border-radius: 2px; background: var(--accent); }
+.label { color: var(--accent); font-weight: 650; }
+.quiet { color: var(--quiet); }
+@media (max-width: 40rem) { body { padding: .75rem; }
+  section { grid-template-columns: minmax(0, 1fr); padding: .9rem; }
+  .query { width: 7.5rem; }
+  .hits { grid-template-columns: repeat(auto-fill, minmax(5.5rem, 1fr)); } }
+</style>
+</head>
+<body>
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What was found for one query: its file, its camera or None, and hits, best first."""
+
+    file: str
+    camera: str | None
+    hits: list[Hit]
+
+
+def check_destination(path):
+    """Raises BadInputError if a page can't be written there, before any work is done for it."""
+    parent = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not path:
+        raise BadInputError(f"--html={path}: name a file, not a folder")
+    # A pipe or device would be replaced by a file.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BadInputError(f"--html={path}: that is not a file; name one, or a new one")
+    if not os.path.isdir(parent):
+        raise BadInputError(f"--html={path}: there is no folder {parent}")
+    if not os.access(parent, os.W_OK):
+        raise BadInputError(f"--html={path}: the folder {parent} can't be written")
+
+
+def write(path, results, gallery):
+    """Writes the page, beside its place first, so a page is whole or not there.
+
+    Args:
+        path: of the HTML file; overwritten.
+        results: list of `Result`.
+        gallery: the gallery's folder, for the headline.
+
+    Raises:
+        BadInputError: it can't be written. What was there before still is.
+    """
+    partial = f"{path}.{os.getpid()}.new"
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(_HEAD)
+            count = f"{len(results)} {'query' if len(results) == 1 else 'queries'}"
+            file.write(
+                f"<header><h1>Search results</h1><p>{count} against the gallery {_text(gallery)}."
+                " Scores are cosines.</p></header>\n"
+            )
+            for result in results:
+                file.write(_section(result))
+            file.write("</body>\n</html>\n")
+        os.replace(partial, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.remove(partial)
+        if isinstance(error, OSError):
+            raise BadInputError(f"--html={path}: can't be written: {error.strerror}") from error
+        raise
+
+
+def _section(result):
+    hits = "".join(_hit(rank, hit) for rank, hit in enumerate(result.hits, 1))
+    found = f'<ol class="hits">\n{hits}</ol>'
+    if not hits:
+        found = '<p class="quiet">No picture of the gallery passes the filter.</p>'
+    return (
+        f'<section>\n<figure class="query">{_frame(result.file, "query")}<figcaption>'
+        f'<div class="label">Query</div>{_about(result.camera, result.file)}'
+        f"</figcaption></figure>\n{found}\n</section>\n"
+    )
+
+
+def _hit(rank, hit):
+    picture = hit.picture
+    width = 100 * min(max(hit.score, 0), 1)
+    return (
+        f'<li><figure title="inserted {moment(picture.inserted_at)}">'
+        f"{_frame(picture.file, f'rank {rank}')}<figcaption>"
+        f'<div class="line"><span class="rank">{rank}</span><span>{hit.score:.4f}</span></div>'
+        f'<div class="bar"><i style="width:{width:.1f}%"></i></div>'
+        f"{_about(picture.camera, picture.file)}</figcaption></figure></li>\n"
+    )
+
+
+def _about(camera, file):
+    name = "no camera" if camera is None else f"camera {_text(camera)}"
+    return f'<div>{name}</div><div class="quiet"><bdi>{_text(os.path.basename(file))}</bdi></div>'
+
+
+def _frame(file, what):
+    encoded = _thumbnail(file)
+    if encoded is None:
+        why = "file can't be shown" if os.path.exists(file) else "file is gone"
+        return f'<div class="frame gone">{why}</div>'
+    alt = _text(f"{what}: {os.path.basename(file)}")
+    return f'<div class="frame"><img alt="{alt}" src="data:image/jpeg;base64,{encoded}"></div>'
+
+
+def _thumbnail(file):
+    """A small JPEG in base64, or None if the file is gone or no picture."""
+    try:
+        # A pipe would make us wait.
+        if not os.path.isfile(file):
+            return None
+        with warnings.catch_warnings(), Image.open(file, formats=("JPEG", "PNG")) as picture:
+            warnings.simplefilter("ignore")
+            if picture.width * picture.height > _MOST_PIXELS:
+                return None
+            picture.draft("RGB", _THUMBNAIL)
+            small = _eight_bits(picture).convert("RGB")
+        small.thumbnail(_THUMBNAIL)
+        encoded = io.BytesIO()
+        small.save(encoded, "JPEG", quality=85)
+        return base64.b64encode(encoded.getvalue()).decode()
+    # Pillow has many ways to say that a file is damaged.
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _eight_bits(picture):
+    """A picture of 16 bits a pixel, which is grey, in 8; Pillow would cut it off at 255."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+
+
+def _text(text):
+    return html.escape(printable(text))

@@ -1,0 +1,93 @@
+"""Ranks a gallery's pictures for queries by the cosine of their embeddings.
+
+The search is exact: faiss, the field's reference, compares a query with every picture that
+passes the filters. Filters are resolved to rows before the search, so that the first `top`
+of what passes is found, whatever share of the gallery that is; only those rows are read.
+"""
+
+import dataclasses
+
+import faiss
+import numpy as np
+
+from serving.gallery.records import Picture, Selection
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """A gallery picture and the cosine of its embedding and the query's."""
+
+    picture: Picture
+    score: float
+
+
+def exact(store, vectors, top, cameras=(), other_than_cameras=None):
+    """The nearest pictures of each query among those that pass its filter.
+
+    Memory: one matrix of the embeddings that pass. All queries see the gallery of one moment,
+    unless they leave out different cameras: then it is one moment per camera left out. Writers
+    wait while it is read, not while it is searched.
+
+    Args:
+        store: `GalleryStore`.
+        vectors: float32 [Q, dim], unit length.
+        top: length of the lists; they are shorter where fewer pictures pass.
+        cameras: names; if any, only their pictures pass.
+        other_than_cameras: for each query the camera to leave out, or None for none at all.
+
+    Returns:
+        hits: a list of `Hit` per query, best first; equal scores by row.
+
+    Raises:
+        GalleryError: the gallery can't be read.
+    """
+    left_out = other_than_cameras or [None] * len(vectors)
+    hits = [[] for _ in vectors]
+    for camera in dict.fromkeys(left_out):
+        queries = [row for row, other in enumerate(left_out) if other == camera]
+        with store.snapshot():
+            passing = Selection(cameras=tuple(cameras), other_than_camera=camera)
+            pictures, gallery = store.load(passing)
+        if pictures:
+            found = as_hits(pictures, *nearest(vectors[queries], gallery, top))
+            for query, each in zip(queries, found, strict=True):
+                hits[query] = each
+    return hits
+
+
+def nearest(queries, gallery, top):
+    """The `top` largest inner products of each query.
+
+    Args:
+        queries: float32 [Q, D].
+        gallery: float32 [G, D], G > 0.
+        top: how many; at most G come back.
+
+    Returns:
+        scores: float32 [Q, K], descending.
+        rows: int64 [Q, K], rows of `gallery`; in ascending order where scores are equal.
+    """
+    scores, rows = faiss.knn(
+        np.ascontiguousarray(queries), gallery, min(top, len(gallery)), faiss.METRIC_INNER_PRODUCT
+    )
+    return ordered(scores, rows)
+
+
+def ordered(scores, rows):
+    """Puts each query's results in order of score and, where equal, of row."""
+    order = np.lexsort((rows, -scores), axis=1)
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def as_hits(pictures, scores, keys):
+    """Lists of `Hit`.
+
+    Args:
+        pictures: `Picture`s by key, a list or a dict.
+        scores: float32 [Q, K].
+        keys: int64 [Q, K].
+    """
+    return [
+        [Hit(pictures[key], float(score)) for score, key in zip(*row, strict=True)]
+        for row in zip(scores, keys.tolist(), strict=True)
+    ]

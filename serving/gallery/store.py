@@ -1,0 +1,282 @@
+"""What a gallery holds: pictures, their cameras and embeddings, and the space these lie in.
+
+A gallery is bound to one embedding space, the fingerprint that the server sends with every
+embedding: cosines between two spaces mean nothing, and look as if they did.
+"""
+
+import dataclasses
+import os
+import secrets
+import time
+
+import numpy as np
+
+from serving.errors import GalleryError
+from serving.gallery import sqlite_file
+from serving.gallery.records import EVERYTHING, Binding, Picture
+
+# Files with this prefix are derived from the rows, and go whenever the rows change.
+DERIVED = "approximate."
+_COLUMNS = "id, file, camera, inserted_at, content_hash"
+# Float32 sums over a few thousand numbers stay far below this.
+_NORM_TOLERANCE = 1e-3
+
+
+def create(folder, binding, pictures, vectors):
+    """Makes a gallery of its first pictures, and opens it.
+
+    Args:
+        folder: where; made if it isn't there.
+        binding: `Binding`.
+        pictures: list of `Picture`.
+        vectors: float32 [len(pictures), binding.dim], unit length.
+
+    Raises:
+        GalleryError: there is one already, it can't be written, or the vectors are wrong.
+            Nothing of the new gallery stays.
+    """
+    _check(vectors, len(pictures), binding.dim)
+
+    def fill(connection):
+        connection.execute(
+            "INSERT INTO gallery VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            (*dataclasses.astuple(binding), int(time.time()), _new_revision()),
+        )
+        _insert(connection, pictures, vectors)
+
+    sqlite_file.create(folder, fill)
+    return GalleryStore(folder)
+
+
+class GalleryStore:
+    """An open gallery; a context manager.
+
+    Args:
+        folder: where it is.
+
+    Raises:
+        GalleryError: there is none, or it can't be read. Every method raises it, too, when
+            the file is damaged, can't be written, or another process holds it for too long.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._path = os.path.join(folder, sqlite_file.FILE)
+        self._connection = sqlite_file.connect(folder)
+        try:
+            with self.snapshot():
+                columns = "embedding_space, model, version, dim, created_at"
+                row = self._one(f"SELECT {columns} FROM gallery")
+        except BaseException:
+            self.close()
+            raise
+        self.binding = Binding(*row[:4])
+        self.created_at = row[4]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self._connection.close()
+
+    def snapshot(self):
+        """A context in which all that is read is of one moment. Writers wait: keep it short."""
+        return sqlite_file.reading(self._connection, self._path)
+
+    def add(self, pictures, vectors):
+        """Adds pictures, all or none; one whose file is there already takes its place.
+
+        It keeps the old one's `inserted_at` if its content is the same.
+
+        Args:
+            pictures: list of `Picture`.
+            vectors: float32 [len(pictures), dim], unit length.
+        """
+        _check(vectors, len(pictures), self.binding.dim)
+        with sqlite_file.writing(self._connection, self._path):
+            self._begin_change()
+            if _insert(self._connection, pictures, vectors):
+                self._note_erased()
+
+    def remove(self, selection):
+        """Removes pictures, all or none; returns how many. `finish_erasure` comes next."""
+        condition, parameters = selection.sql()
+        with sqlite_file.writing(self._connection, self._path):
+            count = self.count(selection)
+            if count:
+                self._begin_change()
+                query = f"DELETE FROM pictures WHERE {condition}"
+                self._connection.execute(query, parameters)
+                self._note_erased()
+        return count
+
+    def finish_erasure(self):
+        """Rewrites the file if rows were removed or replaced, so that no trace of them stays.
+
+        It catches up, too, where an earlier process was killed before it came to this.
+        """
+        with self.snapshot():
+            (unerased,) = self._one("SELECT unerased FROM gallery")
+        if unerased is None:
+            return
+        sqlite_file.vacuum(self._connection, self._path)
+        with sqlite_file.writing(self._connection, self._path):
+            # Only this one: others may have removed rows since.
+            query = "UPDATE gallery SET unerased = NULL WHERE unerased = ?"
+            self._connection.execute(query, (unerased,))
+
+    def locked(self):
+        """A context in which nobody else can write."""
+        return sqlite_file.writing(self._connection, self._path)
+
+    def check_revision(self, revision):
+        """Raises GalleryError if the gallery has changed since. Needs a context."""
+        if self.revision() != revision:
+            raise GalleryError(
+                "changed while its approximate index was built or used; give the command again "
+                "when nobody adds or removes, or leave --approximate out",
+                self.folder,
+            )
+
+    def revision(self):
+        """16 hex digits, other ones after every change."""
+        return self._one("SELECT revision FROM gallery")[0]
+
+    def count(self, selection=EVERYTHING):
+        condition, parameters = selection.sql()
+        return self._one(f"SELECT count(*) FROM pictures WHERE {condition}", parameters)[0]
+
+    def ids(self):
+        """int64 [N], rows of all pictures in ascending order."""
+        return np.array([row[0] for row in self._all("SELECT id FROM pictures ORDER BY id")], "i8")
+
+    def pictures(self, selection=EVERYTHING):
+        """List of `Picture`, in the order of their files."""
+        condition, parameters = selection.sql()
+        query = f"SELECT {_COLUMNS} FROM pictures WHERE {condition} ORDER BY file"
+        return [_picture(row) for row in self._all(query, parameters)]
+
+    def pictures_by_id(self, ids):
+        """{id: `Picture`} of these rows."""
+        query = f"SELECT {_COLUMNS} FROM pictures WHERE id = ?"
+        return {int(row): _picture(self._one(query, (int(row),))) for row in set(ids)}
+
+    def cameras(self):
+        """[(camera or None, pictures, first, last inserted_at)] by camera."""
+        columns = "camera, count(*), min(inserted_at), max(inserted_at)"
+        return self._all(f"SELECT {columns} FROM pictures GROUP BY camera ORDER BY camera")
+
+    def unerased(self):
+        """Whether removed rows may still leave traces in the file; see `finish_erasure`."""
+        return self._one("SELECT unerased FROM gallery")[0] is not None
+
+    def load(self, selection=EVERYTHING):
+        """Reads pictures and their embeddings, these into one matrix. Needs a `snapshot`.
+
+        Returns:
+            pictures: list of N `Picture`, by ascending id.
+            vectors: float32 [N, dim], unit length.
+        """
+        condition, parameters = selection.sql()
+        pictures = []
+        vectors = np.empty((self.count(selection), self.binding.dim), np.float32)
+        query = f"SELECT {_COLUMNS}, embedding FROM pictures WHERE {condition} ORDER BY id"
+        for row, (*columns, blob) in enumerate(self._connection.execute(query, parameters)):
+            if not isinstance(blob, bytes) or len(blob) != 4 * self.binding.dim:
+                raise self._damaged(f"the embedding of row {columns[0]} has a wrong size")
+            pictures.append(_picture(columns))
+            vectors[row] = np.frombuffer(blob, "<f4")
+        wrong = _not_unit(vectors)
+        if wrong.size:
+            row = pictures[wrong[0]].id
+            raise self._damaged(f"the embedding of row {row} is not of unit length")
+        return pictures, vectors
+
+    def _begin_change(self):
+        # The derived files go first: they hold rows that may be about to be erased.
+        try:
+            for name in os.listdir(self.folder):
+                if name.startswith(DERIVED):
+                    os.remove(os.path.join(self.folder, name))
+        except OSError as error:
+            raise GalleryError(f"can't be written: {error.strerror}", self.folder) from error
+        query = "UPDATE gallery SET revision = ?"
+        self._connection.execute(query, (_new_revision(),))
+
+    def _note_erased(self):
+        self._connection.execute("UPDATE gallery SET unerased = ?", (_new_revision(),))
+
+    def _one(self, query, parameters=()):
+        with sqlite_file.told(self._path):
+            row = self._connection.execute(query, parameters).fetchone()
+        if row is None:
+            raise self._damaged("a row is missing")
+        return row
+
+    def _all(self, query, parameters=()):
+        with sqlite_file.told(self._path):
+            return self._connection.execute(query, parameters).fetchall()
+
+    def _damaged(self, what):
+        return GalleryError(
+            f"is damaged: {what}; restore a copy, or build a new one in another folder", self._path
+        )
+
+
+def _insert(connection, pictures, vectors):
+    """Inserts rows; returns how many of the pictures were there before."""
+    files = [(picture.file,) for picture in pictures]
+    # Another camera doesn't make a picture younger: retention counts from when it came.
+    query = "SELECT file, content_hash, inserted_at FROM pictures WHERE file = ?"
+    old = [row for file in files for row in connection.execute(query, file)]
+    since = {(file, content_hash): inserted_at for file, content_hash, inserted_at in old}
+    connection.executemany("DELETE FROM pictures WHERE file = ?", files)
+    now = int(time.time())
+    connection.executemany(
+        "INSERT INTO pictures (file, camera, inserted_at, content_hash, embedding)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (
+            (
+                picture.file,
+                picture.camera,
+                since.get((picture.file, picture.content_hash), now),
+                picture.content_hash,
+                vector.astype("<f4").tobytes(),
+            )
+            for picture, vector in zip(pictures, vectors, strict=True)
+        ),
+    )
+    return len(old)
+
+
+def _picture(row):
+    identity, file, camera, inserted_at, content_hash = row
+    return Picture(file, camera, content_hash, inserted_at, identity)
+
+
+def _new_revision():
+    # Random, not a count: a gallery that was deleted and built again must not repeat one.
+    return secrets.token_hex(8)
+
+
+def _check(vectors, count, dim):
+    if vectors.dtype != np.float32 or vectors.shape != (count, dim):
+        raise GalleryError(
+            f"the server sent embeddings {vectors.dtype} {list(vectors.shape)} and the gallery "
+            f"takes float32 {[count, dim]}; check --server and --model"
+        )
+    wrong = _not_unit(vectors)
+    if wrong.size:
+        raise GalleryError(
+            f"the server sent an embedding that is not finite and of unit length (row {wrong[0]} "
+            "of its reply); check --server and --model"
+        )
+
+
+def _not_unit(vectors):
+    """Rows whose length isn't 1; NaN isn't either."""
+    squares = np.einsum("nd,nd->n", vectors, vectors)
+    return np.flatnonzero(~(np.abs(squares - 1) < _NORM_TOLERANCE))

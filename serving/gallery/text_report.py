@@ -1,0 +1,94 @@
+"""The gallery's answers as text for a terminal."""
+
+import contextlib
+import datetime
+import os
+
+from serving.command import printable
+from serving.gallery import sqlite_file
+
+_COLUMNS = "{:>4}  {:>7}  {:<8}  {:<20}  {}"
+
+
+def results(results):
+    """A table per query.
+
+    Args:
+        results: list of `result_page.Result`.
+    """
+    lines = []
+    for result in results:
+        camera = f" (camera {printable(result.camera)})" if result.camera is not None else ""
+        lines.append(f"{printable(result.file)}{camera}")
+        if not result.hits:
+            lines.append("  no picture of the gallery passes the filter")
+            continue
+        lines.append(_COLUMNS.format("rank", "score", "camera", "inserted", "file"))
+        for rank, hit in enumerate(result.hits, 1):
+            lines.append(_COLUMNS.format(rank, f"{hit.score:.4f}", *_cells(hit.picture)))
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def picture_line(picture):
+    """One picture on one line."""
+    return "{:<8}  {:<20}  {}".format(*_cells(picture))
+
+
+def info(store, quality):
+    """What a gallery holds. Needs a snapshot.
+
+    Args:
+        store: `GalleryStore`.
+        quality: words on the approximate index, or None if there is none.
+    """
+    cameras = store.cameras()
+    binding = store.binding
+    lines = [
+        f"gallery             {printable(store.folder)}",
+        f"pictures            {sum(row[1] for row in cameras)}",
+        *(f"  camera {_name(row[0]):<11}{row[1]}" for row in cameras),
+    ]
+    if cameras:
+        lines += [
+            f"oldest              {moment(min(row[2] for row in cameras))}",
+            f"newest              {moment(max(row[3] for row in cameras))}",
+        ]
+    lines += [
+        f"embedding space     {printable(binding.embedding_space)}",
+        f"model               {printable(binding.name)} version {binding.version}",
+        f"embedding length    {binding.dim}",
+        f"created             {moment(store.created_at)}",
+        f"size on disk        {_size(store.folder) / 1e6:.1f} MB",
+        f"approximate index   {quality or 'none for the gallery as it is now'}",
+    ]
+    if store.unerased():
+        lines.append(
+            f"traces              {sqlite_file.FILE} may still hold traces of removed "
+            "pictures: a process was stopped before it had erased them. The next add or remove "
+            "does it"
+        )
+    return "\n".join(lines)
+
+
+def moment(seconds):
+    """Seconds since 1970 as text, UTC."""
+    time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return time.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _size(folder):
+    size = 0
+    for entry in os.scandir(folder):
+        # A journal may go at any moment.
+        with contextlib.suppress(FileNotFoundError):
+            size += entry.stat().st_size
+    return size
+
+
+def _cells(picture):
+    return _name(picture.camera), moment(picture.inserted_at), printable(picture.file)
+
+
+def _name(camera):
+    return "-" if camera is None else printable(camera)

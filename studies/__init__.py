@@ -1,0 +1,1 @@
+"""Measurements of accuracy; nothing of the product imports them."""

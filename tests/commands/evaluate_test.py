@@ -1,0 +1,171 @@
+"""Scores of a finished run, beside a computation with nothing but the model and the pictures."""
+
+import dataclasses
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from arn_tf import evaluate
+from arn_tf.data.images import ReidData, decode
+from arn_tf.errors import UserError
+from arn_tf.paper.model import SOURCE, TARGET
+from arn_tf.ranking import intervals, protocol, reranking
+from arn_tf.run.folder import RunDir
+from tests.support import small_data
+
+ROWS = [
+    "untrained pooled backbone",
+    "source only",
+    "source only, target statistics",
+    "ARN",
+]
+METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mean_ap", "mean_ap_trapezoid")
+
+
+@pytest.fixture(scope="module")
+def run():
+    return small_data.finished_run()
+
+
+@pytest.fixture(scope="module")
+def found(run):
+    return evaluate.evaluate(run, run.settings())
+
+
+@pytest.fixture(scope="module")
+def target():
+    data = ReidData("duke", **small_data.inputs())
+    return data.split("query"), data.split("gallery")
+
+
+def images(split):
+    size = (small_data.HEIGHT, small_data.WIDTH)
+    return np.stack([decode(image, size).numpy() for image in split.images])
+
+
+def rank(embed, query, gallery):
+    return protocol.rank_gallery(
+        embed(images(query)), embed(images(gallery)), query.person_id, gallery.person_id,
+        query.camera_id, gallery.camera_id,
+    )  # fmt: skip
+
+
+def test_the_table_has_the_baselines(found):
+    assert list(found[0]) == ROWS
+
+
+def test_reranked_rows(run, found, target):
+    results, *_ = evaluate.evaluate(run, run.settings(), rerank=True)
+    assert list(results) == [row + end for row in ROWS for end in ("", " + re-ranking")]
+    for row in ROWS:
+        assert results[row].to_json() == found[0][row].to_json()
+    arn = run.load_model("model.keras")
+    query, gallery = target
+    expected = protocol.rank_gallery(
+        arn.embed(images(query)), arn.embed(images(gallery)), query.person_id, gallery.person_id,
+        query.camera_id, gallery.camera_id, distance=reranking.rerank,
+    )  # fmt: skip
+    assert results["ARN + re-ranking"].mean_ap == pytest.approx(expected.mean_ap, abs=1e-3)
+    assert results["ARN + re-ranking"].mean_ap != results["ARN"].mean_ap
+
+
+@pytest.mark.parametrize("cache", ["disk", "none"])
+def test_scores_are_those_of_the_models_on_the_pictures(run, target, cache):
+    results, *_ = evaluate.evaluate(run, dataclasses.replace(run.settings(), feature_cache=cache))
+    initial, source_only, arn = (
+        run.load_model(f"{name}.keras") for name in ("initial", "source_only", "model")
+    )
+
+    def pooled(pictures):
+        return initial.feature_maps(pictures).numpy().mean(axis=(1, 2))
+
+    embed = [
+        pooled,
+        lambda pictures: source_only.embed(pictures, domain=SOURCE),
+        lambda pictures: source_only.embed(pictures, domain=TARGET),
+        arn.embed,
+    ]
+    expected = [rank(function, *target).to_json() for function in embed]
+    for name, wanted in zip(ROWS, expected, strict=True):
+        for metric in METRICS:
+            assert results[name].to_json()[metric] == pytest.approx(wanted[metric], abs=1e-3), name
+    # They tell the models apart.
+    assert len({row["mean_ap"] for row in expected}) >= 3
+
+
+def test_without_the_baseline_there_is_no_row_for_it(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    os.remove(folder / "source_only.keras")
+    alone = dataclasses.replace(run.settings(), source_only_baseline=False)
+    results, *_ = evaluate.evaluate(RunDir(str(folder)), alone)
+    assert list(results) == [ROWS[0], ROWS[3]]
+
+
+def test_the_report(run, found, capsys):
+    evaluate.report(run, run.settings(), found[0])
+    shown = capsys.readouterr().out
+    assert "market to duke" in shown
+    assert "8 of 8 queries" in shown and "2 distractors kept" in shown
+    with open(run.file("results.json")) as file:
+        saved = json.load(file)
+    assert (saved["source"], saved["target"]) == ("market", "duke")
+    assert list(saved["rows"]) == ROWS
+    for name, row in saved["rows"].items():
+        [line] = [text for text in shown.splitlines() if text.startswith(f"| {name} ")]
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        low, high = row["mean_ap_interval"]
+        assert cells.pop(6) == f"[{100 * low:.1f}, {100 * high:.1f}]"
+        assert cells[1:] == [f"{100 * row[metric]:.1f}" for metric in METRICS]
+        assert row["mean_ap"] == pytest.approx(found[0][name].mean_ap)
+        assert (low, high) == intervals.interval(found[0][name].average_precision)
+        assert low < row["mean_ap"] < high
+        low, high = row["rank-1_interval"]
+        assert low <= row["rank-1"] <= high
+
+
+def test_results_that_cannot_be_written(run, found, tmp_path):
+    with pytest.raises(UserError, match=r"--model_dir=.*nowhere"):
+        evaluate.report(RunDir(str(tmp_path / "nowhere")), run.settings(), found[0])
+
+
+def test_the_command_line(run, tmp_path):
+    lists = tmp_path / "lists.png"
+    moved = tmp_path / "moved"
+    shutil.copytree(small_data.inputs()["data_dir"], moved)
+    status, out, err = small_data.finish(
+        small_data.command(
+            "arn_tf.evaluate", model_dir=run.path, ranked_lists=lists, data_dir=moved, cache_dir=""
+        )
+    )
+    assert status == 0, err
+    assert [line.split("|")[1].strip() for line in out.splitlines() if line.startswith("| ")][
+        1:
+    ] == ["-" * len(ROWS[2]), *ROWS]
+    picture = Image.open(lists)
+    assert picture.format == "PNG"
+    assert picture.height > 8 * 128
+    assert os.path.exists(run.file("results.json"))
+
+
+def test_an_unfinished_run(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    os.remove(tmp_path / "run" / "model.keras")
+    with pytest.raises(UserError, match=r"model.keras is not there; finish the run"):
+        evaluate.evaluate(RunDir(str(tmp_path / "run")), run.settings())
+
+
+def test_a_run_whose_data_are_gone(run, tmp_path):
+    lost = dataclasses.replace(
+        run.settings(), data_dir=str(tmp_path / "data"), manual_dir=str(tmp_path)
+    )
+    with pytest.raises(UserError, match=r"neither DukeMTMC-reID.zip nor the folder"):
+        evaluate.evaluate(run, lost)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,51 @@
+"""Warnings at the start of a run: small sources, and pictures that both data sets have."""
+
+import types
+
+import numpy as np
+import pytest
+
+from arn_tf.data.images import Split
+from arn_tf.run import start
+
+
+def split(names, persons=None):
+    images = np.empty(len(names), dtype=object)
+    images[:] = [name.encode() for name in names]
+    person_id = np.arange(len(names)) if persons is None else np.array(persons)
+    return Split(images, person_id, np.ones(len(names), np.int64), [f"{n}.jpg" for n in names])
+
+
+def data(name, **splits):
+    return types.SimpleNamespace(name=name, split=splits.__getitem__)
+
+
+def target(train=("t1",), query=("q1",), gallery=("g1",)):
+    return data("duke", train=split(train), query=split(query), gallery=split(gallery))
+
+
+def large_source(*more):
+    return data("market", train=split([f"s{i}" for i in range(100)] + list(more)))
+
+
+def test_nothing_to_say():
+    assert start.warnings(large_source(), target()) == []
+
+
+def test_a_source_of_few_persons():
+    few = data("market", train=split([f"s{i}" for i in range(200)], np.arange(200) % 99))
+    (warning,) = start.warnings(few, target())
+    assert "source market has 99 persons" in warning
+    assert "worse than no training" in warning
+
+
+@pytest.mark.parametrize("name", ["train", "query", "gallery"])
+def test_pictures_of_the_target_that_the_source_has(name):
+    shared = {name: ("own", "s7", "s3")}
+    (warning,) = start.warnings(large_source(), target(**shared))
+    assert f"2 of 3 pictures of the target's {name} split are in the source too" in warning
+    assert "first: s7.jpg" in warning
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,90 @@
+"""A version of a model is published whole and proven, or not at all."""
+
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from arn_tf import ARN, export
+from arn_tf.errors import UserError
+from tests.support import small_export
+from tests.support.small_export import PICTURES
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_export.model()
+
+
+def content(folder):
+    """{file: hash} of everything below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(pathlib.Path(folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_new_version_leaves_the_old_one_alone(model, tmp_path):
+    first, _ = export.export(model, tmp_path / "arn", PICTURES)
+    before = content(first)
+    second, _ = export.export(model, tmp_path / "arn", PICTURES)
+    assert [pathlib.Path(path).name for path in (first, second)] == ["1", "2"]
+    assert content(first) == before
+    (tmp_path / "arn" / "7").mkdir()
+    third, _ = export.export(model, tmp_path / "arn", PICTURES)
+    assert pathlib.Path(third).name == "8"
+    # Taking one away doesn't give its number to another.
+    shutil.rmtree(third)
+    fourth, _ = export.export(model, tmp_path / "arn", PICTURES)
+    assert pathlib.Path(fourth).name == "9"
+
+
+def test_what_disagrees_is_not_published(model, tmp_path, monkeypatch):
+    honest = ARN.embed
+    monkeypatch.setattr(ARN, "embed", lambda self, images: honest(self, images) + 2e-5)
+    with pytest.raises(UserError, match=r"disagree on 5 pictures.*nothing was published"):
+        export.export(model, tmp_path / "arn", PICTURES)
+    assert sorted(os.listdir(tmp_path / "arn")) == [".last_version"]
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_useless_embeddings_are_not_published(tmp_path, value):
+    model = small_export.model()
+    for weight in model.encoder_c.convolutions[-1].weights:
+        weight.assign(np.full(weight.shape, value))
+    with pytest.raises(UserError, match="embeddings are zero or not finite"):
+        export.export(model, tmp_path / "arn", PICTURES)
+
+
+def test_leftovers_of_a_killed_export_go(model, tmp_path):
+    (tmp_path / "arn").mkdir()
+    (tmp_path / "arn" / ".partial-x").write_text("somebody's file")
+    partial = tmp_path / "arn" / ".partial-1" / "variables"
+    partial.mkdir(parents=True)
+    (partial / "variables.data-00000-of-00001").write_bytes(b"half")
+    folder, _ = export.export(model, tmp_path / "arn", PICTURES)
+    assert pathlib.Path(folder).name == "1"
+    assert sorted(os.listdir(tmp_path / "arn")) == [".last_version", ".partial-x", "1"]
+
+
+def test_two_exports_at_once(model, tmp_path):
+    (tmp_path / "arn").mkdir()
+    with open(tmp_path / "arn" / ".last_version", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process is exporting there"):
+            export.export(model, tmp_path / "arn", PICTURES)
+
+
+def test_a_folder_that_can_not_be(model, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(UserError, match=r"--export_dir=.*file"):
+        export.export(model, tmp_path / "file" / "arn", PICTURES)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

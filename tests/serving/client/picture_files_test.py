@@ -1,0 +1,115 @@
+"""Picture files: which are found, which are read, and what is said about the others."""
+
+import os
+
+import pytest
+
+from serving.client import picture_files
+from serving.errors import BadImageError, BadInputError
+
+JPEG = b"\xff\xd8\xff\xe0 and so on"
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+
+
+@pytest.mark.parametrize("data", [JPEG, PNG, JPEG[:3]])
+@pytest.mark.parametrize("name", ["crop.jpg", "a name\n\N{SNOWMAN}", "GIF89a"])
+def test_jpeg_and_png_are_read_whatever_their_name(tmp_path, data, name):
+    path = str(tmp_path / name)
+    with open(path, "wb") as file:
+        file.write(data)
+    picture_files.check(path)
+    assert picture_files.read(path) == data
+
+
+@pytest.mark.parametrize("look", [picture_files.check, picture_files.read])
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "has no bytes"),
+        (b"GIF89a..", "not a JPEG or PNG file, it looks like a GIF"),
+        (b"BM......", "a BMP"),
+        (b"RIFF....WEBPVP8 ", "a WebP"),
+        (b"II*\0....", "a TIFF"),
+        (b"\0\0\0\x20ftypheic", "a HEIC"),
+        (b"<html><body>404</body></html>", "text"),
+        (b"\0\1\2\3", r"nothing known \(it begins with 00 01 02 03\)"),
+        (JPEG[:2], r"begins with ff d8"),
+        (b"\x89PNG\n\x1a\n and so on", "begins with 89 50 4e 47"),  # spoilt by text mode
+    ],
+)
+def test_what_a_file_is_instead_is_said(tmp_path, look, data, text):
+    path = str(tmp_path / "crop.jpg")
+    with open(path, "wb") as file:
+        file.write(data)
+    with pytest.raises(BadImageError, match=text) as caught:
+        look(path)
+    assert caught.value.file == path and str(caught.value).startswith(path)
+
+
+@pytest.mark.parametrize("look", [picture_files.check, picture_files.read])
+def test_files_that_can_not_be_read(tmp_path, look):
+    pipe = str(tmp_path / "pipe.jpg")
+    os.mkfifo(pipe)
+    for path, text in (
+        (str(tmp_path / "none.jpg"), "can't be read: No such file"),
+        (str(tmp_path), "not a file"),
+        (pipe, "not a file"),
+        ("/dev/zero", "not a file"),
+        (str(tmp_path / ("x" * 300)), "File name too long"),
+        ("a\0b", "null"),
+    ):
+        with pytest.raises(BadImageError, match=text):
+            look(path)
+
+
+@pytest.mark.parametrize("look", [picture_files.check, picture_files.read])
+def test_the_largest_picture(tmp_path, look):
+    path = str(tmp_path / "large.png")
+    with open(path, "wb") as file:
+        file.write(PNG)
+        file.truncate(picture_files.LARGEST)
+    look(path)
+    os.truncate(path, picture_files.LARGEST + 1)
+    with pytest.raises(BadImageError, match="has 33554433 bytes; the limit is 33554432"):
+        look(path)
+
+
+def test_folders_are_searched_in_order_and_nothing_comes_twice(tmp_path):
+    for name in ("b.JPG", "a.png", "c.jpeg", "notes.txt", "sub/deep/d.jpg", "sub/e.gif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    os.symlink(tmp_path / "a.png", tmp_path / "z.png")
+    found = picture_files.find(
+        [str(tmp_path / "c.jpeg"), str(tmp_path), str(tmp_path / "sub/e.gif")]
+    )
+    names = [os.path.relpath(path, tmp_path) for path in found]
+    assert names == ["c.jpeg", "a.png", "b.JPG", "sub/deep/d.jpg", "sub/e.gif"]
+    assert picture_files.find(["none.jpg", "./none.jpg"]) == ["none.jpg"]
+
+
+def test_links_to_folders_are_followed_and_cycles_end(tmp_path):
+    crops, other = tmp_path / "crops", tmp_path / "other"
+    for path in (crops / "deep" / "a.jpg", other / "b.jpg", other / "sub" / "c.jpg"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    os.symlink(crops, crops / "deep" / "up")
+    os.symlink(crops / "deep", crops / "again")  # its pictures keep their own names
+    os.symlink(other, crops / "deep" / "other")
+    os.symlink(other / "sub", crops / "sub")
+    os.symlink(crops, other / "back")
+    os.symlink("nowhere", crops / "broken")
+    names = [os.path.relpath(path, crops) for path in picture_files.find([str(crops)])]
+    assert names == ["deep/a.jpg", "deep/other/b.jpg", "sub/c.jpg"]
+    os.symlink(crops, tmp_path / "link")
+    assert len(picture_files.find([str(tmp_path / "link"), str(crops)])) == 3
+
+
+def test_a_folder_without_pictures(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(BadInputError, match=r"no .jpg, .jpeg, .png files in this folder") as caught:
+        picture_files.find([str(tmp_path)])
+    assert caught.value.file == str(tmp_path)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

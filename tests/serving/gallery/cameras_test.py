@@ -1,0 +1,98 @@
+"""A model that takes cameras: the gallery gives it those it knows of, and tells of the unknown."""
+
+import os
+
+import pytest
+
+from serving.errors import UnavailableError
+from serving.gallery import command_line
+from tests.support.fake_embedder import write_files
+from tests.support.gallery_shell import SERVER, stored
+
+pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
+
+# Of work's pictures in the order of their files: crops, and then deeper ones.
+FILES = ["0001_c1s1.jpg", "0001_c2s1.jpg", "0002_c1s1.jpg", "0002_c2s1.jpg", "0003_c1s1.jpg",
+         "0003_c2s1.jpg", "0009_c2s1.jpeg", "plain.PNG"]  # fmt: skip
+UNKNOWN = "note: model arn version 1 has no statistics of camera 2: "
+NO_NUMBER = "note: pictures whose camera has no number were embedded by the statistics of the whole"
+
+
+def run(capsys, *arguments):
+    command_line.main([*map(str, arguments)])
+    return capsys.readouterr()
+
+
+def build(capsys, *arguments):
+    return run(capsys, "build", SERVER, "--gallery=gal", *(arguments or ["crops"]))
+
+
+def asked(client):
+    return dict(zip(map(os.path.basename, client.asked), client.camera_id, strict=True))
+
+
+def test_build_gives_the_cameras_of_names(work, capsys, fake):
+    client = fake(cameras=[1, 2])
+    output = build(capsys)
+    assert asked(client) == dict(zip(FILES, [1, 2, 1, 2, 1, 2, 2, -1], strict=True))
+    assert output.out == "gal: 8 pictures added, 0 bad ones skipped\n"
+    assert NO_NUMBER in output.err and "no statistics" not in output.err
+    # What is stored is what always was.
+    assert stored()["0009_c2s1.jpeg"] == "2" and stored()["plain.PNG"] is None
+
+
+def test_a_camera_that_is_not_calibrated_is_told_once(work, capsys, fake):
+    fake(cameras=[1], chunk=2)
+    output = build(capsys)
+    assert output.err.count("note: ") == 2
+    assert UNKNOWN in output.err and "arn_tf.calibrate" in output.err
+
+
+@pytest.mark.parametrize(
+    ("camera", "number"), [("7", 7), ("007", 7), ("door", -1), ("7b", -1), ("9" * 40, -1)]
+)
+def test_a_camera_by_flag(work, capsys, fake, camera, number):
+    client = fake(cameras=[7])
+    output = build(capsys, f"--camera={camera}", "crops/plain.PNG")
+    assert client.camera_id == [number]
+    assert stored() == {"plain.PNG": camera}
+    assert (NO_NUMBER in output.err) == (number == -1)
+
+
+def test_add_and_search_give_them_too(work, capsys, fake):
+    fake(cameras=[1, 2])
+    build(capsys, "crops/0001_c1s1.jpg")
+    client = fake(cameras=[1, 2])
+    write_files(work / "crops", ["0010_c3s1.jpg"])
+    output = run(capsys, "add", SERVER, "--gallery=gal", "crops/0010_c3s1.jpg")
+    assert client.camera_id == [3] and "statistics of camera 3: " in output.err
+    client = fake(cameras=[1, 2])
+    write_files(work, ["query_c2.jpg", "query_c5.jpg"])
+    output = run(capsys, "search", SERVER, "--gallery=gal", "query_c2.jpg", "query_c5.jpg")
+    assert client.camera_id == [2, 5]
+    assert output.err.count("note: ") == 1 and "statistics of camera 5: " in output.err
+    client = fake(cameras=[1, 2])
+    run(capsys, "search", SERVER, "--gallery=gal", "--query_camera=1", "query_c5.jpg")
+    assert client.camera_id == [1]
+
+
+def test_it_is_told_of_what_is_kept_when_the_job_breaks_off(work, capsys, fake):
+    fake(cameras=[1], chunk=2, fail_after=(1, UnavailableError("gone")))
+    with pytest.raises(UnavailableError):
+        build(capsys)
+    err = capsys.readouterr().err
+    assert "2 pictures were added before this" in err and UNKNOWN in err and NO_NUMBER not in err
+
+
+def test_a_gallery_goes_on_with_a_model_that_takes_cameras(work, capsys, fake):
+    """The same space, exported again with a signature more."""
+    fake()
+    assert "note" not in build(capsys, "crops/0001_c1s1.jpg").err
+    client = fake(cameras=[1, 2], version=2)
+    output = run(capsys, "add", SERVER, "--gallery=gal", "crops")
+    assert "7 pictures added, 1 were there already" in output.out
+    assert "0001_c1s1.jpg" not in asked(client)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,144 @@
+"""The tuned backbone beside the network that it is made from: its map, its gradients, its file."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from arn_tf.backbones import keras_applications as backbones
+from arn_tf.errors import UserError
+from arn_tf.strong import backbone as tuned_backbone
+from arn_tf.strong.backbone import BatchMoments, normalized_by
+from tests.support.small_backbones import (
+    batch_moments,
+    by_rows,
+    images,
+    made_from,
+    normalizations,
+    pair,
+    shaken,
+    small,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:.input_shape. is undefined or non-square")
+
+# A layer that halves the map for the last time, and the rows of its doubled map that it had.
+LAST_STRIDES = {"MobileNetV2": ("block_13_depthwise", 1), "ResNet50": ("conv5_block1_1_conv", 0)}
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    return pair("MobileNetV2", 2)
+
+
+# Beside the original network.
+
+
+def test_in_inference_it_is_the_original(mobilenet):
+    original, tuned, _ = mobilenet
+    np.testing.assert_array_equal(tuned(images(0)), original(images(0), training=False))
+
+
+def test_in_training_it_is_the_original(mobilenet):
+    original, tuned, _ = mobilenet
+    clone = keras.models.clone_model(original)
+    backbones.copy_weights(original, clone)
+    expected = clone(images(0), training=True).numpy()
+    found, *_ = batch_moments(tuned, images(0))
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+    assert np.abs(found - tuned(images(0)).numpy()).max() > 0.1 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", LAST_STRIDES)
+def test_without_its_last_stride_the_map_doubles(name):
+    original, tuned, _ = pair(name, 1)
+    height, width, depth = original.output_shape[1:]
+    assert tuned.output_shape == (None, 2 * height, 2 * width, depth)
+    assert tuned(images(0, 1)).shape[1:] == tuned.output_shape[1:]
+    assert len(tuned.layers) == len(original.layers)
+    # Where the stride was, every second position is what it was.
+    layer, phase = LAST_STRIDES[name]
+    before, after = (
+        keras.Model(network.input, network.get_layer(layer).output)(images(0, 2)).numpy()
+        for network in (original, tuned)
+    )
+    np.testing.assert_allclose(
+        after[:, phase::2, phase::2], before, atol=1e-4 * np.abs(before).max()
+    )
+
+
+def test_gradients_are_those_of_keras():
+    """Of everything that trains, through the statistics of the batch."""
+    inputs = keras.Input((8, 4, 3))
+    x = keras.layers.Conv2D(6, 3, padding="same")(inputs)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(5, 3)(x))
+    original = shaken(keras.Model(inputs, x))
+    tuned = made_from(original)[0]
+    x, y = (np.random.default_rng(i).normal(size=s).astype("f4")
+            for i, s in enumerate([(6, 8, 4, 3), (6, 6, 2, 5)]))  # fmt: skip
+
+    def gradients(network, **how):
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(tf.square(network(x, **how) - y))
+        return tape.gradient(value, [v.value for v in network.trainable_variables])
+
+    expected = gradients(original, training=True)
+    with normalized_by(BatchMoments(update=True)):
+        found = gradients(tuned)
+    assert len(found) == 8
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-3)
+
+
+# Networks of all kinds, in place of those of keras.applications.
+
+
+def with_pooling_beside(x):
+    return keras.layers.Add()([
+        keras.layers.Conv2D(4, 3, 2, "same")(x), keras.layers.MaxPooling2D(1, strides=2)(x)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "middle", [keras.layers.MaxPooling2D(), with_pooling_beside], ids=["pooling", "beside"]
+)
+def test_a_last_stride_that_cannot_be_taken_away(middle):
+    with pytest.raises(UserError, match=r"--backbone=Other: its last stride.*--last_stride=2"):
+        made_from(small(middle), last_stride=1)
+    assert made_from(small(middle))[0].output_shape == (None, 2, 2, 4)
+
+
+def test_vgg_has_neither_stride_nor_normalisation():
+    for last_stride, text in ((1, "last stride"), (2, "has no batch normalisation")):
+        with pytest.raises(UserError, match=f"--backbone=VGG16.*{text}"):
+            tuned_backbone.build("VGG16", (32, 32), "random", last_stride)
+
+
+def test_a_normalisation_without_gamma():
+    """As in InceptionV3."""
+    network = small(keras.layers.BatchNormalization(scale=False))
+    network.layers[-1].set_weights([np.full(4, v) for v in (0.5, 0.2, 3.0)])
+    tuned, channels = made_from(network)
+    assert channels == 8
+    x = np.random.default_rng(0).normal(size=(5, 8, 8, 3)).astype("f4")
+    np.testing.assert_allclose(tuned(x), network(x), atol=1e-6)
+    y, means, variances = batch_moments(tuned, x)
+    rows = [np.tile(value, (5, 1)) for value in (means, variances)]
+    np.testing.assert_allclose(by_rows(tuned, x, *rows), y, atol=1e-5)
+
+
+def test_saved_and_loaded(mobilenet, tmp_path):
+    _, tuned, _ = mobilenet
+    tuned.save(tmp_path / "network.keras")
+    again = keras.saving.load_model(tmp_path / "network.keras")
+    np.testing.assert_array_equal(again(images(0)), tuned(images(0)))
+    left, right = (batch_moments(network, images(7)) for network in (again, tuned))
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_array_equal(a, b)
+    configs = [[layer.get_config() for layer in normalizations(n)] for n in (again, tuned)]
+    assert configs[0] == configs[1]
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,178 @@
+"""The command that teaches a model cameras: what it adds, keeps and says; crashes."""
+
+import errno
+import os
+import pathlib
+import signal
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from arn_tf import calibrate
+from arn_tf.errors import UserError
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import camera_statistics
+from arn_tf.strong.model import TARGET_ROW
+from tests.support import small_calibration, small_data
+from tests.support.small_calibration import PATTERN, contents, noise, write_crops
+from tests.support.small_data import assert_equal
+
+
+@pytest.fixture
+def run(tmp_path):
+    return small_calibration.run_in(tmp_path / "run")
+
+
+def table(model, *cameras):
+    """{key: rows of the table} of cameras; the target's where one isn't known."""
+    return {key: v.numpy()[model.rows_of(cameras)] for key, v in model.table.items()}
+
+
+# What it does.
+
+
+def test_a_camera_is_added(run, tmp_path):
+    before, crops = run.load_model("model.keras"), noise(2, 66, 50, 200)
+    _, outcomes = calibrate.calibrate(run, str(write_crops(tmp_path / "c", 7, crops)), PATTERN)
+    model = run.load_model("model.keras")
+    assert model.cameras == [1, 2, 7]
+    assert {c: str(o) for c, o in outcomes.items()} == {7: "added from 66 pictures"}
+    assert_equal(table(model, 1, 2, -1), table(before, 1, 2, -1))
+    # Exactly what a run's own estimate has for those pictures.
+    expected, _ = camera_statistics.estimate(before, crops, np.full(66, 7))
+    assert_equal(table(model, 7), table(expected, 7))
+    images = noise(3, 4)
+    np.testing.assert_array_equal(model(images), before(images))
+    old, new = before(images, before.rows_of([7] * 4)), model(images, model.rows_of([7] * 4))
+    assert np.abs(new - old).max() > 1e-3
+
+
+def test_a_camera_is_refreshed_and_others_are_left_alone(run, tmp_path):
+    before = run.load_model("model.keras")
+    folder = write_crops(tmp_path / "c" / "of today", 2, noise(2, 64, 0, 100))
+    _, outcomes = calibrate.calibrate(run, str(folder.parent), PATTERN)
+    model = run.load_model("model.keras")
+    assert (model.cameras, str(outcomes[2])) == ([1, 2], "refreshed from 64 pictures")
+    assert_equal(table(model, 1, -1), table(before, 1, -1))
+    assert all(np.any(table(model, 2)[key] != table(before, 2)[key]) for key in model.table)
+
+
+def test_a_camera_is_dropped(run):
+    before = run.load_model("model.keras")
+    calibrate.calibrate(run, "", PATTERN, ["1"])
+    model = run.load_model("model.keras")
+    assert model.cameras == [2]
+    assert_equal(table(model, 2, -1), table(before, 2, -1))
+    assert model.rows_of([1]).tolist() == [TARGET_ROW]
+    calibrate.calibrate(run, "", PATTERN, ["2"])
+    assert run.load_model("model.keras").cameras == []
+
+
+def test_three_crops_of_a_camera_change_nothing_and_it_says_so(run, tmp_path):
+    for camera in (2, 9):
+        write_crops(tmp_path / "c", camera, noise(2, 3))
+    before = contents(run)
+    model, outcomes = calibrate.calibrate(run, str(tmp_path / "c"), PATTERN)
+    assert {c: str(o) for c, o in outcomes.items()} == {
+        2: "3 pictures are fewer than 64, so it keeps what it has",
+        9: "3 pictures are fewer than 64, so it uses the statistics of the whole target",
+    }
+    assert model.rows_of([9]).tolist() == [TARGET_ROW]
+    assert contents(run) == before
+
+
+# Crashes.
+
+
+def test_a_full_disk_leaves_the_model_whole(run, monkeypatch):
+    save, before = keras.Model.save, contents(run)
+
+    def full(model, path):
+        save(model, path)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(keras.Model, "save", full)
+    with pytest.raises(UserError, match=r"can't write .*model\.keras: .*No space left"):
+        calibrate.calibrate(run, "", PATTERN, ["1"])
+    assert contents(run) == before
+    assert not os.path.exists(run.file(".partial.keras"))
+    monkeypatch.undo()
+    calibrate.calibrate(run, "", PATTERN, ["1"])
+    assert run.load_model("model.keras").cameras == [2]
+
+
+def killed_program(path):
+    """Dies as kill -9 lets it, half way through the file."""
+
+    def half(model, path):
+        pathlib.Path(path).write_bytes(b"half a model")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    keras.Model.save = half
+    calibrate.calibrate(RunDir(path), "", PATTERN, ["1"])
+
+
+def test_kill_9_while_saving_leaves_the_model_whole(run):
+    before = contents(run)
+    status, _, err = small_data.finish([sys.executable, __file__, "killed", run.path])
+    assert status == -signal.SIGKILL, err
+    assert contents(run) == before
+    assert os.path.exists(run.file(".partial.keras"))
+    # What is left of it is in nobody's way.
+    calibrate.calibrate(run, "", PATTERN, ["1"])
+    assert run.load_model("model.keras").cameras == [2]
+    assert not os.path.exists(run.file(".partial.keras"))
+
+
+# The command line.
+
+LINES = {
+    "cameras come and go": (
+        ["--model_dir=HERE/run", "--images=HERE/c", "--drop_cameras=1"], 0,
+        ["camera 7: added from 64 pictures", "camera 8: 3 pictures are fewer than 64",
+         "cameras with statistics of their own: 2, 7"],
+    ),
+    "a run of the paper's": (
+        ["--model_dir=HERE/paper", "--images=HERE/c"], 2,
+        ["--model_dir=HERE/paper: only runs of --preset=strong have cameras"],
+    ),
+    "no picture": (
+        ["--model_dir=HERE/run", "--images=HERE/paper"], 2, ["--images=HERE/paper: no .jpg"],
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """{case: (folder, process)}, all started at once: most of their time is TensorFlow's start."""
+    started = {}
+    for case, (line, _, _) in LINES.items():
+        folder = tmp_path_factory.mktemp("here")
+        small_calibration.run_in(folder / "run")
+        write_crops(folder / "c", 7, noise(0, 64))
+        write_crops(folder / "c", 8, noise(0, 3))
+        (folder / "paper").mkdir()
+        small_data.settings(folder / "paper").save(folder / "paper" / "settings.json")
+        line = [flag.replace("HERE", str(folder)) for flag in line]
+        started[case] = folder, small_data.start([*small_data.command("arn_tf.calibrate"), *line])
+    return started
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_a_command_line_says_what_it_did_or_why_not(processes, case):
+    folder, process = processes[case]
+    _, status, words = LINES[case]
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == status, err
+    assert "Traceback" not in err
+    for word in words:
+        assert word.replace("HERE", str(folder)) in (err if status else out)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["killed"]:
+        killed_program(sys.argv[2])
+    else:
+        raise SystemExit(pytest.main([__file__]))

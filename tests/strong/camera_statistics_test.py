@@ -1,0 +1,140 @@
+"""Statistics of cameras against NumPy: what is in a row, and what it is good for."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from arn_tf.strong import camera_statistics
+from arn_tf.strong.camera_statistics import estimate
+from arn_tf.strong.model import SOURCE_ROW, TARGET_ROW
+from tests.support import small_dots
+from tests.support.small_data import assert_equal
+from tests.support.small_dots import SIZE, by_hand, crops, rows, weights
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_dots.model()
+
+
+@pytest.fixture(scope="module")
+def cameras():
+    return small_dots.cameras()
+
+
+@pytest.fixture(scope="module")
+def estimated():
+    return small_dots.estimated()
+
+
+@pytest.mark.parametrize(("camera", "row"), [(3, 2), (7, 3)])
+def test_the_row_of_a_camera_by_hand(model, cameras, estimated, camera, row):
+    """Its pictures are one batch: the moments of each layer behind those below it."""
+    pictures = cameras[0][cameras[1] == camera]
+    _, moments = by_hand(model, pictures)
+    found = rows(estimated[0], row)
+    for key, kind in (("mean", 0), ("variance", 1)):
+        expected = np.concatenate([pair[kind] for pair in moments])
+        np.testing.assert_allclose(found[key][0], expected, rtol=1e-4, atol=1e-5)
+    views = np.concatenate([pictures, pictures[:, :, ::-1]])
+    vectors, _ = by_hand(model, views, moments)
+    np.testing.assert_allclose(found["embedding_mean"][0], vectors.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        found["embedding_deviation"][0], np.maximum(vectors.std(0), 1e-3), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_the_row_of_the_target_averages_its_batches(model, cameras, estimated):
+    """190 pictures are batches of 95 each: the mean of their moments."""
+    parts = [by_hand(model, part)[1] for part in np.split(cameras[0], 2)]
+    found = rows(estimated[0], TARGET_ROW)
+    first = [np.mean([part[0][kind] for part in parts], axis=0) for kind in (0, 1)]
+    np.testing.assert_allclose(found["mean"][0, :5], first[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["variance"][0, :5], first[1], rtol=1e-4, atol=1e-5)
+    second = [np.mean([part[1][kind] for part in parts], axis=0) for kind in (0, 1)]
+    np.testing.assert_allclose(found["mean"][0, 5:], second[0], rtol=1e-4, atol=1e-5)
+
+
+def test_standardised_embeddings_have_mean_0_and_deviation_1(cameras, estimated):
+    adapted, _ = estimated
+    for camera in (3, 7):
+        pictures = cameras[0][cameras[1] == camera]
+        views = np.concatenate([pictures, pictures[:, :, ::-1]])
+        own = adapted.rows_of([camera] * len(views))
+        vectors = adapted.features_by(tf.constant(views), own)
+        mean, deviation = (
+            adapted.table[f"embedding_{key}"].numpy()[own[0]] for key in ("mean", "deviation")
+        )
+        standard = (vectors.numpy() - mean) / deviation
+        np.testing.assert_allclose(standard.mean(axis=0), np.zeros(6), atol=1e-4)
+        np.testing.assert_allclose(standard.std(axis=0), np.ones(6), atol=1e-3)
+        unit = adapted.standardized(vectors, own)
+        expected = standard / np.linalg.norm(standard, axis=1, keepdims=True)
+        np.testing.assert_allclose(unit, expected, atol=1e-5)
+
+
+def test_order_of_pictures_does_not_matter_to_a_camera_of_one_batch(model, cameras, estimated):
+    order = np.random.default_rng(9).permutation(190)
+    again, _ = estimate(model, cameras[0][order], cameras[1][order])
+    left, right = rows(again, 2, 3), rows(estimated[0], 2, 3)
+    for key in left:
+        np.testing.assert_allclose(left[key], right[key], rtol=1e-4, atol=1e-5)
+
+
+def test_the_model_given_is_left_alone(model, cameras):
+    before, table = weights(model), rows(model, 0, 1)
+    adapted, _ = estimate(model, *cameras)
+    assert_equal(weights(model), before)
+    assert_equal(rows(model, 0, 1), table)
+    assert model.cameras == []
+    assert_equal(weights(adapted), before)
+    pictures = cameras[0][:4]
+    np.testing.assert_array_equal(adapted(pictures), model(pictures))
+
+
+def test_the_row_of_the_source_is_that_of_training(model, estimated):
+    """Its features are those that the model has without a row."""
+    pictures = crops(3, 6)
+    found = estimated[0].features_by(pictures, np.full(6, SOURCE_ROW))
+    np.testing.assert_allclose(found, model.features(pictures), rtol=1e-4, atol=1e-4)
+
+
+def test_pictures_all_alike_stay_finite(model):
+    adapted, _ = estimate(model, np.full((64, *SIZE, 3), 9, np.uint8), np.full(64, 2))
+    for key, values in rows(adapted, 1, 2).items():
+        assert np.isfinite(values).all(), key
+    assert np.all(rows(adapted, 2)["embedding_deviation"] >= 1e-3)
+    assert np.isfinite(adapted(crops(0, 3), np.array([2, 2, 1]))).all()
+
+
+def test_no_pictures(model):
+    with pytest.raises(ValueError, match="no pictures"):
+        estimate(model, crops(0, 0), np.zeros(0, np.int64))
+
+
+def test_more_pictures_than_are_taken(model, monkeypatch):
+    """Evenly spread ones stand for all."""
+    monkeypatch.setattr(camera_statistics, "MOST_PICTURES", 5)
+    pictures = crops(4, 17)
+    adapted, outcomes = estimate(model, pictures, np.full(17, 1), least=2)
+    assert str(outcomes[1]) == "added from 5 pictures"
+    _, moments = by_hand(model, pictures[[0, 4, 8, 12, 16]])
+    expected = np.concatenate([mean for mean, _ in moments])
+    np.testing.assert_allclose(rows(adapted, 2)["mean"][0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_statistics_bring_cameras_together(estimated):
+    """What it is for: the same scenes seen dark and bright are near each other afterwards."""
+    adapted, _ = estimated
+    scenes = crops(11, 80, 0, 140)
+    bright = (scenes * 0.8 + 100).astype(np.uint8)
+    adapted, _ = estimate(adapted, np.concatenate([scenes, bright]), np.repeat([1, 2], 80))
+    by_row = [adapted(view, np.full(80, row)).numpy() for view, row in ((scenes, 2), (bright, 3))]
+    as_one = [adapted(view, np.full(80, TARGET_ROW)).numpy() for view in (scenes, bright)]
+    similarity, mixed = (np.sum(a * b, axis=1).mean() for a, b in (by_row, as_one))
+    assert similarity > 0.9
+    assert similarity > mixed + 0.2
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,75 @@
+"""Where self-training stops, or doesn't begin: what is said, and what is kept."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.support import small_strong
+from tests.support.small_data import assert_equal
+from tests.support.small_strong import settings, trained, weights
+
+
+@pytest.fixture(scope="module")
+def run():
+    return small_strong.finished_run()
+
+
+@pytest.fixture(scope="module")
+def stopped():
+    return small_strong.stopped()
+
+
+def test_a_guard_stops_self_training_and_keeps_what_there_was(stopped):
+    run, printed = stopped
+    assert "self-training stops before round 1: " in printed
+    assert "usable clusters of 24 images, below the least of 8" in printed
+    assert "is kept" in printed
+    assert not os.path.exists(run.file("round_1.keras"))
+    assert_equal(weights(run, "model"), weights(run, "adapted"))
+    with open(run.file("round_1.json")) as file:
+        assert "below the least of 8" in json.load(file)["stopped"]
+
+
+def test_cameras_with_too_few_pictures_are_named(stopped):
+    run, printed = stopped
+    assert "cameras with fewer than 64 pictures" in printed
+    assert "{1: 12, 2: 12}" in printed
+    model = run.load_model("model.keras")
+    assert model.cameras == []
+    assert np.any(model.table["mean"].numpy()[1] != 0)
+
+
+def test_a_round_whose_loss_is_not_finite_is_no_round(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in ("model", "round_1", "round_2"):
+        os.remove(folder / f"{name}.keras")
+    wild = settings(folder, self_training_learning_rate=1e30)
+    wild.save(folder / "settings.json")
+    again, printed = trained(wild)
+    assert "self-training stops before round 1: " in printed
+    assert "is not finite at step" in printed
+    assert "--self_training_learning_rate" in printed
+    assert_equal(weights(again, "model"), weights(run, "adapted"))
+    with open(folder / "round_1.json") as file:
+        assert "is not finite" in json.load(file)["stopped"]
+
+
+def test_no_rounds_at_all(run, tmp_path):
+    """From the folder of a run that has been through its stages but for the rounds."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in ("settings.json", "model.keras", "round_1.keras", "round_2.keras"):
+        os.remove(folder / name)
+    none = settings(folder, self_training_rounds=0)
+    none.save(folder / "settings.json")
+    other, printed = trained(none)
+    assert "round" not in printed
+    assert_equal(weights(other, "model"), weights(run, "adapted"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

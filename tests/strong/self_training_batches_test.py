@@ -1,0 +1,136 @@
+"""Self-training: which pictures make a batch, and how they are changed."""
+
+import numpy as np
+import pytest
+
+from arn_tf.strong.self_training import PairSampler
+from tests.support.small_domains import SIZE, both_domains, taken
+
+
+def clusters(seed=0, count=300, labels=10, cameras=4):
+    """Labels -1 to 9 and cameras; camera 3 sees clusters 0 and 1 only."""
+    rng = np.random.default_rng(seed)
+    label, camera = rng.integers(-1, labels, count), rng.integers(0, cameras, count)
+    label[(camera == 3) & (label > 1)] = -1
+    return label, camera
+
+
+def drawn(sampler, steps=200):
+    return np.stack([sampler.step(step) for step in range(steps)])
+
+
+# Pairs of cameras.
+
+
+def test_a_batch_holds_two_cameras_and_the_same_cluster_at_the_same_place():
+    labels, camera_id = clusters()
+    rows = drawn(PairSampler(labels, camera_id, 16, 0))
+    assert rows.shape == (200, 2, 8)
+    assert rows.dtype == np.int64
+    for first, second in rows:
+        np.testing.assert_array_equal(labels[first], labels[second])
+        assert np.all(labels[first] >= 0)
+        [one], [other] = np.unique(camera_id[first]), np.unique(camera_id[second])
+        assert one != other
+
+
+def test_only_clusters_that_both_cameras_have_seen():
+    """Three cameras; cluster 0 is seen by 0 and 1, cluster 1 by 1 and 2, cluster 2 by 2 alone."""
+    camera_id = np.array([0, 1, 1, 2, 2, 0, 2])
+    labels = np.array([0, 0, 1, 1, 2, -1, -1])
+    rows = drawn(PairSampler(labels, camera_id, 4, 0), 60)
+    seen = {tuple(map(tuple, pair)) for pair in rows}
+    assert seen == {((0, 0), (1, 1)), ((2, 2), (3, 3))}
+
+
+def test_a_batch_has_up_to_eight_clusters_evenly():
+    labels, camera_id = clusters(labels=20, count=2000, cameras=2)
+    for first, _ in drawn(PairSampler(labels, camera_id, 32, 0), 40):
+        found, times = np.unique(labels[first], return_counts=True)
+        assert len(found) == 8
+        assert set(times) == {2}
+    # Three clusters fill a half of eight.
+    few = np.where(labels < 3, labels, -1)
+    for first, _ in drawn(PairSampler(few, camera_id, 16, 0), 40):
+        assert sorted(np.unique(few[first], return_counts=True)[1]) == [2, 3, 3]
+
+
+def test_every_usable_picture_comes_up_and_pairs_by_what_they_share():
+    labels, camera_id = clusters()
+    rows = drawn(PairSampler(labels, camera_id, 16, 0), 1500)
+    np.testing.assert_array_equal(np.unique(rows), np.flatnonzero(labels >= 0))
+    # Camera 3 shares 2 clusters with each of three, the others 10 with each other: 6 of 36.
+    share = np.mean(camera_id[rows[:, 1, 0]] == 3)
+    assert share == pytest.approx(6 / 36, abs=0.04)
+
+
+def test_a_target_of_one_camera():
+    labels, _ = clusters()
+    rows = drawn(PairSampler(labels, np.full(300, 5), 16, 0))
+    np.testing.assert_array_equal(labels[rows[:, 0]], labels[rows[:, 1]])
+    assert np.all(labels[rows] >= 0)
+    assert np.mean(rows[:, 0] != rows[:, 1]) > 0.9
+
+
+def test_batches_follow_from_seed_and_step():
+    labels, camera_id = clusters()
+    first = PairSampler(labels, camera_id, 16, 3)
+    again = PairSampler(labels.copy(), camera_id.copy(), 16, 3)
+    for step in (7, 0, 7, 100):
+        np.testing.assert_array_equal(first.step(step), again.step(step))
+    assert np.any(first.step(7) != first.step(8))
+    assert np.any(first.step(7) != PairSampler(labels, camera_id, 16, 4).step(7))
+
+
+# Batches.
+
+
+@pytest.fixture(scope="module")
+def data():
+    return both_domains()
+
+
+def test_batches_hold_both_domains(data):
+    found = taken(data, 5, 2)
+    assert len(found) == 5
+    per_epoch = data["source_sampler"].steps_per_epoch
+    assert per_epoch == 3
+    for step, batch in enumerate(found, start=2):
+        assert batch["source_images"].shape == (8, *SIZE, 3)
+        assert batch["first_images"].shape == batch["second_images"].shape == (4, *SIZE, 3)
+        rows = data["source_sampler"].epoch(step // per_epoch).source_rows[step % per_epoch]
+        np.testing.assert_array_equal(batch["source_labels"], data["source_sampler"].labels[rows])
+        first, second = data["target_sampler"].step(step)
+        np.testing.assert_array_equal(batch["target_labels"], data["target_sampler"].labels[first])
+        for images, pictures in (
+            (batch["source_images"], data["source"][rows]),
+            (batch["first_images"], data["target"][first]),
+            (batch["second_images"], data["target"][second]),
+        ):
+            # Changed at random, but it is these pictures: by mean colour, less what it did.
+            centre = images[:, 16:48, 10:22].mean(axis=(1, 2))
+            expected = pictures.astype("f4").mean(axis=(1, 2))
+            assert np.abs(centre - expected).max() < 0.5 * expected.max()
+            direction = np.corrcoef(centre.ravel(), expected.ravel())[0, 1]
+            assert direction > 0.7
+            assert images.min() >= 0
+            assert images.max() <= 255
+
+
+def test_batches_are_functions_of_seed_and_step(data):
+    whole, part = taken(data, 5, 2), taken(data, 2, 5)
+    for left, right in zip(whole[3:], part, strict=True):
+        for key in left:
+            np.testing.assert_array_equal(left[key], right[key], err_msg=key)
+    other = taken(data, 1, 5, seed=1)[0]
+    assert np.abs(other["source_images"] - part[0]["source_images"]).mean() > 1
+    # Of equal pictures, the two cameras' and the source's are changed by draws of their own.
+    same = np.repeat(data["source"][:1], 48, axis=0)
+    batch = taken(data | {"source": same, "target": same}, 1, 0)[0]
+    images = [batch[f"{name}_images"][:4] for name in ("source", "first", "second")]
+    for left, right in zip(images, images[1:] + images[:1], strict=True):
+        assert np.abs(left - right).mean() > 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

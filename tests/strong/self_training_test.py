@@ -1,0 +1,197 @@
+"""Self-training: what a step learns from both domains, on one replica and on two."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from arn_tf.layers import replicas
+from arn_tf.strong import backbone as tuned_backbone
+from arn_tf.strong.losses import batch_hard_triplet, smoothed_classification
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.self_training import SelfTrainer, batches
+from tests.support import small_data
+from tests.support.small_domains import SIZE, both_domains, taken
+
+
+@pytest.fixture(scope="module")
+def data():
+    return both_domains()
+
+
+def small_trainer(seed=0, weight_decay=5e-4):
+    keras.utils.set_random_seed(seed)
+    model = StrongModel(6, "Tiny", "random", SIZE, weight_decay=weight_decay)
+    centroids = np.random.default_rng(1).normal(size=(6, 24)).astype("f4")
+    return SelfTrainer(model, centroids), centroids
+
+
+def normalizations(model):
+    return [
+        layer for layer in model.encoder_i.layers
+        if isinstance(layer, tuned_backbone.CameraBatchNormalization)
+    ]  # fmt: skip
+
+
+def fit(trainer, dataset, steps):
+    history = trainer.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0).history
+    return {name: value[0] for name, value in history.items()}
+
+
+def test_the_classifier_of_the_target_begins_with_the_centroids():
+    trainer, centroids = small_trainer()
+    expected = centroids.T / np.linalg.norm(centroids, axis=1)
+    np.testing.assert_allclose(trainer.classifier.kernel, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_trains():
+    trainer, _ = small_trainer()
+    names = {v.path for v in trainer.trainable_variables}
+    assert names == {v.path for v in trainer.model.trainable_variables} | {
+        "target_neck/gamma", "target_classifier/kernel",
+    }  # fmt: skip
+    assert len({id(v) for v in trainer.trainable_variables}) == len(names)
+
+
+def test_one_step_by_hand(data):
+    trainer, _ = small_trainer(weight_decay=0.01)
+    other, _ = small_trainer()
+    trainer.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=False)
+    for left, right in zip(trainer.variables[:12], other.variables[:12], strict=True):
+        np.testing.assert_array_equal(left, right)
+    before = [v.numpy() for v in trainer.trainable_variables]
+    batch = taken(data, 1, 0)[0]
+
+    def terms(vectors, labels, gamma, kernel):
+        mean, variance = tf.nn.moments(vectors, [0])
+        codes = gamma * (vectors - mean) / tf.sqrt(variance + 1e-3)
+        return [
+            smoothed_classification(tf.matmul(codes, kernel), tf.constant(labels), 0.1),
+            batch_hard_triplet(vectors, tf.constant(labels), 0.3),
+        ]
+
+    def vectors(images):
+        scope = tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=False))
+        with scope as moments:
+            maps = other.model.encoder_i(images / 127.5 - 1)
+        return tf.reduce_mean(maps, [1, 2]), moments
+
+    with tf.GradientTape() as tape:
+        source, moments = vectors(batch["source_images"])
+        # Each camera by its own statistics, then all together.
+        target = tf.concat([vectors(batch[f"{c}_images"])[0] for c in ("first", "second")], 0)
+        values = terms(
+            source, batch["source_labels"], other.model.neck.gamma, other.model.classifier.kernel
+        ) + terms(
+            target, np.tile(batch["target_labels"], 2), other.neck.gamma, other.classifier.kernel
+        )
+        total = sum(values)
+    gradients = tape.gradient(total, [v.value for v in other.trainable_variables])
+    logs = fit(trainer, tf.data.Dataset.from_tensors(batch), 1)
+    values = [float(value) for value in values]
+    assert logs == pytest.approx({
+        "loss": sum(values), "class": values[0] + values[2], "triplet": values[1] + values[3],
+    }, rel=1e-4)  # fmt: skip
+    for new, old, gradient in zip(trainer.trainable_variables, before, gradients, strict=True):
+        np.testing.assert_allclose(
+            new, old - 0.05 * (gradient + 0.01 * old), rtol=1e-3, atol=1e-5, err_msg=new.path
+        )
+    [layer] = normalizations(trainer.model)
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * moments.means[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        layer.moving_variance, 0.9 + 0.1 * moments.variances[0], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_equal_steps_give_equal_bits():
+    """TensorFlow adds up gradients of three passes in an order that differs from time to time."""
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(1)
+    # A network that has much to do at a time.
+    model = StrongModel(6, "MobileNetV2", "random", (128, 64))
+    trainer = SelfTrainer(model, random.normal(size=(6, 1280)).astype("f4"))
+    trainer.compile(optimizer=keras.optimizers.SGD(0.001), jit_compile=False)
+    batch = {
+        f"{name}_images": tf.constant(random.uniform(0, 255, (count, 128, 64, 3)), tf.float32)
+        for name, count in (("source", 32), ("first", 16), ("second", 16))
+    } | {f"{name}_labels": tf.range(count) % 6 for name, count in (("source", 32), ("target", 16))}
+    step, found = tf.function(trainer.train_step), []
+    trainer.optimizer.build(trainer.trainable_variables)
+    start = trainer.get_weights()
+    for _ in range(12):
+        trainer.set_weights(start)
+        step(batch)
+        found.append([weight.tobytes() for weight in trainer.get_weights()])
+    assert found[0] != [weight.tobytes() for weight in start]
+    assert found.count(found[0]) == 12
+
+
+def test_running_statistics_come_from_the_source_alone(data):
+    """Whatever the target looks like; where nothing is learnt, so that weights don't tell."""
+    found = []
+    for factor in (1.0, 0.2):
+        trainer, _ = small_trainer(weight_decay=0.0)
+        trainer.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
+        batch = taken(data, 1, 0)[0]
+        for camera in ("first_images", "second_images"):
+            batch[camera] = factor * batch[camera]
+        fit(trainer, tf.data.Dataset.from_tensors(batch), 1)
+        [layer] = normalizations(trainer.model)
+        moved = layer.moving_mean, layer.moving_variance, *trainer.model.neck.weights
+        found.append([v.numpy() for v in moved])
+    for left, right in zip(*found, strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert np.any(found[0][0] != 0)
+
+
+def test_a_round_changes_e_i_and_lowers_the_loss(data):
+    trainer, _ = small_trainer()
+    trainer.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
+    before = {v.path: v.numpy() for v in trainer.model.variables}
+    found = [
+        fit(trainer, batches(**data, steps=10, first_step=10 * i, seed=0), 10) for i in range(3)
+    ]
+    for name in ("loss", "class"):
+        assert found[2][name] < 0.95 * found[0][name], name
+    changed = {v.path for v in trainer.model.variables if np.any(v.numpy() != before[v.path])}
+    assert {v.path for v in trainer.model.encoder_i.variables} <= changed
+    # The table waits for the round's end.
+    assert not changed & {v.path for v in trainer.model.table.values()}
+    assert all(np.isfinite(v.numpy()).all() for v in trainer.variables)
+
+
+# Replicas: this file runs itself as a program, as the CPU is split before TensorFlow starts.
+
+
+def replicas_program():
+    """Source and target batches differ in size, and each must be split evenly."""
+    replicas.split_cpu(2)
+    results = []
+    for count in (1, 2):
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+        with strategy.scope():
+            trainer, _ = small_trainer()
+            initial = trainer.get_weights()
+            # With Adam, rounding decides the sign of a step where a gradient is 0.
+            trainer.compile(optimizer=keras.optimizers.SGD(0.05, 0.9), jit_compile=False)
+        logs = fit(trainer, batches(**both_domains(), steps=2, first_step=0, seed=0), 2)
+        results.append((logs, [(v.path, v.numpy()) for v in trainer.weights]))
+    (left_logs, left), (right_logs, right) = results
+    assert right_logs == pytest.approx(left_logs, rel=1e-4)
+    for (path, one), (_, two), old in zip(left, right, initial, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5, err_msg=path)
+        assert np.any(one != old) or path.startswith("strong/"), path
+
+
+def test_two_replicas_learn_what_one_does():
+    small_data.run_again(__file__, "replicas")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["replicas"]:
+        replicas_program()
+    else:
+        raise SystemExit(pytest.main([__file__]))

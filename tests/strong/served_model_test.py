@@ -1,0 +1,172 @@
+"""The signatures of a strong export, under the C++ session that TensorFlow Serving runs it in."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from arn_tf import export
+from arn_tf.data.images import decode
+from arn_tf.strong import camera_statistics
+from arn_tf.strong.served_model import StrongServedModel
+from tests.support import cpp_session, small_data, small_strong
+
+SIZE = small_strong.SIZE
+# Of several sizes: the graph resizes.
+PICTURES = [
+    small_data.picture(person, 1 + person % 2, 1, (128, 64) if person % 3 else SIZE)
+    for person in range(1, 9)
+]
+IMAGES = np.stack([decode(picture, SIZE).numpy() for picture in PICTURES])
+CAMERAS = np.array([4, 1, 2**40, 5, -1, 1, -(2**63), 2**63 - 1])
+KNOWN = [True, True, True, False, False, True, False, False]
+COUNT = "give camera_id one number for each picture, -1 where it is unknown"
+EMPTY = "the batch is empty: send one picture or more"
+
+
+def strings(values):
+    return np.array(values, dtype=object)
+
+
+def by_camera(pictures, camera_id):
+    """A request for the signature that these pictures are for."""
+    name = "images_by_camera" if getattr(pictures, "dtype", None) == np.uint8 else "by_camera"
+    field = "images" if name == "images_by_camera" else "image_bytes"
+    value = pictures if field == "images" else strings(pictures)
+    return name, {field: value, "camera_id": np.asarray(camera_id, np.int64)}
+
+
+RANK_0 = np.empty((), dtype=object)
+RANK_0[()] = PICTURES[0]
+REFUSED = {
+    "one camera too few": (by_camera(PICTURES, CAMERAS[:-1]), COUNT),
+    "one camera too many": (by_camera(PICTURES[:-1], CAMERAS), COUNT),
+    "one camera for all": (by_camera(PICTURES, CAMERAS[:1]), COUNT),
+    "no camera": (by_camera(PICTURES, []), COUNT),
+    "cameras alone": (by_camera([], CAMERAS), COUNT),
+    "a number": (by_camera(PICTURES[:1], 4), "Shape of tensor"),
+    "a column": (by_camera(PICTURES, CAMERAS[:, None]), "Shape of tensor"),
+    "nothing at all": (by_camera([], []), EMPTY),
+    "bytes of rank 0": (
+        ("by_camera", {"image_bytes": RANK_0, "camera_id": CAMERAS[:1]}), "Shape of tensor",
+    ),
+    "bytes of rank 2": (by_camera([PICTURES], CAMERAS), "Shape of tensor"),
+    "a bad picture": (by_camera([PICTURES[0], b"text"], [4, 4]), "neither JPEG nor PNG"),
+    "rubbish, and a camera too few": (by_camera([b"text"] * 2, [4]), COUNT),
+    "images: one camera too few": (by_camera(IMAGES, CAMERAS[:-1]), COUNT),
+    "images: one camera too many": (by_camera(IMAGES[:-1], CAMERAS), COUNT),
+    "images: a number": (by_camera(IMAGES[:1], 4), "Shape of tensor"),
+    "images: a column": (by_camera(IMAGES, CAMERAS[:, None]), "Shape of tensor"),
+    "images: nothing at all": (by_camera(IMAGES[:0], []), EMPTY),
+    "images: one without a batch": (by_camera(IMAGES[0], CAMERAS), "Shape of tensor"),
+    "images: rank 0": (by_camera(IMAGES[0, 0, 0, 0], 4), "Shape of tensor"),
+    "images: another size": (by_camera(IMAGES[:, 1:], CAMERAS), "Shape of tensor"),
+    "images alone of no picture": (("images", {"images": IMAGES[:0]}), EMPTY),
+    "bytes alone of no picture": (("serving_default", {"image_bytes": strings([])}), EMPTY),
+}  # fmt: skip
+ANSWERED = {
+    "bytes": by_camera(PICTURES, CAMERAS),
+    "images": by_camera(IMAGES, CAMERAS),
+    **{
+        f"alone {row}": by_camera(IMAGES[row : row + 1], CAMERAS[row : row + 1]) for row in range(8)
+    },
+    "plain bytes": ("serving_default", {"image_bytes": strings(PICTURES)}),
+    "plain images": ("images", {"images": IMAGES}),
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_strong.model()
+
+
+def outcomes(model, folder, cases):
+    """{case: what the session said}, all in one process: none of them may end it."""
+    export.save(StrongServedModel(model), str(folder))
+    return dict(zip(cases, cpp_session.outcomes(folder, list(cases.values())), strict=True))
+
+
+@pytest.fixture(scope="module")
+def found(model, tmp_path_factory):
+    cases = {name: case for name, (case, _) in REFUSED.items()} | ANSWERED
+    return outcomes(model, tmp_path_factory.mktemp("model"), cases)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(found, name):
+    assert isinstance(found[name], str), "it was answered"
+    assert found[name].startswith("InvalidArgumentError: ")
+    assert REFUSED[name][1] in found[name]
+
+
+@pytest.mark.parametrize("name", ["bytes", "images"])
+def test_each_picture_by_its_camera(found, model, name):
+    expected = model(IMAGES, model.rows_of(CAMERAS)).numpy()
+    np.testing.assert_allclose(found[name]["embedding"], expected, rtol=0, atol=1e-5)
+    assert found[name]["camera_known"].tolist() == KNOWN
+
+
+def test_mixed_cameras_are_as_each_alone(found):
+    alone = [found[f"alone {row}"] for row in range(8)]
+    rows = np.concatenate([each["embedding"] for each in alone])
+    np.testing.assert_allclose(found["images"]["embedding"], rows, rtol=0, atol=1e-5)
+    assert [bool(each["camera_known"][0]) for each in alone] == KNOWN
+
+
+@pytest.mark.parametrize("name", ["plain bytes", "plain images"])
+def test_without_cameras_and_for_unknown_ones_it_is_the_whole_target(found, name):
+    plain, mixed = found[name], found["images"]
+    assert sorted(plain) == ["embedding", "embedding_space"]
+    unknown = ~np.array(KNOWN)
+    np.testing.assert_allclose(
+        mixed["embedding"][unknown], plain["embedding"][unknown], rtol=0, atol=1e-5
+    )
+    others = np.abs(mixed["embedding"] - plain["embedding"])[~unknown].max(axis=1)
+    assert others.min() > 0.01
+
+
+def test_a_model_without_cameras(tmp_path):
+    model = small_strong.model(cameras=[])
+    cases = {"mixed": by_camera(IMAGES, CAMERAS), "plain": ("images", {"images": IMAGES})}
+    found = outcomes(model, tmp_path, cases)
+    assert found["mixed"]["camera_known"].tolist() == [False] * 8
+    np.testing.assert_allclose(found["mixed"]["embedding"], found["plain"]["embedding"], atol=1e-5)
+
+
+# The embedding space.
+
+
+def space(model, precision=None):
+    return StrongServedModel(model, precision).embedding_space
+
+
+def test_cameras_do_not_change_the_space(model):
+    images = np.random.default_rng(0).integers(0, 256, (140, *SIZE, 3), np.uint8)
+    camera_id = np.repeat([1, 77], 70)
+    refreshed, _ = camera_statistics.refresh(model, images, camera_id)
+    assert refreshed.cameras == [1, 4, 77, 2**40]
+    assert np.any(refreshed.table["mean"].numpy()[2] != model.table["mean"].numpy()[3])
+    dropped = camera_statistics.with_cameras(model, [4])
+    assert space(refreshed) == space(dropped) == space(model)
+
+
+def test_the_space_is_that_of_all_else(model):
+    changed = [small_strong.model() for _ in range(4)]
+    assert space(changed[0]) == space(model)
+    changed[0].encoder_i.weights[0].assign(changed[0].encoder_i.weights[0] * 1.0001)
+    for each, key, row in (
+        (changed[1], "mean", 0), (changed[2], "variance", 1), (changed[3], "embedding_mean", 1),
+    ):  # fmt: skip
+        values = each.table[key].numpy()
+        values[row] += 0.01
+        each.table[key].assign(values)
+    others = [small_strong.model(last_stride=2), small_strong.model(input_size=(32, 32))]
+    spaces = {space(each) for each in [model, *changed, *others]} | {space(model, "bfloat16")}
+    assert len(spaces) == 8
+    # What doesn't touch an embedding doesn't change its space.
+    trained = small_strong.model()
+    trained.classifier.kernel.assign_add(tf.ones_like(trained.classifier.kernel))
+    assert space(trained) == space(model)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

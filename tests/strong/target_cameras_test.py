@@ -1,0 +1,109 @@
+"""A strong run on targets whose cameras are unknown, one, or seen too rarely."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from arn_tf.data.images import ReidData
+from arn_tf.data.sampling import Sampler
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import batches
+from arn_tf.strong import rounds as strong_rounds
+from arn_tf.strong import train as strong_train
+from arn_tf.strong.settings import StrongSettings
+from tests.support import small_data
+
+UNKNOWN = -1
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A run without rounds, 12 persons in each domain."""
+    folder = small_data.folder() / "rounds"
+    for data_set in small_data.LAYOUTS:
+        small_data.write_archive(folder / "manual", data_set, identities=12, shots=6)
+    return strong_train.train(StrongSettings(**{
+        "source": "market", "target": "duke", "backbone": "Tiny", "backbone_weights": "random",
+        "input_size": f"{small_data.HEIGHT}x{small_data.WIDTH}", "batch_size": 16, "epochs": 3,
+        "adam_learning_rate": 3e-3, "self_training_rounds": 0, "replicas": 1,
+        "model_dir": str(folder / "run"), "manual_dir": str(folder / "manual"),
+        "data_dir": str(folder / "prepared"),
+    }))  # fmt: skip
+
+
+def rounds_on(run, folder, camera_id):
+    """The stages of the same run on a target with other cameras: `TargetRounds`, not yet run."""
+    shutil.copytree(run.path, folder)
+    settings = dataclasses.replace(
+        run.settings(), model_dir=str(folder), self_training_rounds=1, self_training_steps=2
+    )
+    source, target = (
+        ReidData(name, settings.data_dir, settings.manual_dir).split("train")
+        for name in (settings.source, settings.target)
+    )
+    split = dataclasses.replace(target, camera_id=camera_id(target.camera_id))
+    sampler = Sampler(source.labels()[0], len(target), 16, 4, 0)
+    pictures = [batches.decoded(each, settings.image_size) for each in (source, target)]
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    return strong_rounds.TargetRounds(
+        settings, RunDir(str(folder)), strategy, sampler, *pictures, split
+    )
+
+
+@pytest.mark.parametrize(
+    "camera_id, cameras, said",
+    [
+        (lambda known: np.full_like(known, UNKNOWN), [], "no picture of the target has a camera's"),
+        (np.ones_like, [1], "the target has one camera, 1: clusters can't be held to two"),
+        (lambda known: np.where(np.arange(len(known)) < 3, 9, known), [1, 2],
+         "cameras with fewer than 64 pictures use the statistics of the whole target: {9: 3}"),
+    ],
+    ids=["none", "one", "three pictures of a camera"],
+)  # fmt: skip
+def test_a_round_with_such_cameras(run, tmp_path, capsys, camera_id, cameras, said):
+    rounds = rounds_on(run, tmp_path / "run", camera_id)
+    rounds.adapt(strong_train.SOURCE)
+    assert said in capsys.readouterr().out
+    assert rounds.run.load_model(strong_rounds.ADAPTED).cameras == cameras
+    last = rounds.train()
+    printed = capsys.readouterr().out
+    # A guard may stop it, in words; nothing else may.
+    assert last == 1 or "self-training stops before round 1: " in printed
+    if last:
+        assert rounds.run.load_model("round_1.keras").cameras == cameras
+
+
+def test_nothing_to_say_of_ordinary_cameras():
+    assert strong_rounds.notes(np.repeat([1, 2], 64)) == []
+
+
+def test_some_cameras_unknown():
+    (note,) = strong_rounds.notes(np.repeat([1, 2, UNKNOWN], [64, 64, 5]))
+    assert note.startswith("5 pictures of the target have no camera's number")
+
+
+def test_a_stage_is_embedded_and_told_once(run, tmp_path, capsys):
+    rounds = rounds_on(run, tmp_path / "run", lambda known: known)
+    first = rounds.embeddings(0)
+    assert "adapted.keras, without labels: classifier_entropy" in capsys.readouterr().out
+    assert rounds.embeddings(0) is first
+    assert capsys.readouterr().out == ""
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-5)
+
+
+def test_a_collapsed_stage_raises_an_alarm(run, tmp_path, capsys):
+    rounds = rounds_on(run, tmp_path / "run", lambda known: known)
+    model = rounds.run.load_model(strong_rounds.ADAPTED)
+    table = model.table["embedding_deviation"]
+    table.assign(tf.zeros_like(table) + 1e-3)
+    model.table["embedding_mean"].assign(tf.ones_like(table))
+    rounds.run.save_model(model, strong_rounds.ADAPTED)
+    rounds.embeddings(0)
+    assert "WARNING: adapted.keras: the embeddings are nearly the same" in capsys.readouterr().out
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

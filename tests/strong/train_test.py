@@ -1,0 +1,223 @@
+"""Runs of the strong recipe on tiny data: their stages, kill -9, what they refuse."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from arn_tf import train
+from arn_tf.errors import UserError
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import train as strong_train
+from arn_tf.strong.settings import StrongSettings
+from tests.support import small_data, small_strong
+from tests.support.small_data import assert_equal
+from tests.support.small_strong import settings, trained, weights
+
+STAGES = ["adapted", "initial", "model", "round_1", "round_2", "source"]
+
+
+@pytest.fixture(scope="module")
+def finished():
+    return small_strong.finished()
+
+
+@pytest.fixture(scope="module")
+def run(finished):
+    return finished[0]
+
+
+@pytest.fixture(scope="module")
+def stages(run):
+    return {name: weights(run, name) for name in STAGES}
+
+
+def changed(stages, left, right):
+    left, right = stages[left], stages[right]
+    return {name for name in left if np.any(left[name] != right[name])}
+
+
+# The stages.
+
+
+def test_a_finished_run_keeps_its_stages(run):
+    assert sorted(name for name in os.listdir(run.path) if name.endswith(".keras")) == [
+        f"{name}.keras" for name in STAGES
+    ]
+    assert os.listdir(run.file("checkpoints")) == []
+    with open(run.file("settings.json")) as file:
+        assert json.load(file)["preset"] == "strong"
+    assert isinstance(run.settings(), StrongSettings)
+    with open(run.file("data.json")) as file:
+        assert set(json.load(file)) >= {"source train", "target train"}
+
+
+def test_what_each_stage_changes(run, stages):
+    encoder = {name for name in stages["initial"] if name.startswith("encoder_i")}
+    head = {name for name in stages["initial"] if name.startswith("source_")}
+    table = {name for name in stages["initial"] if name.startswith("strong/")}
+    assert set(stages["initial"]) == encoder | head | table
+    assert changed(stages, "initial", "source") == encoder | head
+    # Statistics of the cameras, and the same weights.
+    shapes = {
+        name: stages["adapted"][name].shape[0] - stages["source"][name].shape[0] for name in table
+    }
+    assert set(shapes.values()) == {2}
+    for name in encoder | head:
+        np.testing.assert_array_equal(stages["source"][name], stages["adapted"][name])
+    assert changed(stages, "adapted", "round_1") == encoder | head | table
+    assert changed(stages, "round_1", "round_2") == encoder | head | table
+    with open(run.file("choice.json")) as file:
+        kept = json.load(file)["stage"]
+    assert_equal(stages[kept.removesuffix(".keras")], stages["model"])
+    model = run.load_model("model.keras")
+    assert model.cameras == [1, 2]
+    assert all(np.isfinite(value).all() for value in stages["model"].values())
+
+
+def test_what_is_printed_and_logged(run, finished):
+    _, printed = finished
+    assert "source: epochs 1 to 3" in printed
+    for stage in ("adapted", "round_1", "round_2"):
+        assert f"{stage}.keras, without labels: classifier_entropy " in printed
+    assert os.listdir(os.path.join(run.logs, "rounds"))
+    for number in (1, 2):
+        assert os.listdir(os.path.join(run.logs, f"round_{number}"))
+        with open(run.file(f"round_{number}.json")) as file:
+            record = json.load(file)
+        assert 0 < record["diagnosis_by_labels"]["purity"] <= 1
+        assert record["stopped"] is None
+        assert record["images"] == 144
+        assert record["clusters"] >= 8
+        assert (
+            f"round {number}: {record['clusters']} clusters of {record['used']} of 144" in printed
+        )
+
+
+def test_the_source_loss_falls(run, finished):
+    found = []
+    for part in finished[1].split("round 1")[0].split("epoch ")[1:]:
+        found.append(float(part.rsplit(" class: ", 1)[1].split()[0]))
+    assert len(found) == 3
+    assert found[0] > found[1] > found[2]
+
+
+def test_the_same_command_again_changes_nothing(run):
+    def files():
+        paths = pathlib.Path(run.path).rglob("*")
+        return {p: p.stat().st_mtime_ns for p in paths if p.is_file() and p.name != ".lock"}
+
+    before = files()
+    again, printed = trained(run.settings())
+    assert again.path == run.path
+    assert files() == before
+    assert "epoch" not in printed
+    assert "round" not in printed
+
+
+# kill -9.
+
+
+def killed(line, moment, log):
+    """Runs a command line and kills it as soon as there is a file."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            line, cwd=small_data.ROOT, stdout=output, stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": str(small_data.ROOT)},
+        )  # fmt: skip
+        deadline = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < deadline and not os.path.exists(moment):
+            time.sleep(0.002)
+        alive = process.poll() is None
+        process.kill()
+        process.wait()
+    assert alive, f"it ended before the moment came: {log.read_text()[-2000:]}"
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, stages):
+    run = RunDir(str(tmp_path / "run"))
+    told = settings(run.path)
+    line = small_data.command("arn_tf.train", told)
+
+    killed(line, run.file(run.checkpoint("source", 1)), tmp_path / "1.txt")
+    assert run.newest_checkpoint("source")[0] in (1, 2)
+    assert not os.path.exists(run.file("source.keras"))
+
+    # Its clusters are written before its training begins.
+    killed(line, run.file("round_2.json"), tmp_path / "2.txt")
+    text = (tmp_path / "2.txt").read_text()
+    assert "source: epochs 1 " not in text
+    assert os.path.exists(run.file("round_1.keras"))
+    assert not os.path.exists(run.file("round_2.keras"))
+
+    killed(line, run.file("choice.json"), tmp_path / "3.txt")
+    text = (tmp_path / "3.txt").read_text()
+    assert "source: epochs" not in text
+    assert "round 1:" not in text
+    assert "round 2:" in text
+    assert not os.path.exists(run.file("model.keras"))
+
+    _, text = trained(told)
+    assert "round 2:" not in text
+    assert "kept: " in text
+    for name in STAGES:
+        assert_equal(stages[name], weights(run, name))
+
+
+def test_a_run_killed_between_its_last_epoch_and_its_next_stage(run, tmp_path, stages):
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in set(STAGES) - {"initial"}:
+        os.rename(folder / f"{name}.keras", tmp_path / f"{name}.keras")
+    shutil.copy(tmp_path / "source.keras", folder / "checkpoints" / "source-0003.keras")
+    told = dataclasses.replace(run.settings(), model_dir=str(folder), self_training_rounds=0)
+    told.save(folder / "settings.json")
+    again, printed = trained(told)
+    assert "epoch" not in printed
+    assert os.listdir(folder / "checkpoints") == []
+    for name in ("source", "adapted"):
+        assert_equal(stages[name], weights(again, name))
+
+
+# What is refused.
+
+
+def test_the_folder_of_the_other_preset(run):
+    with pytest.raises(UserError, match="--preset: strong there, paper here"):
+        train.train(small_data.settings(run.path))
+
+
+def test_other_settings_in_a_used_folder_are_named(run):
+    other = dataclasses.replace(run.settings(), label_smoothing=0.2)
+    with pytest.raises(UserError, match=r"--label_smoothing: 0\.1 there, 0\.2 here"):
+        strong_train.train(other)
+
+
+def test_a_batch_that_has_no_halves(tmp_path):
+    odd = settings(tmp_path, batch_size=5, images_per_identity=5)
+    with pytest.raises(UserError, match="--batch_size=5: half a target batch"):
+        strong_train.train(odd)
+
+
+def test_a_target_smaller_than_a_batch(tmp_path):
+    large = settings(tmp_path, batch_size=32, images_per_identity=8, **small_data.inputs())
+    with pytest.raises(UserError, match="--batch_size=32 is more than the 24 pictures of"):
+        strong_train.train(large)
+
+
+def test_a_loss_that_is_not_finite(tmp_path):
+    wild = settings(tmp_path, adam_learning_rate=1e30, epochs=2)
+    with pytest.raises(UserError, match=r"is not finite at step \d+.*initial\.keras"):
+        trained(wild)
+    assert os.listdir(tmp_path / "checkpoints") == []
+    assert not os.path.exists(tmp_path / "source.keras")
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,238 @@
+"""ARN's losses into a tuned E_I: what reaches what, replicas, saving, the guard, a whole run."""
+
+import os
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from arn_tf.errors import UserError
+from arn_tf.layers import replicas
+from arn_tf.paper import losses
+from arn_tf.paper.model import PAPER_WEIGHTS
+from arn_tf.strong import tensorboard
+from arn_tf.strong import train as strong_train
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.settings import StrongSettings
+from studies.joint_training import JointTrainer
+from tests.support import small_data
+
+SIZE = (small_data.HEIGHT, small_data.WIDTH)
+LABELS = np.array([0, 0, 1, 1, 2, 2, 0, 1], np.int32)
+TERMS = ["class", "triplet", "class_codes", "contrastive", "reconstruction", "difference"]
+
+
+def small_trainer(**options):
+    keras.utils.set_random_seed(0)
+    strong = StrongModel(3, "Tiny", "random", SIZE, **options)
+    return JointTrainer(strong, code_width=16)
+
+
+def batch(seed=0, target=100):
+    def images(seed):
+        return np.random.default_rng(seed).uniform(0, 255, (8, *SIZE, 3)).astype("f4")
+
+    return {
+        "source_images": images(seed),
+        "source_labels": LABELS,
+        "target_images": images(target),
+    }
+
+
+def fit(trainer, *batches):
+    data = tf.data.Dataset.from_generator(
+        lambda: batches,
+        output_signature={k: tf.TensorSpec(v.shape, v.dtype) for k, v in batches[0].items()},
+    )
+    return trainer.fit(data, steps_per_epoch=len(batches), shuffle=False, verbose=0).history
+
+
+def compiled(trainer, optimizer):
+    trainer.compile(optimizer=optimizer, jit_compile=False)
+    return trainer
+
+
+# Terms.
+
+
+def test_the_objective_has_the_papers_weights():
+    trainer = compiled(small_trainer(), keras.optimizers.SGD(0.0))
+    logs = {name: values[0] for name, values in fit(trainer, batch()).items()}
+    assert set(logs) == {"loss", *TERMS, "map_energy"}
+    weights = dict.fromkeys(("class", "triplet", "class_codes"), 1.0) | {
+        "contrastive": 0.01, "reconstruction": 2.0, "difference": 1500.0
+    }  # fmt: skip
+    assert logs["loss"] == pytest.approx(sum(weights[n] * logs[n] for n in TERMS), rel=1e-5)
+    assert {n: PAPER_WEIGHTS.get(n, 1.0) for n in TERMS} == weights
+
+
+def test_terms_are_those_of_the_codes():
+    trainer = small_trainer()
+    seen = {}
+    for name in ("encoder_c", "encoder_s", "encoder_t"):
+        network = getattr(trainer, name)
+
+        def call(maps, *args, network=network, name=name, **kwargs):
+            result = network(maps, *args, **kwargs)
+            seen.setdefault(name, []).append((maps, result))
+            return result
+
+        object.__setattr__(trainer, name, call)
+    terms, energy = trainer.compute_terms(batch(), 0)
+    (source, shared_s), (target, shared_t) = seen["encoder_c"]
+    private_s, private_t = seen["encoder_s"][0][1], seen["encoder_t"][0][1]
+    assert float(tf.reduce_mean(tf.square(source))) == pytest.approx(1.0, rel=1e-5)
+    np.testing.assert_allclose(
+        terms["contrastive"], losses.contrastive(shared_s, LABELS), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        terms["difference"],
+        losses.difference(shared_s, private_s) + losses.difference(shared_t, private_t), rtol=1e-5,
+    )  # fmt: skip
+    features = source.numpy().mean(axis=(1, 2))
+    assert float(energy) == pytest.approx(features.var(axis=0).mean(), rel=1e-4)
+    # Of one scale, that of the source.
+    assert float(tf.reduce_mean(tf.square(target))) != pytest.approx(1.0, rel=1e-3)
+
+
+def test_the_reconstruction_does_not_pull_the_map_towards_the_decoder():
+    trainer = small_trainer()
+    # A decoder that says the same of every picture passes nothing back through its input.
+    trainer.decoder_c.project.kernel.assign(tf.zeros_like(trainer.decoder_c.project.kernel))
+    variables = trainer.model.encoder_i.trainable_variables
+    with tf.GradientTape() as tape:
+        terms, _ = trainer.compute_terms(batch(), 0)
+        loss = terms["reconstruction"]
+    assert loss > 0.1
+    assert all(
+        gradient is None or not np.any(gradient) for gradient in tape.gradient(loss, variables)
+    )
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_every_term_reaches_e_i(term):
+    trainer = small_trainer()
+    variables = trainer.model.encoder_i.trainable_variables
+    with tf.GradientTape() as tape:
+        loss = trainer.compute_terms(batch(), 0)[0][term]
+    assert tf.linalg.global_norm(tape.gradient(loss, variables)) > 0
+
+
+def test_running_statistics_follow_the_source_alone():
+    found = []
+    for target in (100, 200):
+        trainer = compiled(small_trainer(), keras.optimizers.SGD(0.0))
+        before = trainer.model.encoder_i.get_weights()
+        fit(trainer, batch(target=target))
+        found.append(trainer.model.encoder_i.get_weights())
+        assert any(np.any(a != b) for a, b in zip(before, found[-1], strict=True))
+    for left, right in zip(*found, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_private_encoders_and_decoder_have_no_weight_decay():
+    moved = {}
+    for decay in (0.0, 10.0):
+        trainer = compiled(small_trainer(weight_decay=decay), keras.optimizers.SGD(1e-3))
+        fit(trainer, batch())
+        moved[decay] = {
+            name: getattr(trainer, name).get_weights()
+            for name in ("encoder_c", "encoder_s", "encoder_t", "decoder_c", "classifier_s")
+        }
+    for name, plain in moved[0.0].items():
+        equal = all(np.array_equal(*pair) for pair in zip(plain, moved[10.0][name], strict=True))
+        assert equal == (name in ("encoder_s", "encoder_t", "decoder_c")), name
+
+
+# Saving.
+
+
+def test_training_goes_on_from_a_file(tmp_path):
+    trainer = compiled(small_trainer(), keras.optimizers.Adam(1e-3))
+    fit(trainer, batch(0), batch(1))
+    trainer.first_energy.assign(0.25)
+    trainer.save(tmp_path / "trainer.keras")
+    again = keras.saving.load_model(tmp_path / "trainer.keras")
+    assert float(again.first_energy) == 0.25
+    for one in (trainer, again):
+        fit(one, batch(2), batch(3))
+    for left, right in zip(
+        trainer.variables + trainer.optimizer.variables,
+        again.variables + again.optimizer.variables, strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(left, right, err_msg=left.path)
+
+
+# The guard.
+
+
+def test_a_flattened_map_stops_the_run():
+    trainer = small_trainer()
+    guard = tensorboard.FlatMapGuard(lambda: "there")
+    guard.set_model(trainer)
+    guard.on_epoch_end(0, {"map_energy": 0.16})
+    guard.on_epoch_end(1, {"map_energy": 0.05})
+    with pytest.raises(UserError, match=r"epoch 3.*0\.19 times.*last good state is there"):
+        guard.on_epoch_end(2, {"map_energy": 0.03})
+    # A resumed run has a new guard, and the same beginning.
+    resumed = tensorboard.FlatMapGuard(lambda: "there")
+    resumed.set_model(trainer)
+    with pytest.raises(UserError, match="--arn_losses"):
+        resumed.on_epoch_end(3, {"map_energy": 0.03})
+
+
+# Replicas: this file runs itself as a program, as the CPU is split before TensorFlow starts.
+
+
+def replicas_program():
+    replicas.split_cpu(2)
+    results, initial = [], None
+    for count in (1, 2):
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+        with strategy.scope():
+            trainer = small_trainer()
+            initial = initial or trainer.get_weights()
+            trainer.set_weights(initial)
+            # With Adam, rounding decides the sign of a step where a gradient is 0.
+            compiled(trainer, keras.optimizers.SGD(1e-3, 0.9))
+        data = tf.data.Dataset.from_tensor_slices(batch()).repeat(2).batch(8)
+        logs = trainer.fit(data, shuffle=False, verbose=0).history
+        results.append((logs, [(v.path, v.numpy()) for v in trainer.weights]))
+    (left_logs, left), (right_logs, right) = results
+    for name, values in left_logs.items():
+        # L_rec is what one replica logs of its own share.
+        if name not in ("reconstruction", "loss"):
+            np.testing.assert_allclose(right_logs[name], values, rtol=1e-3, err_msg=name)
+    for (path, one), (_, two) in zip(left, right, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-3, atol=2e-5, err_msg=path)
+    assert max(np.abs(w - old).max() for (_, w), old in zip(left, initial, strict=True)) > 1e-3
+
+
+def test_two_replicas_learn_what_one_does():
+    small_data.run_again(__file__, "replicas")
+
+
+# A whole run.
+
+
+def test_a_run_with_arns_losses(tmp_path):
+    settings = StrongSettings(**{
+        "source": "market", "target": "duke", "backbone": "Tiny", "backbone_weights": "random",
+        "input_size": f"{SIZE[0]}x{SIZE[1]}", "batch_size": 8, "images_per_identity": 2,
+        "epochs": 2, "self_training_rounds": 0, "replicas": 1, "arn_losses": True,
+        "model_dir": str(tmp_path / "run"), **small_data.inputs(),
+    })  # fmt: skip
+    run = strong_train.train(settings)
+    for name in ("initial", "source", "adapted", "model"):
+        assert isinstance(run.load_model(f"{name}.keras"), StrongModel)
+    assert os.listdir(run.file("checkpoints")) == []
+    assert os.listdir(os.path.join(run.logs, "source"))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["replicas"]:
+        replicas_program()
+    else:
+        raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,58 @@
+"""A finished run whose model knows two cameras, and crops of others on disk."""
+
+import functools
+import os
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import camera_statistics
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.settings import StrongSettings
+from tests.support import small_data
+
+SIZE = (small_data.HEIGHT, small_data.WIDTH)
+PATTERN = r"_c(\d+)"
+
+
+def noise(seed, count, low=0, high=256):
+    return np.random.default_rng(seed).integers(low, high, (count, *SIZE, 3)).astype(np.uint8)
+
+
+def write_crops(folder, camera, pictures):
+    folder.mkdir(parents=True, exist_ok=True)
+    for shot, picture in enumerate(pictures):
+        path = folder / f"{shot:04d}_c{camera}.png"
+        path.write_bytes(tf.io.encode_png(picture).numpy())
+    return folder
+
+
+@functools.cache
+def finished():
+    """A folder as a run leaves it; its model knows cameras 1 and 2."""
+    run = RunDir(str(small_data.folder() / "calibrated"))
+    os.makedirs(run.path)
+    StrongSettings(
+        source="market", target="duke", backbone="Tiny", backbone_weights="random",
+        input_size=f"{SIZE[0]}x{SIZE[1]}", model_dir=run.path,
+    ).save(run.file("settings.json"))  # fmt: skip
+    keras.utils.set_random_seed(0)
+    model = StrongModel(3, "Tiny", "random", SIZE)
+    pictures = np.concatenate([noise(0, 70, 0, 150), noise(1, 70, 100, 256)])
+    model, _ = camera_statistics.estimate(model, pictures, np.repeat([1, 2], 70))
+    run.save_model(model, "model.keras")
+    return run
+
+
+def run_in(folder):
+    """The `RunDir` of a copy of `finished`."""
+    shutil.copytree(finished().path, folder)
+    return RunDir(str(folder))
+
+
+def contents(run):
+    return pathlib.Path(run.file("model.keras")).read_bytes()
