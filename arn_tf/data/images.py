@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError, UserError
 from datasets.archive import DataError, fingerprint
 
 # Name on the command line -> TFDS name, and the module whose import registers the builder.
@@ -98,9 +98,9 @@ class ReidData:
                 else:
                     self._prepare(manual)
         except DataError as error:
-            raise UserError(f"--source/--target {name}: {error}") from error
+            raise self._error(str(error)) from error
         except (OSError, tf.errors.OpError) as error:
-            raise UserError(f"--data_dir={data_dir}: {error}") from error
+            raise ArgumentError("data_dir", data_dir, str(error)) from error
 
     def split(self, name):
         """Reads `train`, `query` or `gallery` as a `Split`."""
@@ -131,18 +131,22 @@ class ReidData:
         )
         self._builder.download_and_prepare(download_config=config)
 
+    def _error(self, problem, also=()):
+        return ArgumentError("source/target", None, f"{self.name}: {problem}", also=also, joint=" ")
+
     def _check_origin(self, manual, layout, skip_bad_images):
         if layout is None:
             return
         metadata = self._builder.info.metadata or {}
-        way_out = "Remove that folder to prepare it again, or name another --data_dir"
+        way_out = "Remove that folder to prepare it again, or name another data_dir"
         folder = self._builder.data_dir
         if "fingerprint" not in metadata:
-            raise DataError(f"{folder} was prepared by another program. {way_out}")
+            raise self._error(f"{folder} was prepared by another program. {way_out}", ["data_dir"])
         if metadata["skipped"] and not skip_bad_images:
-            raise DataError(
+            raise self._error(
                 f"{folder} was prepared without {len(metadata['skipped'])} unusable pictures: pass "
-                f"--skip_bad_images. {way_out}"
+                f"skip_bad_images. {way_out}",
+                ["skip_bad_images", "data_dir"],
             )
         try:
             found = fingerprint(manual, layout)
@@ -151,8 +155,9 @@ class ReidData:
             print(f"{self.name}: as prepared in {folder}; nothing to compare it with: {error}")
             return
         if found != metadata["fingerprint"]:
-            raise DataError(
-                f"{folder} was prepared from other pictures than those in {manual}. {way_out}"
+            raise self._error(
+                f"{folder} was prepared from other pictures than those in {manual}. {way_out}",
+                ["data_dir"],
             )
 
 
