@@ -132,7 +132,7 @@ class ReidData:
         self._builder.download_and_prepare(download_config=config)
 
     def _error(self, problem, also=()):
-        return ArgumentError("source/target", None, f"{self.name}: {problem}", also=also, joint=" ")
+        return UserError(f"source or target {self.name}: {problem}", ["source", "target", *also])
 
     def _check_origin(self, manual, layout, skip_bad_images):
         if layout is None:
