@@ -70,7 +70,7 @@ def fingerprint(manual_dir: epath.PathLike, layout: Layout) -> str:
     same fingerprint, which equals `metadata["fingerprint"]` of a data set prepared from them.
 
     Raises:
-      DataError: if there is no such source or its list of files cannot be read.
+        DataError: if there is no such source or its list of files cannot be read.
     """
     with _open_source(manual_dir, layout) as (_, files, _):
         return _fingerprint(files)
@@ -80,13 +80,13 @@ def scan(manual_dir: epath.PathLike, layout: Layout, skip_bad_images: bool = Fal
     """Finds the source in `manual_dir` and checks every name and every picture in it.
 
     Args:
-      manual_dir: folder with the archive or with the extracted folder (the archive wins).
-      layout: which data set to look for.
-      skip_bad_images: leave out, count and list what cannot be used, instead of raising.
+        manual_dir: folder with the archive or with the extracted folder (the archive wins).
+        layout: which data set to look for.
+        skip_bad_images: leave out, count and list what cannot be used, instead of raising.
 
     Raises:
-      DataError: if there is no source, it cannot be read, holds another data set, has duplicate
-        names or an empty split; or, unless `skip_bad_images`, one unusable name or picture.
+        DataError: if there is no source, it cannot be read, holds another data set, has duplicate
+            names or an empty split; or, unless `skip_bad_images`, one unusable name or picture.
     """
     splits = {split: [] for split in SPLIT_FOLDERS}
     with _open_source(manual_dir, layout) as (source, files, read):
@@ -123,7 +123,7 @@ def read_examples(source: epath.Path, pictures: Iterable[Picture]) -> Iterator[t
     """Yields (file name, example) of each picture, in the given order, one at a time.
 
     Raises:
-      DataError: if a picture can no longer be read, because the source was changed meanwhile.
+        DataError: if a picture can no longer be read, because the source was changed meanwhile.
     """
     with _reader(source) as (_, read):
         for picture in pictures:

@@ -21,10 +21,10 @@ class ArchiveBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Creates the builder.
 
         Args:
-          skip_bad_images: leave out pictures that do not decode, files with unknown names, and junk
-            or distractors outside the gallery, and list them in `info.metadata["skipped"]`, instead
-            of raising.
-          **kwargs: passed to `tfds.core.GeneratorBasedBuilder`.
+            skip_bad_images: leave out pictures that do not decode, files with unknown names, and junk
+                or distractors outside the gallery, and list them in `info.metadata["skipped"]`, instead
+                of raising.
+            **kwargs: passed to `tfds.core.GeneratorBasedBuilder`.
         """
         super().__init__(**kwargs)
         self._skip_bad_images = skip_bad_images

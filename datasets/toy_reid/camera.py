@@ -38,14 +38,14 @@ def take(config: str, number: int, camera: int, shot: int, crop: str = "good") -
     """Takes one picture; the same arguments always give the same bytes.
 
     Args:
-      config: "market" or "duke".
-      number: of the person, from 1.
-      camera: from 1.
-      shot: from 0; tells apart the pictures of a person by a camera.
-      crop: "good"; "bad" cuts or shrinks the person; "empty" leaves the person out.
+        config: "market" or "duke".
+        number: of the person, from 1.
+        camera: from 1.
+        shot: from 0; tells apart the pictures of a person by a camera.
+        crop: "good"; "bad" cuts or shrinks the person; "empty" leaves the person out.
 
     Returns:
-      JPEG bytes of `SIZE`.
+        JPEG bytes of `SIZE`.
     """
     network = NETWORKS[config]
     place, lens = network.cameras[camera - 1]

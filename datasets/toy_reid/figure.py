@@ -20,10 +20,10 @@ class Pose:
     """How a person is met.
 
     Attributes:
-      heading: direction walked, radians: 0 towards the camera, pi/2 to the right of the picture.
-      phase: of the walking cycle, radians.
-      stride: swing of the thighs, radians.
-      lean: forward lean of the shoulders, body heights.
+        heading: direction walked, radians: 0 towards the camera, pi/2 to the right of the picture.
+        phase: of the walking cycle, radians.
+        stride: swing of the thighs, radians.
+        lean: forward lean of the shoulders, body heights.
     """
 
     heading: float
@@ -41,11 +41,11 @@ class Figure:
     """The pencil: one person in one pose on one layer.
 
     Args:
-      layer: RGBA picture to draw on.
-      person, pose: who and how.
-      foot: pixel position between the feet.
-      scale: height of this person, pixels.
-      sun: side the light comes from: 1 right, -1 left.
+        layer: RGBA picture to draw on.
+        person, pose: who and how.
+        foot: pixel position between the feet.
+        scale: height of this person, pixels.
+        sun: side the light comes from: 1 right, -1 left.
     """
 
     def __init__(

@@ -15,13 +15,13 @@ class Place:
     """What is in front of a camera.
 
     Attributes:
-      far, ground: keys of `street.FAR_SIDES` and `street.GROUNDS`.
-      far_colour, ground_colour: their main colours.
-      horizon: row where the ground ends, share of the height from the top.
-      heading: direction of the path people walk along, degrees (0 towards the camera, 90 to the
-        right); they walk it both ways.
-      sun: side of the light, 1 right or -1 left; shadow: darkness of the cast shadow.
-      cover: what stands in the way now and then: pole, railing, bushes or car.
+        far, ground: keys of `street.FAR_SIDES` and `street.GROUNDS`.
+        far_colour, ground_colour: their main colours.
+        horizon: row where the ground ends, share of the height from the top.
+        heading: direction of the path people walk along, degrees (0 towards the camera, 90 to the
+            right); they walk it both ways.
+        sun: side of the light, 1 right or -1 left; shadow: darkness of the cast shadow.
+        cover: what stands in the way now and then: pole, railing, bushes or car.
     """
 
     far: str
@@ -40,12 +40,12 @@ class Lens:
     """How a camera sees it.
 
     Attributes:
-      cast: gains of red, green, blue.
-      exposure: gain of all channels; gamma: tone curve; saturation: 0 is grey.
-      haze: share of milky grey mixed in.
-      sharpness: share of the resolution the lens keeps.
-      noise: standard deviation of the sensor noise, of 255.
-      quality: of the JPEG file.
+        cast: gains of red, green, blue.
+        exposure: gain of all channels; gamma: tone curve; saturation: 0 is grey.
+        haze: share of milky grey mixed in.
+        sharpness: share of the resolution the lens keeps.
+        noise: standard deviation of the sensor noise, of 255.
+        quality: of the JPEG file.
     """
 
     cast: tuple[float, float, float]
@@ -66,10 +66,10 @@ class Network:
     """Cameras that share a season and a person detector.
 
     Attributes:
-      cameras: in the order of their numbers, from 1.
-      season: what people wear.
-      body: height of the average person, share of the crop.
-      jitter: standard deviation of the crop's position and size, share of the height.
+        cameras: in the order of their numbers, from 1.
+        season: what people wear.
+        body: height of the average person, share of the crop.
+        jitter: standard deviation of the crop's position and size, share of the height.
     """
 
     cameras: tuple[Camera, ...]

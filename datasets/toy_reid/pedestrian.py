@@ -13,15 +13,15 @@ def draw(
     """Draws a pedestrian, from the far side of the body to the near side.
 
     Args:
-      size: width and height of the layer, pixels.
-      person: who.
-      pose: how.
-      foot: pixel position between the feet.
-      height: of the average person, pixels.
-      sun: side the light comes from: 1 right, -1 left.
+        size: width and height of the layer, pixels.
+        person: who.
+        pose: how.
+        foot: pixel position between the feet.
+        height: of the average person, pixels.
+        sun: side the light comes from: 1 right, -1 left.
 
     Returns:
-      RGBA layer, transparent round the person.
+        RGBA layer, transparent round the person.
     """
     layer = Image.new("RGBA", size)
     figure = Figure(layer, person, pose, foot, height * person.height, sun)

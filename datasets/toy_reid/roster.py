@@ -20,10 +20,10 @@ class Sighting:
     """One picture to take.
 
     Attributes:
-      person_id: label; -1 junk and 0 distractor, as in Market-1501.
-      number: of the person drawn; camera: from 1; shot: from 0.
-      crop: see `camera.take`.
-      file_name: in the style of the layout.
+        person_id: label; -1 junk and 0 distractor, as in Market-1501.
+        number: of the person drawn; camera: from 1; shot: from 0.
+        crop: see `camera.take`.
+        file_name: in the style of the layout.
     """
 
     person_id: int
@@ -50,8 +50,8 @@ def sightings(config: str, split: str) -> Iterator[Sighting]:
     """Lists a split in the order of its persons.
 
     Args:
-      config: "market" or "duke".
-      split: "train", "query" or "gallery".
+        config: "market" or "duke".
+        split: "train", "query" or "gallery".
     """
     cameras = len(NETWORKS[config].cameras)
     rng = np.random.default_rng([list(NETWORKS).index(config), _ROSTER])

@@ -231,11 +231,11 @@ def paint(rng: np.random.Generator, place: Place) -> Image.Image:
     """Paints what a camera looks at, without people.
 
     Args:
-      rng: decides where windows, cars and stains are.
-      place: what is there.
+        rng: decides where windows, cars and stains are.
+        place: what is there.
 
     Returns:
-      RGB picture of `SIZE`.
+        RGB picture of `SIZE`.
     """
     s = _Scene(rng, place.horizon)
     GROUNDS[place.ground](s, place.ground_colour)

@@ -44,12 +44,12 @@ class Season:
     """What people wear where a camera network hangs: name -> relative frequency.
 
     Attributes:
-      tops: kinds of upper garment: tee, shirt, jacket (worn open), coat (long).
-      bottoms: trousers, shorts, skirt, dress.
-      top_colours, bottom_colours: keys of `COLOURS`.
-      patterns: of the upper garment, see `pedestrian.draw`.
-      hats: none, cap, beanie, hood.
-      bags: none, backpack, shoulder, handbag, umbrella.
+        tops: kinds of upper garment: tee, shirt, jacket (worn open), coat (long).
+        bottoms: trousers, shorts, skirt, dress.
+        top_colours, bottom_colours: keys of `COLOURS`.
+        patterns: of the upper garment, see `pedestrian.draw`.
+        hats: none, cap, beanie, hood.
+        bags: none, backpack, shoulder, handbag, umbrella.
     """
 
     tops: dict[str, float]
@@ -98,13 +98,13 @@ class Person:
     """Everything about a person that no camera changes. Lengths are in body heights.
 
     Attributes:
-      height: relative to the average person.
-      girth: width factor of torso and limbs.
-      leg: height of the hip above the ground.
-      hair_style: bald, short, long or tail.
-      hem: height of the lower edge of the upper garment.
-      bare_arms: whether the sleeves are short.
-      trim: second colour: pattern, lining, shirt under an open jacket.
+        height: relative to the average person.
+        girth: width factor of torso and limbs.
+        leg: height of the hip above the ground.
+        hair_style: bald, short, long or tail.
+        hem: height of the lower edge of the upper garment.
+        bare_arms: whether the sleeves are short.
+        trim: second colour: pattern, lining, shirt under an open jacket.
     """
 
     height: float

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from arn_tf.ranking import protocol, reranking
+from arn_tf.ranking import match_ranks, protocol, reranking
 from tests.support.places import SHARED
 
 GOLDEN = SHARED / "reference" / "ranking_golden.npz"
@@ -111,10 +111,10 @@ def test_average_precision_by_hand(flags, mean_ap, trapezoid):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("sort_cost", [0, protocol._SORT_COST, 10**9])
+@pytest.mark.parametrize("sort_cost", [0, match_ranks._SORT_COST, 10**9])
 def test_equals_slow_oracle(seed, sort_cost, monkeypatch):
     # The two ways of counting must agree, whichever would have been chosen.
-    monkeypatch.setattr(protocol, "_SORT_COST", sort_cost)
+    monkeypatch.setattr(match_ranks, "_SORT_COST", sort_cost)
     arguments = random_arguments(seed)
     expected, _ = oracle(arguments, max_rank=30)
     result = protocol.rank_gallery(**arguments, max_rank=30)
