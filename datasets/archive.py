@@ -115,8 +115,8 @@ def scan(manual_dir: epath.PathLike, layout: Layout, skip_bad_images: bool = Fal
     empty = [SPLIT_FOLDERS[split] for split, pictures in splits.items() if not pictures]
     if empty:
         raise DataError(
-            f"{source}: no usable picture is left in {', '.join(empty)} ({first_names(bad)}); put an "
-            "intact copy in its place"
+            f"{source}: no usable picture is left in {', '.join(empty)} ({first_names(bad)}); put "
+            "an intact copy in its place"
         )
     metadata = {
         "source": source.name,

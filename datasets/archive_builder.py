@@ -10,7 +10,9 @@ from etils import epath
 from datasets import archive
 
 
-class ArchiveBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ArchiveBuilder(  # type: ignore[call-arg]  # TFDS has no types.
+    tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
     """Pictures of an official archive, or of a smaller archive of the same layout.
 
     Attributes:

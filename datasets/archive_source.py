@@ -84,8 +84,8 @@ def _find(manual_dir: epath.Path, layout: Layout) -> epath.Path:
     present = sorted(path.name for path in manual_dir.iterdir()) if manual_dir.is_dir() else []
     raise DataError(
         f"{manual_dir}: neither {layout.archive} nor the folder {layout.folder} is here (found: "
-        f"{first_names(present) or 'nothing'}). Put the official archive here, under exactly this name, "
-        "or the folder extracted from it; it is not downloaded for you"
+        f"{first_names(present) or 'nothing'}). Put the official archive here, under exactly this "
+        "name, or the folder extracted from it; it is not downloaded for you"
     )
 
 
@@ -163,7 +163,8 @@ def _picture_files(
         problem = "more than one folder holds" if complete else "no folder holds all of"
         raise DataError(
             f"{source}: {problem} {', '.join(SPLIT_FOLDERS.values())} with files in them (found: "
-            f"{first_names(found) or 'none of them'}). Put the official {layout.archive} in its place"
+            f"{first_names(found) or 'none of them'}). Put the official {layout.archive} in its "
+            "place"
         )
     if complete[0] != ("" if source.is_dir() else layout.folder):
         logging.info("%s: its pictures are not where they should be but in %r", source, complete[0])
@@ -172,8 +173,8 @@ def _picture_files(
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise DataError(
-            f"{source}: {len(twice)} names occur more than once: {first_names(twice)}. Leave one of "
-            f"each, or put the official {layout.archive} in its place"
+            f"{source}: {len(twice)} names occur more than once: {first_names(twice)}. Leave one "
+            f"of each, or put the official {layout.archive} in its place"
         )
     return files
 

@@ -28,6 +28,6 @@ def check() -> None:
     if spec is None:
         raise UserError(f"arn_tf's package `datasets` is not on the path. {way_out}")
     raise UserError(
-        f"{spec.origin or folders[0]}: another package is named `datasets` too, and is found before that of arn_tf. "
-        f"{way_out} in an environment without the other"
+        f"{spec.origin or folders[0]}: another package is named `datasets` too, and is found "
+        f"before that of arn_tf. {way_out} in an environment without the other"
     )
