@@ -1,6 +1,7 @@
 """Another package named `datasets`, such as Hugging Face's, is named in the error."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -26,8 +27,8 @@ import datasets.layout
 """
 
 
-def check(folder, *path):
-    """Runs the check in `folder` with `path` first on the path: (exit status, stderr)."""
+def check(folder: pathlib.Path, *path: pathlib.Path) -> tuple[int, str]:
+    """Runs the check in a folder, with others on PYTHONPATH; returns exit status and stderr."""
     found = subprocess.run(
         [sys.executable, "-c", CODE, str(ROOT)],
         cwd=folder,
@@ -39,8 +40,8 @@ def check(folder, *path):
 
 
 @pytest.fixture
-def foreign(tmp_path):
-    """A folder with a package that must not be imported."""
+def foreign(tmp_path: pathlib.Path) -> pathlib.Path:
+    """Returns a folder with a package that must not be imported."""
     package = tmp_path / "packages" / "datasets"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('pyarrow is missing')\n")

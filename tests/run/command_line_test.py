@@ -24,8 +24,11 @@ ERRORS = {
     ),
     "a sentence with other arguments": (
         ArgumentError(
-            "cache_dir", "d", "is full. Pass feature_cache=none or cache_dir=FOLDER",
-            also=["feature_cache", "cache_dir"], joint=" ",
+            "cache_dir",
+            "d",
+            "is full. Pass feature_cache=none or cache_dir=FOLDER",
+            also=["feature_cache", "cache_dir"],
+            joint=" ",
         ),
         "cache_dir=d is full. Pass feature_cache=none or cache_dir=FOLDER",
         "--cache_dir=d is full. Pass --feature_cache=none or --cache_dir=FOLDER",
@@ -41,7 +44,7 @@ ERRORS = {
         "--source/--target market: no archive",
     ),
     "another mistake": (UserError("file.h5: broken"), "file.h5: broken", "file.h5: broken"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", ERRORS)
