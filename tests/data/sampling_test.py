@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from arn_tf.data.sampling import Sampler
+from arn_tf.data.sampling import EpochPlan, Sampler
 from arn_tf.errors import UserError
 from arn_tf.run.command_line import message
 
@@ -19,15 +19,21 @@ COUNTS = {
 }
 
 
-def sampler(counts, seed=0, target_size=50, batch_size=16, images_per_identity=4):
+def sampler(
+    counts: list[int],
+    seed: int = 0,
+    target_size: int = 50,
+    batch_size: int = 16,
+    images_per_identity: int = 4,
+) -> Sampler:
     labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     labels = np.random.default_rng(7).permutation(labels)
     return Sampler(labels, target_size, batch_size, images_per_identity, seed)
 
 
 @pytest.fixture(params=COUNTS, ids=lambda name: name.replace(" ", "-"))
-def plans(request):
-    """A sampler and three of its epochs."""
+def plans(request: pytest.FixtureRequest) -> tuple[Sampler, list[EpochPlan]]:
+    """Returns a sampler and three of its epochs."""
     one = sampler(COUNTS[request.param])
     one.check()
     return one, [one.epoch(i) for i in range(3)]
@@ -108,7 +114,7 @@ def test_flips_are_fair():
     assert np.any(plan.source_flips != plan.target_flips)
 
 
-def arrays(plan):
+def arrays(plan: EpochPlan) -> list[np.ndarray]:
     return [getattr(plan, field.name) for field in dataclasses.fields(plan)]
 
 
