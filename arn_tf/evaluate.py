@@ -20,7 +20,7 @@ def main() -> None:
 
     arguments = flags.FLAGS
     run = RunDir(os.path.expanduser(arguments.model_dir))
-    settings = recipes.with_moved_folders(recipes.settings_of(run.settings(), run.path))
+    settings = recipes.with_moved_folders(recipes.settings_of(run))
     evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank)
     results.report(run, settings, evaluation)
     if arguments.ranked_lists:

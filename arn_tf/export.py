@@ -62,7 +62,7 @@ def main() -> None:
     from arn_tf.served import publish
 
     run = RunDir(os.path.expanduser(arguments.model_dir))
-    settings = recipes.with_moved_folders(recipes.settings_of(run.settings(), run.path))
+    settings = recipes.with_moved_folders(recipes.settings_of(run))
     facts = _facts(run, settings)
     # As where it was trained and scored.
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)

@@ -6,7 +6,6 @@ The parts are imported when they are called: settings alone answer --help, witho
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -85,25 +84,22 @@ def recipe_of(settings: RunSettings) -> Recipe:
     return RECIPES[settings.preset]
 
 
-def settings_of(values: Mapping[str, object], path: str) -> RunSettings:
-    """Makes settings of what `RunDir.settings` read; files of earlier versions too.
-
-    Args:
-        values: {name: value}.
-        path: of the run, for the error.
+def settings_of(run: "RunDir") -> RunSettings:
+    """Returns the settings of a run, of an earlier version's too.
 
     Raises:
-        UserError: not settings of a recipe.
+        UserError: this is not the folder of a run.
     """
+    values = run.settings()
     try:
         settings = RECIPES[values.get("preset", "paper")].settings
         for name, (default, program) in _EARLIER.items():
             if values.get(name, default) != default:
-                print(f"{path}: made with --{name}={values[name]}, which is {program} now")
+                print(f"{run.path}: made with --{name}={values[name]}, now {program}")
         return settings(**{k: v for k, v in values.items() if k not in _EARLIER})
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"{path}/settings.json: not the settings of a run of arn_tf.train ({error})"
+            f"{run.file('settings.json')}: not the settings of a run of arn_tf.train ({error})"
         ) from error
 
 

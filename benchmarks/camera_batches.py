@@ -38,17 +38,17 @@ def measure(backbone: str) -> int:
     random = np.random.default_rng(0)
     model = StrongModel(2, backbone, "random", INPUT_SIZE, cameras=range(1, 1 + CAMERAS))
     # Unlike each other, and near those that random weights have.
-    for key in ("mean", "variance"):
-        start = 0.0 if key == "mean" else 1.0
-        value = start + random.uniform(-0.2, 0.2, model.table[key].shape)
-        model.table[key].assign(value)
+    for row in range(2 + CAMERAS):
+        shape = model.table.channels
+        mean, variance = (start + random.uniform(-0.2, 0.2, shape) for start in (0.0, 1.0))
+        model.table.set_moments(row, mean, variance)
     pictures = tf.constant(random.integers(0, 256, (BATCH, *INPUT_SIZE, 3), np.uint8))
     camera_id = random.integers(1, 1 + CAMERAS, BATCH)
-    rows = tf.constant(model.rows_of(camera_id))
+    rows = tf.constant(model.table.rows_of(camera_id))
     images = tf.TensorSpec([None, *INPUT_SIZE, 3], tf.uint8)
-    plain = tf.function(model.features, input_signature=[images])
+    plain = model.compiled_features
     mixed = tf.function(
-        model.features_by, input_signature=[images, tf.TensorSpec([None], tf.int32)]
+        model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
     )
 
     together = mixed(pictures, rows).numpy()

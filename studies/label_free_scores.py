@@ -48,7 +48,9 @@ def mirror_overlap(embeddings, mirrored, camera_id, k: int = 10) -> float:
         return math.nan
     other = other[np.asarray(camera_id) >= 0]
     common = count = 0
-    for own, flipped in zip(across_cameras(units, camera), across_cameras(units, camera, other), strict=True):
+    for own, flipped in zip(
+        across_cameras(units, camera), across_cameras(units, camera, other), strict=True
+    ):
         lists = [nearest_rows(part, min(k, len(units))) for part in (own, flipped)]
         # Of fewer than k pictures of other cameras, those that there are.
         real = [np.take_along_axis(part, rows, axis=1) > -np.inf

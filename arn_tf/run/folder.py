@@ -71,6 +71,17 @@ class RunDir:
                 ) from error
             yield
 
+    @contextlib.contextmanager
+    def claimed_for(self, settings: RunSettings) -> Iterator[None]:
+        """Creates the folder, or resumes it; else as `claimed`.
+
+        Raises:
+            UserError: as `claimed`; or the folder belongs to a run with other settings.
+        """
+        with self.claimed():
+            self._keep_settings(settings)
+            yield
+
     def settings(self) -> dict[str, object]:
         """The settings that the run began with, {name: value}.
 
@@ -91,30 +102,6 @@ class RunDir:
             raise UserError(
                 f"{path}: not the settings of a run of arn_tf.train ({error})"
             ) from error
-
-    def keep_settings(self, settings: RunSettings) -> None:
-        """Writes the settings of a new run; those of one that goes on must be equal.
-
-        Raises:
-            UserError: the folder belongs to a run with other settings, or can't be written.
-        """
-        path = self.file("settings.json")
-        # Until there is a model nothing has come of them: a first command may have had a mistake.
-        if not (os.path.exists(path) and os.path.exists(self.file("initial.keras"))):
-            try:
-                settings.save(path)
-            except OSError as error:
-                raise UserError(f"can't write {path}: {error}") from error
-            return
-        differences = settings.differences(self.settings())
-        if differences:
-            names = [line.partition(":")[0] for line in differences]
-            raise UserError(
-                f"model_dir={self.path} holds a run with other settings:\n  "
-                + "\n  ".join(differences)
-                + "\nGive its settings to go on with it, or name another model_dir",
-                ["model_dir", *names],
-            )
 
     def keep_data(self, digests: Mapping[str, str]) -> None:
         """Records the data that the run learns from, or checks that it is still the same.
@@ -200,6 +187,26 @@ class RunDir:
             match = re.fullmatch(rf"{branch}-(\d+)\.keras", entry)
             if match and int(match[1]) != keep:
                 os.remove(self.file(os.path.join("checkpoints", entry)))
+
+    def _keep_settings(self, settings: RunSettings) -> None:
+        """Writes the settings of a new run; those of one that goes on must be equal."""
+        path = self.file("settings.json")
+        # Until there is a model nothing has come of them: a first command may have had a mistake.
+        if not (os.path.exists(path) and os.path.exists(self.file("initial.keras"))):
+            try:
+                settings.save(path)
+            except OSError as error:
+                raise UserError(f"can't write {path}: {error}") from error
+            return
+        differences = settings.differences(self.settings())
+        if differences:
+            names = [line.partition(":")[0] for line in differences]
+            raise UserError(
+                f"model_dir={self.path} holds a run with other settings:\n  "
+                + "\n  ".join(differences)
+                + "\nGive its settings to go on with it, or name another model_dir",
+                ["model_dir", *names],
+            )
 
     def _write(self, name: str, write: Callable[[str], object]) -> None:
         path = self.file(name)

@@ -34,8 +34,7 @@ def started(
     settings.check()
     run = RunDir(settings.run_dir)
     strategy = replicas.make_strategy(settings.replicas, settings.batch_size)
-    with run.claimed():
-        run.keep_settings(settings)
+    with run.claimed_for(settings):
         tf.config.experimental.enable_op_determinism()
         # TF32 has ten bits: too few for distances between codes that are nearly equal.
         tf.config.experimental.enable_tensor_float_32_execution(False)

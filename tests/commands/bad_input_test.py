@@ -6,9 +6,9 @@ import pathlib
 import keras
 import pytest
 
-from arn_tf import train
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
+from arn_tf.paper import train
 from arn_tf.run import command_line
 from tests.support import small_data
 

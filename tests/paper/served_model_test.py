@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arn_tf import ARN, export
-from arn_tf.served import graph
+from arn_tf import ARN
+from arn_tf.paper.served_model import served_model
+from arn_tf.served import publish
 from tests.support import cpp_session, small_data
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
@@ -80,7 +81,7 @@ def found(tmp_path_factory):
     # A real network: it is oneDNN's convolutions that abort without guards.
     model = ARN(6, backbone="ResNet50", backbone_weights="random", input_size=SIZE,
                 embedding_dim=64, hidden_width=32)  # fmt: skip
-    export.save(graph.ServedModel(model), folder)
+    publish.save(served_model(model), folder)
     rank_0 = np.empty((), dtype=object)
     rank_0[()] = JPEG
     batches = {name: strings(data) for name, data in GOOD_BYTES.items()}

@@ -12,10 +12,10 @@ import keras
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from arn_tf import ARN, export
+from arn_tf import ARN
 from arn_tf.data.images import decode
 from serving.server.server import Server
-from tests.support import small_data
+from tests.support import small_data, small_export
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
 DIM = 64
@@ -37,7 +37,7 @@ def model(seed=0):
 
 def publish(models, seed=0):
     """Exports the model of a seed as the next version below a folder; returns its fingerprint."""
-    _, sidecar = export.export(model(seed), pathlib.Path(models) / "arn", PICTURES[:2])
+    _, sidecar = small_export.export_model(model(seed), pathlib.Path(models) / "arn", PICTURES[:2])
     return sidecar["embedding_space"]
 
 
