@@ -7,6 +7,8 @@ one machine, and everything else needs a tolerance, which `rounding` derives.
 
 import math
 
+import numpy as np
+
 # Largest relative error of one float32 operation.
 UNIT_ROUNDOFF = 2.0**-24
 
@@ -27,3 +29,26 @@ def rounding(layers, terms, scale=1.0):
             that it comes from, not of its own size.
     """
     return layers * math.sqrt(terms) * UNIT_ROUNDOFF * scale
+
+
+def assert_moved_alike(found, expected, start, name=""):
+    """Asserts that a weight was trained from `start` to the same place in two orders of sums.
+
+    A gradient is no continuous function of its sums: a ReLU whose input is within rounding of 0
+    passes it on in one order and stops it in the other, and of 100,000 such units a few are that
+    near. One of N units that draw in all directions has 1 / sqrt(N) of the gradient's length:
+    1% of a layer of 10,000. What is compared is therefore the length of the difference, with room
+    for 25 such units; half a batch or a wrong factor makes it tens of percent.
+
+    Args:
+        found: the weight after training in one way, an array.
+        expected: the weight after training in the other.
+        start: the weight before.
+        name: of the weight, for the message.
+    """
+    moved, apart = (
+        np.linalg.norm(np.subtract(a, b, dtype=np.float64))
+        for a, b in ((expected, start), (found, expected))
+    )
+    least = 1e-6 * np.linalg.norm(expected)
+    assert apart <= 0.05 * moved + least, f"{name}: {apart:.2g} apart, moved by {moved:.2g}"
