@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from serving.client import camera_names
 from serving.errors import BadInputError, NoCameraSignatureError, ReplyError
 from tests.support.places import ROOT
 from tests.support.scripted_server import ScriptedServer, bad_picture, embedding, picture
@@ -261,15 +260,6 @@ def test_the_command_refuses(server, plain, crops, tmp_path):
         status, err = embed(each, output, flag, crops)
         assert status == 2 and text in err
     assert not (tmp_path / "emb.npz").exists()
-
-
-def test_numbers_of_names():
-    pattern = camera_names.compile_pattern(r"_c(\d*)")
-    found = [camera_names.name_of(f"c/1_c{name}.jpg", pattern) for name in ("07", "", "x")]
-    assert found == ["07", None, None]
-    numbers = [camera_names.number_of(name) for name in ("07", None, "door", "0" * 30 + "5", "9" * 19,
-                                                    "9" * 18, "", "-1", "9" * 5000)]  # fmt: skip
-    assert numbers == [7, -1, -1, 5, -1, 10**18 - 1, -1, -1, -1]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`config_protos` reads TensorFlow Serving's files; `check_config` finds what is wrong there."""
+"""`config_messages` reads TensorFlow Serving's files; `check_config` finds what is wrong there."""
 
 import subprocess
 import sys
@@ -202,7 +202,7 @@ def test_a_wrong_ssl_config_is_found_and_its_key_is_not_shown(tmp_path, text, re
 def test_the_template_has_all_fields_and_is_no_config_yet():
     config = config_messages.parse(CONFIG / "ssl.config.template", "SSLConfig")
     assert len(config.ListFields()) == len(config.DESCRIPTOR.fields)
-    with pytest.raises(BadInputError, match=r"serving\.tls_config"):
+    with pytest.raises(BadInputError, match=r"serving\.deploy\.tls_config"):
         check_config.check_ssl(config, "template")
 
 
@@ -241,8 +241,8 @@ def test_models_are_declared_as_in_the_wheel():
 
 def test_it_starts_fast_and_without_tensorflow():
     code = (
-        "import sys, serving.deploy.check_config, serving.deploy.tls_config, serving.deploy.config_messages as c;"
-        f"c.parse('{CONFIG}/models.config', 'ModelServerConfig');"
+        "import sys; from serving.deploy import check_config, config_messages, tls_config;"
+        f"config_messages.parse('{CONFIG}/models.config', 'ModelServerConfig');"
         "sys.exit(any(m.startswith(('tensorflow', 'numpy', 'grpc')) for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=10)

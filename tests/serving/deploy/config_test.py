@@ -144,7 +144,7 @@ def test_names_agree():
     arn = read("compose.yaml")["services"]["arn"]
     assert url in arn["healthcheck"]["test"][-1]
     assert arn["volumes"][0]["source"] == "${ARN_MODELS:-../../models}"
-    assert f"--export_dir=models/{model.name}\n" in (DEPLOY / "README.md").read_text()
+    assert f"--export_dir=models/{model.name}\n" in (DEPLOY.parent / "README.md").read_text()
 
 
 def check_schema(path):

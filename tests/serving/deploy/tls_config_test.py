@@ -1,4 +1,4 @@
-"""`serving.deploy.tls_config` writes an ssl.config that works, keeps it secret, and refuses the rest."""
+"""`tls_config` writes an ssl.config that works, keeps it secret, and refuses the rest."""
 
 import contextlib
 import os

@@ -3,11 +3,11 @@
 import os
 import sqlite3
 
+import numpy as np
 import pytest
 
 from serving.errors import GalleryError
 from serving.gallery import search, sqlite_file
-from serving.gallery import store as gallery_store
 from serving.gallery.records import Selection
 from serving.gallery.store import GalleryStore
 from tests.support.small_gallery import contents, filled, integrity, picture, python, unit_vectors
@@ -141,7 +141,7 @@ def test_two_writers_lose_nothing_and_readers_see_whole_chunks(tmp_path):
     assert all(rows[picture(number).file] == vectors[number].tobytes() for number in expected)
 
 
-@pytest.mark.parametrize("work", ["store.load()", "database.vacuum(Starved(), 'gal')"])
+@pytest.mark.parametrize("work", ["store.load()", "sqlite_file.vacuum(Starved(), 'gal')"])
 def test_want_of_memory_is_told(tmp_path, monkeypatch, work):
     store, _ = filled(tmp_path / "gal", 3)
 
@@ -152,9 +152,9 @@ def test_want_of_memory_is_told(tmp_path, monkeypatch, work):
     def starved(*_):
         raise MemoryError
 
-    monkeypatch.setattr(gallery_store.np, "empty", starved)
+    monkeypatch.setattr(np, "empty", starved)
     with pytest.raises(GalleryError, match="isn't enough memory for this"), store.snapshot():
-        eval(work, {"store": store, "database": sqlite_file, "Starved": Starved})
+        eval(work, {"store": store, "sqlite_file": sqlite_file, "Starved": Starved})
     monkeypatch.undo()
     assert len(contents(store)) == 3
 

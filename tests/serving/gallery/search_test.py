@@ -7,8 +7,8 @@ import pytest
 
 from serving.errors import GalleryError
 from serving.gallery import approximate_search, search
-from serving.gallery import store as gallery_store
 from serving.gallery.records import Binding, Picture, Selection
+from serving.gallery.store import GalleryStore
 
 
 def unit_vectors(count, dim, seed=0):
@@ -21,7 +21,7 @@ def gallery(folder, vectors, cameras):
         Picture(f"/{number:05d}.jpg", camera, b"0") for number, camera in enumerate(cameras)
     ]
     binding = Binding("00112233445566aa", "arn", 1, vectors.shape[1])
-    return gallery_store.create(str(folder), binding, pictures, vectors)
+    return GalleryStore.create(str(folder), binding, pictures, vectors)
 
 
 def files(hits):
@@ -211,7 +211,7 @@ def test_an_index_built_while_a_picture_is_erased_is_not_written(large, tmp_path
     measure = approximate_search._measure
 
     def erase_meanwhile(index, rows):
-        with gallery_store.GalleryStore(store.folder) as other:
+        with GalleryStore(store.folder) as other:
             other.remove(Selection(files=("/00000.jpg",)))
             other.finish_erasure()
         return measure(index, rows)

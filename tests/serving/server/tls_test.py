@@ -36,7 +36,7 @@ def test_tls(certificate, tmp_path):
             np.testing.assert_allclose(
                 found, small_server.expected(PICTURES[:3]), rtol=0, atol=1e-5
             )
-        with pytest.raises(TlsError, match="--tls_ca"), EmbeddingClient(address) as client:
+        with pytest.raises(TlsError, match=r"`tls\.ca`"), EmbeddingClient(address) as client:
             client.embed_encoded(PICTURES[:1])
 
 
