@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m serving.client",
         description="Embeds picture files, and asks what is served.",
     )
-    subcommands = parser.add_subparsers(dest="command", required=True)
+    subcommands = parser.add_subparsers(dest="command", metavar="{embed,status}", required=True)
 
     embed = subcommands.add_parser("embed", help="embed picture files and write one .npz file")
     embed.add_argument("paths", nargs="+", help="JPEG and PNG files, or folders of them")

@@ -32,10 +32,12 @@ def plain():
 
 def expected(data, camera_id):
     """A known camera tells in the embedding, an unknown one doesn't."""
-    return np.stack([
-        embedding(each + b"%d" % camera if camera in KNOWN else each)
-        for each, camera in zip(data, camera_id, strict=True)
-    ])  # fmt: skip
+    return np.stack(
+        [
+            embedding(each + b"%d" % camera if camera in KNOWN else each)
+            for each, camera in zip(data, camera_id, strict=True)
+        ]
+    )
 
 
 def content(paths):

@@ -12,8 +12,8 @@ from tests.support.gallery_shell import SERVER, stored
 pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 
 # Of work's pictures in the order of their files: crops, and then deeper ones.
-FILES = ["0001_c1s1.jpg", "0001_c2s1.jpg", "0002_c1s1.jpg", "0002_c2s1.jpg", "0003_c1s1.jpg",
-         "0003_c2s1.jpg", "0009_c2s1.jpeg", "plain.PNG"]  # fmt: skip
+FILES = [f"000{person}_c{camera}s1.jpg" for person in (1, 2, 3) for camera in (1, 2)]
+FILES += ["0009_c2s1.jpeg", "plain.PNG"]
 UNKNOWN = "note: model arn version 1 has no statistics of camera 2: "
 NO_NUMBER = "note: pictures whose camera has no number were embedded by the statistics of the whole"
 
