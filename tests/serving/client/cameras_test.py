@@ -44,7 +44,7 @@ def content(paths):
     return [pathlib.Path(path).read_bytes() for path in paths]
 
 
-# What is sent and told.
+# What is sent and reported.
 
 
 def test_the_model_says_whether_it_takes_cameras(connect, server, plain):
@@ -63,7 +63,7 @@ def test_each_picture_has_its_camera(connect, server, write, kind):
     assert {each.model_spec.signature_name for each in server.requests} == {"by_camera"}
 
 
-def test_chunks_of_a_stream_tell_of_their_own(connect, server, write):
+def test_parts_of_a_stream_list_their_own_unknown_cameras(connect, server, write):
     with connect(server.address, batch_size=4) as client:
         parts = list(client.stream_files(write(11), camera_id=CAMERAS))
     assert [part.unknown_cameras for part in parts] == [[7], [-1, 7], [8]]
@@ -113,13 +113,13 @@ def test_no_pictures_and_no_cameras(connect, server):
 @pytest.mark.parametrize("encoding", ["repeated", "content"])
 def test_other_encodings_of_what_is_known(connect, server, encoding):
     def edit(reply):
-        told = reply.outputs["camera_known"]
-        values = list(told.bool_val)
-        told.ClearField("bool_val")
+        known = reply.outputs["camera_known"]
+        values = list(known.bool_val)
+        known.ClearField("bool_val")
         if encoding == "repeated":
-            told.bool_val.extend(values[:1])
+            known.bool_val.extend(values[:1])
         else:
-            told.tensor_content = bytes(values)
+            known.tensor_content = bytes(values)
 
     server.edit = edit
     with connect(server.address) as client:

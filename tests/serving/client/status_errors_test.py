@@ -106,7 +106,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def test_nobody_there_is_said_soon(connect):
+def test_nobody_there_is_reported_soon(connect):
     address = f"localhost:{free_port()}"
     begin = time.monotonic()
     with (

@@ -1,4 +1,4 @@
-"""TLS and mTLS that work, and what is said about the ways in which they don't."""
+"""TLS and mTLS that work, and what is reported where they don't."""
 
 import subprocess
 
@@ -73,7 +73,7 @@ def test_mutual_tls(connect, pem):
         ({"ask": True}, "ca.pem", "client certificate: give `tls.certificate` and `tls.key`"),
     ],
 )
-def test_what_does_not_fit_is_said(pem, serve, ca, text):
+def test_what_does_not_fit_is_reported(pem, serve, ca, text):
     own = None if serve is None else credentials(pem, **serve)
     tls = Tls(pem[ca]) if ca else None
     with (

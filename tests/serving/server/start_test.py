@@ -1,4 +1,4 @@
-"""What keeps the server from starting is said in words."""
+"""What keeps the server from starting ends in a message, before TensorFlow is imported."""
 
 import socket
 
