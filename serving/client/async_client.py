@@ -162,9 +162,9 @@ class AsyncEmbeddingClient(BaseClient):
         self, job: Job, batches: Iterator[RequestBatch], count: int, progress: bool = False
     ) -> Embeddings:
         gathered = Gathered(job.description, count)
-        with progress_bar(count, progress) as bar:
+        with progress_bar(count, progress) as advance:
             async for part in self._run(job, batches):
-                bar.update(gathered.add(part))
+                advance(gathered.add(part))
         return gathered.embeddings()
 
     async def _run(

@@ -191,9 +191,9 @@ class EmbeddingClient(BaseClient):
         self, job: Job, batches: Iterator[RequestBatch], count: int, progress: bool = False
     ) -> Embeddings:
         gathered = Gathered(job.description, count)
-        with progress_bar(count, progress) as bar:
+        with progress_bar(count, progress) as advance:
             for part in self._run(job, batches):
-                bar.update(gathered.add(part))
+                advance(gathered.add(part))
         return gathered.embeddings()
 
     def _run(self, job: Job, batches: Iterator[RequestBatch]) -> Iterator[Embeddings]:

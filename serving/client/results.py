@@ -1,17 +1,14 @@
 """What a client gives its caller, and how the parts of a job are put together."""
 
+import contextlib
 import dataclasses
 import sys
-import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from datasets.camera_names import UNKNOWN_CAMERA
 from serving.errors import BadImageError
-
-if typing.TYPE_CHECKING:
-    import tqdm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,16 +100,21 @@ class Gathered:
         )
 
 
-def progress_bar(pictures: int, shown: bool) -> "tqdm.tqdm":
-    """Returns a progress bar on stderr.
+@contextlib.contextmanager
+def progress_bar(pictures: int, shown: bool) -> Iterator[Callable[[int], object]]:
+    """A context with a progress bar on stderr, and the function that advances it by N pictures.
 
     Args:
         pictures: how many there are.
         shown: whether to draw it.
     """
-    import tqdm  # Not needed to open a client, so not loaded to open one.
+    if not shown:
+        yield lambda settled: None
+        return
+    import tqdm  # It starts a thread, so it is loaded only to draw.
 
-    return tqdm.tqdm(total=pictures, unit="picture", file=sys.stderr, disable=not shown)
+    with tqdm.tqdm(total=pictures, unit="picture", file=sys.stderr) as bar:
+        yield bar.update
 
 
 def camera_notes(unknown: Iterable[int], model: str, version: int) -> list[str]:
