@@ -5,11 +5,14 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from serving.errors import ServingError
 
+# Of TensorFlow's C++, which no setting suppresses, not TF_CPP_MIN_LOG_LEVEL either.
+_STARTUP_NOTE = re.compile(rb"I\d{4} |WARNING: All log messages before absl::InitializeLog")
 _ARGUMENT = re.compile(r"`([a-z][a-z_.]*)`")
 
 
@@ -50,6 +53,28 @@ def naming_flags() -> Iterator[None]:
         error.message = _ARGUMENT.sub(lambda match: _flag(match[1]), error.message)
         error.arguments = {_flag(name): value for name, value in error.arguments.items()}
         raise
+
+
+@contextlib.contextmanager
+def without_startup_notes() -> Iterator[None]:
+    """A context, for the import of TensorFlow, that drops notes which its C++ prints on stderr.
+
+    What else is printed there, warnings and errors, comes at the context's end.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            printed.seek(0)
+            for line in printed:
+                if not _STARTUP_NOTE.match(line):
+                    os.write(2, line)
 
 
 def printable(text: str) -> str:

@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     arguments.check(args.model_dir, args.host, args.port, args.ssl_config_file)
     # TensorFlow takes seconds to import, so it comes after the flags.
-    from serving.server.server import Server
+    with command.without_startup_notes():
+        from serving.server.server import Server
 
     server = Server(
         args.model_dir,

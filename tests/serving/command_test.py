@@ -48,6 +48,32 @@ def test_arguments_become_flags(error, text, flags):
     assert caught.value is error and str(error) == flags
 
 
+NOTES = """
+import os, sys
+from serving import command
+with command.without_startup_notes():
+    os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written\\n")
+    os.write(2, b"I0000 00:00:1 1 port.cc:153] oneDNN custom operations are on.\\n")
+    os.write(2, b"W0000 00:00:1 1 gpu.cc:1] Cannot dlopen some GPU libraries.\\n")
+    print("a line of Python", file=sys.stderr)
+    if len(sys.argv) > 1:
+        raise ImportError("no such library")
+print("after", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["fail"]])
+def test_startup_notes_are_dropped_and_nothing_else(arguments):
+    line = [sys.executable, "-c", NOTES, *arguments]
+    printed = subprocess.run(line, cwd=ROOT, capture_output=True, text=True).stderr
+    lines = printed.splitlines()
+    assert lines[:2] == [
+        "W0000 00:00:1 1 gpu.cc:1] Cannot dlopen some GPU libraries.",
+        "a line of Python",
+    ]
+    assert lines[-1] == ("ImportError: no such library" if arguments else "after")
+
+
 DOORS = ("client", "gallery", "server", "deploy.check_config", "deploy.tls_config")
 HEAVY = ("numpy", "tensorflow", "faiss", "grpc", "arn_tf", "keras", "PIL")
 LOADED = """
