@@ -2,7 +2,7 @@
 
 Run as a program it is `python -m serving.gallery` with this client, so that a test can kill it:
 
-    python tests/fake_embedder.py CHUNK add --server=none --gallery=gal/ crops/
+    python tests/support/fake_embedder.py CHUNK add --server=none --gallery=gal/ crops/
 
 It prints a line for every chunk whose successor is asked for: that one is committed.
 """
@@ -46,9 +46,15 @@ class FakeClient:
     """
 
     def __init__(
-        self, embed=by_content, dim=16, chunk=3, space=SPACE, version=1, fail_after=None,
+        self,
+        embed=by_content,
+        dim=16,
+        chunk=3,
+        space=SPACE,
+        version=1,
+        fail_after=None,
         cameras=None,
-    ):  # fmt: skip
+    ):
         self.embed, self.dim, self.chunk = embed, dim, chunk
         self.space, self.version, self.fail_after = space, version, fail_after
         self.cameras = cameras
