@@ -25,9 +25,9 @@ from datasets.toy_reid import camera, roster
 from serving.gallery import html_report, records, search
 
 IMAGES = pathlib.Path(__file__).parent / "images"
-WINDOW = (1100, 660)  # width, height in pixels
-TOP = 8  # pictures found for a query
-COLOURS = 128  # of a saved picture
+WINDOW = (1100, 945)  # width, height in pixels
+TOP = 6  # pictures found for a query
+COLOURS = 80  # of a saved picture
 INSERTED_AT = 1_700_000_000
 
 
@@ -93,7 +93,7 @@ def screenshot_of_search(
     with tempfile.TemporaryDirectory() as folder:
         query_paths, gallery_paths = (write(folder, split) for split in (query, gallery))
         results = []
-        for row in (0, len(query) // 2):
+        for row in (0, (len(query) - 1) // 2):  # as in the ranked lists
             others = np.flatnonzero(gallery.camera_id != query.camera_id[row])
             found, ranks = search.nearest(
                 query_embeddings[row : row + 1], gallery_embeddings[others], TOP
