@@ -97,7 +97,7 @@ def _losses(axes: matplotlib.axes.Axes, table: str) -> int:
         axes.text(mean + 0.3, place, f"{mean:.2f}", va="center", fontsize=8)
         label = None if place else "worst run"
         axes.plot(worst, place, "o", color="#c0392b", markersize=4, label=label)
-    _rows(axes, [name for name, _ in rows], "points of mAP below the best stage, mean over runs")
+    _rows(axes, [name for name, _ in rows], "points of mAP below the best, mean")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1))
     return len(rows)
 
