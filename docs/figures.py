@@ -84,7 +84,7 @@ def _differences(axes: matplotlib.axes.Axes, table: str, label: str) -> int:
         mean, low, high = _mean_and_spread(cells[-1], cells[-1])
         axes.plot(mean, place, "o", color=DIRECTIONS["market_to_duke"][1])
         _whisker(axes, place, mean, low, high)
-        axes.text(high + 0.2, place, f"{mean:+.1f}", va="center", fontsize=8)
+        axes.text(mean, place - 0.2, f"{mean:+.1f}", ha="center", va="bottom", fontsize=8)
     _rows(axes, [row.replace(", three seeds", "") for row in rows], label)
     return len(rows)
 
@@ -115,7 +115,7 @@ def _rates(axes: matplotlib.axes.Axes, table: str, column: str, label: str) -> i
 
 def _rows(axes: matplotlib.axes.Axes, names: list[str], label: str) -> None:
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.6)
     axes.set_xlabel(label)
 
 
