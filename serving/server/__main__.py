@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     server.start()
     print(
         "arn_tf's server for development. In production use TensorFlow Serving: see "
-        "serving/README.md"
+        "docs/serving.md"
     )
     version = server.versions.current.version
     print(f"serving {server.model_name} version {version} on {args.host}:{server.port}", flush=True)

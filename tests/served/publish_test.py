@@ -141,10 +141,10 @@ def test_warm_up_requests_are_small_and_replay(exported, loaded):
                             ("serving_default", 8)]  # fmt: skip
 
 
-# The README.
+# The documentation.
 
 
-def test_saved_model_cli_prints_what_the_readme_shows(tmp_path):
+def test_saved_model_cli_prints_what_the_documentation_shows(tmp_path):
     """With the paper's sizes; the text depends on nothing else."""
     model = ARN(6, backbone="Tiny", backbone_weights="random")
     publish.save(served_model(model), str(tmp_path / "1"))
@@ -154,8 +154,8 @@ def test_saved_model_cli_prints_what_the_readme_shows(tmp_path):
          "serving_default"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    readme = (small_data.ROOT / "README.md").read_text()
-    block = re.search(r"\$ saved_model_cli show .*?\n(.*?)```", readme, re.DOTALL)[1]
+    page = (small_data.ROOT / "docs" / "serving.md").read_text()
+    block = re.search(r"\$ saved_model_cli show .*?\n(.*?)```", page, re.DOTALL)[1]
     assert block.strip() == shown.strip()
 
 
