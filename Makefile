@@ -13,7 +13,7 @@ help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
 	@echo "make test    lint, then run the tests; some of them: TESTS=tests/losses_test.py"
 	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
-	@echo "make lint    style and formatting"
+	@echo "make lint    style, formatting, and imports that only go down"
 	@echo "make clean   remove the environment and caches; runs and data stay"
 
 demo: $(STAMP)
@@ -24,6 +24,7 @@ test: lint pytest
 lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 pytest: $(STAMP)
 	$(RUN) -m pytest $(TESTS)
@@ -31,7 +32,7 @@ pytest: $(STAMP)
 serving-smoke: $(STAMP)
 	@test -n "$(ARN_SERVING_ADDRESS)" || { \
 	  echo "name the server's gRPC port: make serving-smoke ARN_SERVING_ADDRESS=localhost:8500" >&2; exit 1; }
-	ARN_SERVING_ADDRESS=$(ARN_SERVING_ADDRESS) $(RUN) -m pytest tests/serving_suite_test.py
+	ARN_SERVING_ADDRESS=$(ARN_SERVING_ADDRESS) $(RUN) -m pytest tests/serving/server/suite_test.py
 
 # The stamp is written last: an interrupted installation starts anew.
 $(STAMP): $(REQUIREMENTS)

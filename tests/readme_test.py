@@ -6,7 +6,6 @@ import pathlib
 import re
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 import arn_tf
@@ -125,7 +124,3 @@ def test_the_clients_requirements_are_those_of_the_product():
     assert names == {"faiss-cpu", "grpcio", "numpy", "pillow", "protobuf", "tqdm"}
     pinned = {line.split()[0] for line in pins if not line.startswith("#")}
     assert {line for line in lines if not line.startswith("#")} <= pinned
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

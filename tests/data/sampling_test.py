@@ -153,7 +153,3 @@ def test_too_few_target_pictures():
     with pytest.raises(UserError, match=r"--batch_size=16 is more than the 15 pictures"):
         sampler(COUNTS["equal"], target_size=15).check()
     sampler(COUNTS["equal"], target_size=16).check()
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

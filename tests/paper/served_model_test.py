@@ -134,7 +134,3 @@ def test_the_process_goes_on(found):
     after = found["bytes", "after all that"]["embedding"]
     for row, name in zip(after, ("png", "jpeg"), strict=True):
         np.testing.assert_allclose(row, found["bytes", name]["embedding"][0], atol=1e-5)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

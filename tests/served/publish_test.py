@@ -154,7 +154,3 @@ def test_saved_model_cli_prints_what_the_readme_shows(tmp_path):
     readme = (small_data.ROOT / "README.md").read_text()
     block = re.search(r"\$ saved_model_cli show .*?\n(.*?)```", readme, re.DOTALL)[1]
     assert block.strip() == shown.strip()
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -117,7 +117,3 @@ def test_refresh_adds_and_replaces(model, estimated):
         [row] = found.rows_of([camera])
         np.testing.assert_allclose(rows(found, row)["mean"][0], expected, rtol=1e-4, atol=1e-5)
     assert_equal(weights(found), weights(adapted))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -2,7 +2,7 @@
 
 Run as a program it is `python -m serving.gallery` with this client, so that a test can kill it:
 
-    python tests/fake_embedder.py CHUNK add --server=none --gallery=gal/ crops/
+    python tests/support/fake_embedder.py CHUNK add --server=none --gallery=gal/ crops/
 
 It prints a line for every chunk whose successor is asked for: that one is committed.
 """

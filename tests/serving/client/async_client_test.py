@@ -107,7 +107,3 @@ def test_a_closed_client(server):
             await client.embed_encoded([picture("x")])
 
     asyncio.run(main())
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

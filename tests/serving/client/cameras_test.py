@@ -270,7 +270,3 @@ def test_numbers_of_names():
     numbers = [camera_names.number_of(name) for name in ("07", None, "door", "0" * 30 + "5", "9" * 19,
                                                     "9" * 18, "", "-1", "9" * 5000)]  # fmt: skip
     assert numbers == [7, -1, -1, 5, -1, 10**18 - 1, -1, -1, -1]
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))
