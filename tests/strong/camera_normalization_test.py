@@ -1,6 +1,5 @@
 """The normalisation of each camera's own: by hand, mixed with others, its scope, on replicas."""
 
-
 import keras
 import numpy as np
 import pytest

@@ -1,6 +1,5 @@
 """The model of the strong recipe: what it embeds, one step by hand, replicas, saving."""
 
-
 import keras
 import numpy as np
 import pytest

@@ -1,6 +1,5 @@
 """Self-training: what a step learns from both domains, on one replica and on two."""
 
-
 import keras
 import numpy as np
 import pytest
