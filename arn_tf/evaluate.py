@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import flags
 
 from arn_tf import recipes
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.paper import embedding
 from arn_tf.paper.feature_cache import cached_maps

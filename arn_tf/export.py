@@ -16,7 +16,7 @@ import tensorflow as tf
 from absl import flags
 
 from arn_tf import recipes
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.run import command_line
 from arn_tf.run.folder import RunDir

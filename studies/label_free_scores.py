@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.metrics import silhouette_score
 
 from arn_tf.ranking import arguments
+from arn_tf.ranking.arguments import units_of
 from arn_tf.strong import clustering
 
 # Pictures compared with all others at a time.
@@ -155,13 +156,6 @@ def cluster_scores(embeddings, camera_id) -> dict[str, float]:
         "clusters": float(counts.clusters),
         "silhouette": float(silhouette),
     }
-
-
-def units_of(name: str, embeddings) -> np.ndarray:
-    """Embeddings, real [N, D], at unit length; float32, or float64 where they are wider."""
-    embeddings = arguments.embeddings(name, embeddings)
-    dtype = arguments.common_dtype(embeddings, embeddings)
-    return arguments.unit_rows(name, embeddings, dtype, np.full(len(embeddings), True))
 
 
 def _known(embeddings, camera_id):

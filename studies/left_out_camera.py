@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf import recipes
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking import intervals, scores
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, camera_statistics

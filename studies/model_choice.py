@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import spearmanr
 
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.folder import RunDir

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from arn_tf.ranking import arguments
-from studies.label_free_scores import units_of
+from arn_tf.ranking.arguments import units_of
 
 
 def weighted_mean(average_precision, weights) -> float:

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,17 +50,24 @@ class Sampler:
     seed: int
 
     def check(self):
-        """Raises UserError where the data can't fill a batch."""
+        """Raises `ArgumentError` where the data can't fill a batch."""
         wanted, found = self.batch_size // self.images_per_identity, len(np.unique(self.labels))
         if found < wanted:
-            raise UserError(
-                f"--batch_size={self.batch_size} --images_per_identity={self.images_per_identity} "
-                f"needs {wanted} identities, the source has {found}: make the batch smaller"
+            raise ArgumentError(
+                "batch_size",
+                self.batch_size,
+                f"images_per_identity={self.images_per_identity} needs {wanted} identities, the "
+                f"source has {found}: make the batch smaller",
+                also=["images_per_identity"],
+                joint=" ",
             )
         if self.target_size < self.batch_size:
-            raise UserError(
-                f"--batch_size={self.batch_size} is more than the {self.target_size} pictures of "
-                "the target: make the batch smaller"
+            raise ArgumentError(
+                "batch_size",
+                self.batch_size,
+                f"is more than the {self.target_size} pictures of the target: make the batch "
+                "smaller",
+                joint=" ",
             )
 
     @property

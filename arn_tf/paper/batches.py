@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data.batches import batches
 from arn_tf.data.images import decode_rows
 
 
@@ -52,12 +53,7 @@ def training_batches(sampler, source, target, epochs, *, image_size=None, with_t
             batch[f"{name}_{kind}"] = loader(plan[f"{name}_rows"], plan[f"{name}_flips"])
         return batch
 
-    options = tf.data.Options()
-    # One worker: the global batch is split over replicas, never the files.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    dataset = tf.data.Dataset.from_generator(plans, output_signature=signature)
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.prefetch(2).with_options(options)
+    return batches(plans, signature, load, prefetch=2)
 
 
 def _loader(pictures, image_size, batch_size):

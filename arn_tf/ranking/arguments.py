@@ -1,6 +1,7 @@
 """Checks and prepares what `arn_tf.ranking.protocol` is given; every error names the argument."""
 
 import numpy as np
+import numpy.typing as npt
 
 JUNK = -1
 DISTRACTOR = 0
@@ -38,6 +39,13 @@ def embeddings(name: str, value, ndim: int = 2) -> np.ndarray:
             f"{name} must be real numbers of shape {shape}, not {value.dtype} of {value.shape}"
         )
     return value.reshape(-1, value.shape[-1])
+
+
+def units_of(name: str, value: npt.ArrayLike) -> np.ndarray:
+    """Embeddings, real [N, D], at unit length; float32, or float64 where they are wider."""
+    rows = embeddings(name, value)
+    dtype = common_dtype(rows, rows)
+    return unit_rows(name, rows, dtype, np.full(len(rows), True))
 
 
 def common_dtype(query: np.ndarray, gallery: np.ndarray):

@@ -3,12 +3,15 @@
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data.batches import batches, gather_pictures
 from arn_tf.data.images import decoded_batches
 from arn_tf.strong.augmentation import augment
 
 _BATCH = 256
 # Between the augmentation's seeds of a domain's pictures and another's.
 STREAM = 1_000_000
+# Batches that are kept ready.
+PREFETCH = 4
 
 
 def decoded(split, image_size):
@@ -59,20 +62,4 @@ def source_batches(sampler, pictures, epochs, seed, target=None):
     labels = tf.constant(sampler.labels)
     rows = tf.TensorSpec([sampler.batch_size], tf.int64)
     signature = (rows, rows, tf.TensorSpec([], tf.int32))
-    return batches(plans, signature, load)
-
-
-def gather_pictures(pictures, rows):
-    """Pictures by row, uint8 [B, height, width, 3], inside a `tf.data` function."""
-    images = tf.numpy_function(lambda rows: pictures[rows], [rows], tf.uint8)
-    return tf.ensure_shape(images, [*rows.shape, *pictures.shape[1:]])
-
-
-def batches(plans, signature, load):
-    """A dataset of `load` of each plan, in order, prepared ahead of its use."""
-    options = tf.data.Options()
-    # One worker: the global batch is split over replicas, never the files.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    dataset = tf.data.Dataset.from_generator(plans, output_signature=signature)
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.prefetch(4).with_options(options)
+    return batches(plans, signature, load, prefetch=PREFETCH)

@@ -10,7 +10,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.ranking import reranking, scores
 from arn_tf.strong import batches, camera_statistics, keep_stage

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.images import Split
+from arn_tf.data.reid_data import Split
 from arn_tf.data.sampling import Sampler
 from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data import batches as data_batches
 from arn_tf.layers import replicas
 from arn_tf.strong import backbone as tuned_backbone
 from arn_tf.strong import batches as strong_batches
@@ -93,7 +94,7 @@ def batches(source_sampler, source, target_sampler, target, steps, first_step, s
 
     def load(source_rows, target_rows, step):
         def random(pictures, rows, stream):
-            images = strong_batches.gather_pictures(pictures, rows)
+            images = data_batches.gather_pictures(pictures, rows)
             return augment(images, tf.stack([seed + strong_batches.STREAM * stream, step]))
 
         return {
@@ -111,7 +112,7 @@ def batches(source_sampler, source, target_sampler, target, steps, first_step, s
         tf.TensorSpec([2, target_sampler.batch_size // 2], tf.int64),
         tf.TensorSpec([], tf.int32),
     )
-    return strong_batches.batches(plans, signature, load)
+    return data_batches.batches(plans, signature, load, prefetch=strong_batches.PREFETCH)
 
 
 class SelfTrainer(keras.Model):

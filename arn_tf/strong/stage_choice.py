@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from arn_tf.ranking import arguments, protocol
+from arn_tf.ranking.arguments import units_of
 from arn_tf.strong import clustering
-from studies.label_free_scores import units_of
 
 # Networks that work: mean cosine up to .93 (plain embeddings), effective rank from 26.
 _MOST_COSINE, _LEAST_RANK = 0.99, 3

@@ -7,8 +7,9 @@ import keras
 import pytest
 
 from arn_tf import train
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
+from arn_tf.run import command_line
 from tests.support import small_data
 
 LAYOUT = small_data.MARKET
@@ -22,12 +23,12 @@ def manual(tmp_path):
 
 
 def fails(tmp_path, *words, **changes):
-    """Training must stop, and say all these words."""
+    """Training must stop, and its command print all these words."""
     with pytest.raises(UserError) as caught:
         run = {"model_dir": str(tmp_path / "run")}
         train.train(small_data.settings(**run | small_data.SHORT | changes))
     for word in words:
-        assert str(word) in str(caught.value)
+        assert str(word) in command_line.message(caught.value)
     assert not os.path.exists(tmp_path / "run" / "model.keras")
 
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from arn_tf import evaluate
-from arn_tf.data.images import ReidData, decode
+from arn_tf.data.images import decode
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.paper.model import SOURCE, TARGET
 from arn_tf.ranking import intervals, protocol, reranking

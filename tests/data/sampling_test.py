@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from arn_tf.data.sampling import Sampler
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError
+from arn_tf.run.command_line import message
 
 # Rows per identity; rows of one identity are not neighbours.
 COUNTS = {
@@ -142,14 +143,17 @@ def test_source_does_not_depend_on_the_target():
 
 
 def test_too_few_identities():
-    with pytest.raises(UserError) as error:
+    with pytest.raises(ArgumentError) as error:
         sampler([10, 10, 10]).check()
-    assert "--batch_size=16 --images_per_identity=4 needs 4 identities" in str(error.value)
+    assert "batch_size=16 images_per_identity=4 needs 4 identities" in str(error.value)
     assert "the source has 3" in str(error.value)
+    printed = message(error.value)
+    assert printed.startswith("--batch_size=16 --images_per_identity=4 needs 4 identities, the")
     sampler([10, 10, 10, 10]).check()
 
 
 def test_too_few_target_pictures():
-    with pytest.raises(UserError, match=r"--batch_size=16 is more than the 15 pictures"):
+    with pytest.raises(ArgumentError, match=r"^batch_size=16 is more than the 15") as error:
         sampler(COUNTS["equal"], target_size=15).check()
+    assert message(error.value).startswith("--batch_size=16 is more than the 15 pictures of the")
     sampler(COUNTS["equal"], target_size=16).check()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf.data.images import ReidData, decode
+from arn_tf.data.images import decode
+from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
 from arn_tf.paper.batches import training_batches
 from tests.support import small_data

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from arn_tf.data.images import ReidData, decode
+from arn_tf.data.images import decode
+from arn_tf.data.reid_data import ReidData
 from arn_tf.paper import embedding
 from arn_tf.paper.feature_cache import cached_maps
 from arn_tf.paper.model import ARN, SOURCE, TARGET

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from arn_tf import train
-from arn_tf.data.images import ReidData, decode
+from arn_tf.data.images import decode
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.paper import feature_cache
 from arn_tf.paper.feature_cache import cached_maps, maps_of_pictures

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from arn_tf import train
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
 from tests.support import small_data

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins import projector
 
 from arn_tf import train
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.paper.model import PAPER_WEIGHTS, TERMS
 from arn_tf.run import tensorboard

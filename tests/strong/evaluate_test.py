@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from arn_tf import evaluate
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.ranking import protocol, reranking
 from arn_tf.run.folder import RunDir

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking import protocol
 from arn_tf.strong import camera_statistics
 from arn_tf.strong import evaluate as strong_evaluate

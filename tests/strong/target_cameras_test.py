@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf.data.images import ReidData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches

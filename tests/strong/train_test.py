@@ -207,7 +207,7 @@ def test_a_batch_that_has_no_halves(tmp_path):
 
 def test_a_target_smaller_than_a_batch(tmp_path):
     large = settings(tmp_path, batch_size=32, images_per_identity=8, **small_data.inputs())
-    with pytest.raises(UserError, match="--batch_size=32 is more than the 24 pictures of"):
+    with pytest.raises(UserError, match="batch_size=32 is more than the 24 pictures of"):
         strong_train.train(large)
 
 

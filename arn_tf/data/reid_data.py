@@ -1,0 +1,176 @@
+"""From a data set's name to its encoded pictures in memory.
+
+A split is held as the encoded pictures (the 32,217 of Market-1501 take 0.2 GB), so that any picture
+can be reached by its row; `images` decodes them in `tf.data`, in parallel with training.
+"""
+
+import dataclasses
+import fcntl
+import functools
+import hashlib
+import importlib
+import os
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from arn_tf.errors import ArgumentError, UserError
+from datasets.archive import DataError, fingerprint
+
+# Name on the command line -> TFDS name, and the module whose import registers the builder.
+_BUILDERS = {
+    "market": ("market1501", "datasets.market1501.market1501_dataset_builder"),
+    "duke": ("dukemtmc_reid", "datasets.dukemtmc_reid.dukemtmc_reid_dataset_builder"),
+    "toy_market": ("toy_reid/market", "datasets.toy_reid.toy_reid_dataset_builder"),
+    "toy_duke": ("toy_reid/duke", "datasets.toy_reid.toy_reid_dataset_builder"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Pictures of one split, sorted by file name.
+
+    Attributes:
+        images: the encoded pictures, bytes objects [N].
+        person_id: int64 [N]; -1 junk, 0 distractor.
+        camera_id: int64 [N], from 1.
+        file_name: N names.
+    """
+
+    images: np.ndarray
+    person_id: np.ndarray
+    camera_id: np.ndarray
+    file_name: list[str]
+
+    def __len__(self):
+        return len(self.images)
+
+    @functools.cached_property
+    def digest(self):
+        """Hexadecimal hash of the encoded pictures in their order."""
+        digest = hashlib.sha256()
+        for image in self.images:
+            digest.update(len(image).to_bytes(8, "little"))
+            digest.update(image)
+        return digest.hexdigest()
+
+    def labels(self):
+        """int32 [N]: the row of each picture's identity in the classifier, and their number."""
+        identities, labels = np.unique(self.person_id, return_inverse=True)
+        return labels.astype(np.int32), len(identities)
+
+
+class ReidData:
+    """A prepared re-ID data set.
+
+    Args:
+        name: market, duke, toy_market or toy_duke.
+        data_dir: where TFDS keeps prepared data sets.
+        manual_dir: folder with the official archive, or with the folder extracted from it.
+        skip_bad_images: leave out, count and list pictures that can't be read.
+
+    Raises:
+        UserError: unknown name, or whatever is wrong with the archive; or the prepared data set
+            was made from another one.
+    """
+
+    def __init__(self, name, data_dir, manual_dir="", skip_bad_images=False):
+        if name not in _BUILDERS:
+            raise UserError(f"data set {name!r} is unknown; there are {', '.join(_BUILDERS)}")
+        self.name = name
+        tfds_name, module_name = _BUILDERS[name]
+        module = importlib.import_module(module_name)
+        data_dir = os.path.expanduser(data_dir)
+        manual = os.path.expanduser(manual_dir or os.path.join(data_dir, "downloads", "manual"))
+        layout = getattr(module, "LAYOUT", None)
+        arguments = {"skip_bad_images": skip_bad_images} if layout else {}
+        if "/" in tfds_name:
+            arguments["config"] = tfds_name.split("/")[1]
+        self._builder = module.Builder(data_dir=data_dir, **arguments)
+        try:
+            os.makedirs(data_dir, exist_ok=True)
+            # Two runs that want one data set: the second waits, then finds it prepared.
+            with open(os.path.join(data_dir, f".{name}.lock"), "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if self._builder.is_prepared():
+                    self._check_origin(manual, layout, skip_bad_images)
+                else:
+                    self._prepare(manual)
+        except DataError as error:
+            raise self._error(str(error)) from error
+        except (OSError, tf.errors.OpError) as error:
+            raise ArgumentError("data_dir", data_dir, str(error)) from error
+
+    def split(self, name):
+        """Reads `train`, `query` or `gallery` as a `Split`."""
+        if name not in self._splits:
+            self._splits[name] = _read(self._builder, name)
+        return self._splits[name]
+
+    @functools.cached_property
+    def _splits(self):
+        return {}
+
+    @property
+    def notes(self):
+        """Lines that a user should see: differences from the official counts, skipped pictures."""
+        metadata = self._builder.info.metadata or {}
+        lines = list(metadata.get("official_comparison", ()))
+        skipped = metadata.get("skipped") or ()
+        if skipped:
+            lines.append(
+                f"{len(skipped)} unusable pictures were left out: {'; '.join(skipped[:5])}"
+            )
+        return lines
+
+    def _prepare(self, manual):
+        print(f"preparing data set {self.name} ...", flush=True)
+        config = tfds.download.DownloadConfig(
+            manual_dir=manual if os.path.isdir(manual) else None, try_download_gcs=False
+        )
+        self._builder.download_and_prepare(download_config=config)
+
+    def _error(self, problem, also=()):
+        return ArgumentError("source/target", None, f"{self.name}: {problem}", also=also, joint=" ")
+
+    def _check_origin(self, manual, layout, skip_bad_images):
+        if layout is None:
+            return
+        metadata = self._builder.info.metadata or {}
+        way_out = "Remove that folder to prepare it again, or name another data_dir"
+        folder = self._builder.data_dir
+        if "fingerprint" not in metadata:
+            raise self._error(f"{folder} was prepared by another program. {way_out}", ["data_dir"])
+        if metadata["skipped"] and not skip_bad_images:
+            raise self._error(
+                f"{folder} was prepared without {len(metadata['skipped'])} unusable pictures: pass "
+                f"skip_bad_images. {way_out}",
+                ["skip_bad_images", "data_dir"],
+            )
+        try:
+            found = fingerprint(manual, layout)
+        except DataError as error:
+            # It may well be gone once the data set is prepared.
+            print(f"{self.name}: as prepared in {folder}; nothing to compare it with: {error}")
+            return
+        if found != metadata["fingerprint"]:
+            raise self._error(
+                f"{folder} was prepared from other pictures than those in {manual}. {way_out}",
+                ["data_dir"],
+            )
+
+
+def _read(builder, split):
+    dataset = builder.as_dataset(
+        split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False
+    )
+    examples = sorted(tfds.as_numpy(dataset), key=lambda example: example["file_name"])
+    images = np.empty(len(examples), dtype=object)
+    images[:] = [example["image"] for example in examples]
+    return Split(
+        images,
+        np.array([example["person_id"] for example in examples], np.int64),
+        np.array([example["camera_id"] for example in examples], np.int64),
+        [example["file_name"].decode() for example in examples],
+    )
