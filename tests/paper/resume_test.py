@@ -4,7 +4,6 @@ import os
 import threading
 import time
 
-
 from arn_tf.run.folder import RunDir
 from tests.support import small_data
 

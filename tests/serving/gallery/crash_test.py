@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-
 from serving.gallery.store import GalleryStore
 from tests.support import fake_embedder
 from tests.support.fake_embedder import unit, write_files
