@@ -15,7 +15,7 @@ help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
 	@echo "make test    lint, then run the tests; some of them: TESTS=tests/losses_test.py"
 	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
-	@echo "make lint    style and formatting"
+	@echo "make lint    style, formatting, types, and imports that only go down"
 	@echo "make docs    build the documentation in site/, links checked"
 	@echo "make figures draw its charts anew, from docs/results.json"
 	@echo "make clean   remove the environments, the site and caches; runs and data stay"
@@ -28,6 +28,7 @@ test: lint pytest
 lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 pytest: $(STAMP)
 	$(RUN) -m pytest $(TESTS)
@@ -35,7 +36,7 @@ pytest: $(STAMP)
 serving-smoke: $(STAMP)
 	@test -n "$(ARN_SERVING_ADDRESS)" || { \
 	  echo "name the server's gRPC port: make serving-smoke ARN_SERVING_ADDRESS=localhost:8500" >&2; exit 1; }
-	ARN_SERVING_ADDRESS=$(ARN_SERVING_ADDRESS) $(RUN) -m pytest tests/serving_suite_test.py
+	ARN_SERVING_ADDRESS=$(ARN_SERVING_ADDRESS) $(RUN) -m pytest tests/serving/server/suite_test.py
 
 docs: $(DOCS_STAMP)
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet

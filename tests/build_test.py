@@ -1,97 +1,97 @@
-"""Tests that BUILD and the requirements files say what the code says; without Bazel."""
+"""Tests that BUILD and the requirements files say what the folders and imports say; without Bazel.
+
+The layers are import-linter's: `make lint`.
+"""
 
 import ast
-import collections
 import functools
 import importlib.metadata
-import pathlib
 import re
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-FOLDERS = ("arn_tf", "datasets", "benchmarks", "serving", "tests")
+from tests.support.places import ROOT
+
+FOLDERS = ("arn_tf", "benchmarks", "datasets", "serving", "studies", "tests")
 # Runs by hand in an environment of its own, with an older TensorFlow; see the README there.
-ELSEWHERE = "tests/oracle/"
+ELSEWHERE = {"tests/oracle/record_tfa.py"}
 # Needed, yet imported by nothing here; requirements.txt and requirements-dev.txt say what for.
-NOT_IMPORTED = {"check-jsonschema", "dill", "importlib_resources", "promql-parser", "ruff"}
-MODULE = re.compile(r"(arn_tf|datasets|serving)(\.\w+)+")
+NOT_IMPORTED = {
+    "check-jsonschema", "dill", "import-linter", "importlib-resources", "promql-parser",
+    "pytest-xdist", "ruff",
+}  # fmt: skip
 
 
-def executed(text, glob):
-    """The targets of a BUILD file, {name: the attributes of the rule, and `rule`}."""
-    targets = {}
+def glob(patterns, exclude=(), allow_empty=False):
+    """Bazel's: the files, relative to the checkout."""
+
+    # Of pathlib's patterns, `**` at the end is folders alone.
+    found = {p for each in patterns for p in ROOT.glob(re.sub(r"\*\*$", "**/*", each))}
+    names = (path.relative_to(ROOT) for path in found if path.is_file())
+    files = [p.as_posix() for p in names if not any(p.match(unwanted) for unwanted in exclude)]
+    assert files or allow_empty, f"no file is like {patterns}"
+    return sorted(files)
+
+
+@pytest.fixture(scope="module")
+def targets():
+    """Those of BUILD: {name: the attributes of the rule, and `rule`}."""
+    found = {}
 
     def rule(kind):
-        def declare(name, srcs=(), deps=(), data=(), **attributes):
-            assert name not in targets, f"two targets are named {name}"
-            targets[name] = {"srcs": srcs, "deps": deps, "data": data, "rule": kind, **attributes}
+        def declare(name, srcs=(), deps=(), data=(), main=None, **_):
+            assert name not in found, f"two targets are named {name}"
+            found[name] = {"rule": kind, "srcs": srcs, "deps": deps, "data": data, "main": main}
 
         return declare
 
-    loaded = {}
-
-    def load(label, *names):
-        loaded.update(dict.fromkeys(names, label))
-
     rules = {kind: rule(kind) for kind in ("py_library", "py_binary", "py_test")}
-    exec(compile(text, "BUILD", "exec"), {"load": load, "glob": glob, **rules})
-    used = {target["rule"] for target in targets.values()}
-    assert loaded == {kind: f"@rules_python//python:{kind}.bzl" for kind in used}
-    return targets
+    code = compile((ROOT / "BUILD").read_text(), "BUILD", "exec")
+    exec(code, {"load": lambda *_: None, "glob": glob, **rules})
+    return found
 
 
-def glob(patterns, exclude=()):
-    return sorted(
-        path.relative_to(ROOT).as_posix()
-        for pattern in patterns
-        for path in ROOT.glob(pattern)
-        if path.is_file() and not any(path.match(unwanted) for unwanted in exclude)
-    )
+@pytest.fixture(scope="module")
+def sources():
+    return glob([f"{folder}/**/*.py" for folder in FOLDERS], ELSEWHERE)
 
 
-def files_of(module):
-    """Files that an import of a first-party module reads, the `__init__.py` of its parents too.
-
-    Not arn_tf/__init__.py for a module of arn_tf: it imports the layers, so that no layer can
-    depend on its target. Where that file isn't among the sources, arn_tf is a namespace package.
-    """
-    parts = module.split(".")
-    files = ["/".join([*parts[:i], "__init__.py"]) for i in range(1, len(parts) + 1)]
-    if module.startswith("arn_tf."):
-        files.remove("arn_tf/__init__.py")
-    return {file for file in ["/".join(parts) + ".py", *files] if (ROOT / file).is_file()}
+def sources_of(targets, rule):
+    return [source for t in targets.values() if t["rule"] == rule for source in t["srcs"]]
 
 
-def imports(path):
-    """(first-party files, third-party modules) that a source imports, at its top or later."""
-    modules = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: no relative imports here"
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                path_of = ROOT / whole.replace(".", "/")
-                is_module = path_of.with_suffix(".py").is_file() or path_of.is_dir()
-                modules.add(whole if is_module else node.module)
-        elif isinstance(node, ast.Constant) and MODULE.fullmatch(str(node.value)):
-            modules.add(node.value)  # What importlib or `python -m` will be given.
-    if path.startswith("tests/"):  # pytest and Bazel put this folder on the path.
-        helpers = {m for m in modules if (ROOT / "tests" / f"{m}.py").is_file()}
-        modules = modules - helpers | {f"tests.{module}" for module in helpers}
-    ours = {module for module in modules if module.split(".")[0] in FOLDERS}
-    theirs = {m for m in modules - ours if m.split(".")[0] not in sys.stdlib_module_names}
-    return set().union(*map(files_of, ours)), theirs
+def below(targets, name):
+    """The names of a target and of everything that it depends on."""
+    ours = (label[1:] for label in targets[name]["deps"] if label[0] == ":")
+    return {name}.union(*(below(targets, other) for other in ours))
 
 
 @functools.cache
+def imports(source):
+    """(first-party files, third-party distributions) that a file imports, at its top or later."""
+    modules = set()
+    for node in ast.walk(ast.parse((ROOT / source).read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{source}: no relative imports here"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules |= {node.module} | {name for name in names if file_of(name)}
+    ours = {module for module in modules if module.split(".")[0] in FOLDERS}
+    theirs = {m for m in modules - ours if m.split(".")[0] not in sys.stdlib_module_names}
+    return {file_of(module) for module in ours} - {None}, set(map(distribution, theirs))
+
+
+def file_of(module):
+    path = module.replace(".", "/")
+    return next((f for f in (f"{path}.py", f"{path}/__init__.py") if (ROOT / f).is_file()), None)
+
+
 def distribution(module):
     """The name on the package index of what a third-party module belongs to."""
+    # Many distributions share the name `google`; the code takes protobuf from it.
     if module.startswith("google."):
-        # Many distributions share that name; the code takes protobuf from it.
         return "protobuf"
     found = installed().get(module.split(".")[0])
     assert found, f"nothing installed provides {module}"
@@ -118,104 +118,51 @@ def pinned(file):
     return pins
 
 
-@pytest.fixture(scope="module")
-def targets():
-    return executed((ROOT / "BUILD").read_text(), glob)
-
-
-@pytest.fixture(scope="module")
-def sources():
-    found = [
-        path.relative_to(ROOT).as_posix()
-        for folder in FOLDERS
-        for path in ROOT.glob(f"{folder}/**/*.py")
-    ]
-    return sorted(path for path in found if not path.startswith(ELSEWHERE))
-
-
-def test_every_source_is_in_a_target(targets, sources):
-    assert len(sources) > 30
-    built = {source for target in targets.values() for source in target["srcs"]}
-    assert set(sources) == built
-
-
-def test_every_library_source_is_in_one_library(targets):
-    counts = collections.Counter(
-        source
-        for target in targets.values()
-        if target["rule"] == "py_library"
-        for source in target["srcs"]
-    )
-    assert not [source for source, count in counts.items() if count > 1]
-
-
-def test_every_test_file_has_a_test_and_every_command_a_binary(targets, sources):
-    mains = {"py_test": set(), "py_binary": set()}
-    for name, target in targets.items():
-        if target["rule"] in mains:
-            (source,) = target["srcs"]  # So that `main` can be no other.
-            assert target.get("main", source) == source
-            assert "main" in target or source.endswith(f"/{name}.py")
-            mains[target["rule"]].add(source)
-    scripts = {source for source in sources if "\nif __name__ ==" in (ROOT / source).read_text()}
+def test_every_source_is_in_one_library_or_has_a_test(targets, sources):
+    libraries = sources_of(targets, "py_library")
+    assert len(libraries) == len(set(libraries)) > 100
     tests = {source for source in sources if source.endswith("_test.py")}
-    assert mains["py_test"] == tests
-    assert mains["py_binary"] == {source for source in scripts if not source.startswith("tests/")}
-    assert tests <= scripts  # Under Bazel a test file runs as a program.
+    assert set(sources) == set(libraries) | tests
+    assert tests <= set(sources_of(targets, "py_test"))
 
 
-def test_what_targets_name_exists(targets):
-    for name, target in targets.items():
-        for path in [*target["srcs"], *target["data"]]:
-            assert (ROOT / path).is_file(), f"{name}: there is no {path}"
-        for label in target["deps"]:
-            assert label.startswith("@pypi//") or label[1:] in targets, f"{name}: no {label}"
+def test_every_command_has_a_binary(targets, sources):
+    commands = {s for s in sources if "\nif __name__ ==" in (ROOT / s).read_text()}
+    commands = {source for source in commands if not source.startswith("tests/")}
+    assert commands == set(sources_of(targets, "py_binary"))
+    assert all(t["main"] in t["srcs"] for t in targets.values() if t["rule"] != "py_library")
+
+
+def test_every_file_that_is_no_source_is_some_targets_data(targets):
+    files = glob([f"{folder}/**" for folder in FOLDERS], ["**/*.py", "**/*.pyc"])
+    listed = {file for name in targets if name != "checkout" for file in targets[name]["data"]}
+    by_hand = {"serving/README.md", "serving/requirements.txt"}
+    assert set(files) - listed <= by_hand
 
 
 def test_dependencies_cover_the_imports(targets):
     missing = {}
     for name, target in targets.items():
-        deps = set(target["deps"])
-        if target["rule"] == "py_binary":  # Its library says what the same source needs.
-            for label in [dep for dep in deps if dep[0] == ":"]:
-                if set(target["srcs"]) <= set(targets[label[1:]]["srcs"]):
-                    deps |= set(targets[label[1:]]["deps"])
-        ours = {dep[1:] for dep in deps if dep[0] == ":"}
-        theirs = {canonical(dep.removeprefix("@pypi//")) for dep in deps if dep[0] == "@"}
-        given = {source for label in ours for source in targets[label]["srcs"]}
+        reached = [targets[other] for other in below(targets, name)]
+        files = {source for other in reached for source in other["srcs"]}
+        theirs = {label for other in reached for label in other["deps"] if label[0] == "@"}
+        theirs = {canonical(label.removeprefix("@pypi//")) for label in theirs}
         for source in target["srcs"]:
-            files, modules = imports(source)
-            lacking = files - given - set(target["srcs"])
-            lacking |= {distribution(module) for module in modules} - theirs
-            if lacking:
+            ours, distributions = imports(source)
+            if lacking := ours - files | distributions - theirs:
                 missing.setdefault(name, set()).update(lacking)
     assert not missing
 
 
-def test_libraries_form_layers(targets):
-    done, left = set(), dict(targets)
-    while left:
-        ready = {
-            name
-            for name, target in left.items()
-            if {d[1:] for d in target["deps"] if d[0] == ":"} <= done
-        }
-        assert ready, f"a cycle among {sorted(left)}"
-        done |= ready
-        left = {name: target for name, target in left.items() if name not in ready}
-
-
 def test_requirements_are_what_the_code_imports(sources):
-    run, dev = pinned("requirements.txt"), pinned("requirements-dev.txt")
-    used = {source: {distribution(module) for module in imports(source)[1]} for source in sources}
-    running = set().union(
-        *(used[s] for s in used if s.split("/")[0] not in ("benchmarks", "tests"))
-    )
-    assert running <= set(run)
-    assert set().union(*used.values()) <= set(run) | set(dev)
-    excused = {canonical(name) for name in NOT_IMPORTED}
-    assert set(run) - running <= excused
-    assert set(dev) - set().union(*used.values()) <= excused
+    run, dev = set(pinned("requirements.txt")), set(pinned("requirements-dev.txt"))
+    product = ("arn_tf/", "datasets/", "serving/")
+    running = set().union(*(imports(s)[1] for s in sources if s.startswith(product)))
+    measuring = set().union(*(imports(s)[1] for s in sources if not s.startswith(product)))
+    assert running <= run
+    assert measuring <= run | dev
+    assert run - running <= NOT_IMPORTED
+    assert dev - measuring <= NOT_IMPORTED
 
 
 def test_bazel_knows_the_pinned_packages(targets):
@@ -223,7 +170,3 @@ def test_bazel_knows_the_pinned_packages(targets):
     assert (pinned("requirements.txt") | pinned("requirements-dev.txt")).items() <= lock.items()
     labels = {d for target in targets.values() for d in target["deps"] if d.startswith("@pypi//")}
     assert {canonical(label.removeprefix("@pypi//")) for label in labels} <= set(lock)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

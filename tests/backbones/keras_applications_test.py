@@ -225,7 +225,3 @@ def test_a_clone_normalises_with_the_statistics_it_was_given():
     keras_applications.copy_weights(network, clone)
     images = np.full((1, 4, 4, 3), 7.0, np.float32)
     np.testing.assert_allclose(clone(images), network(images), rtol=1e-6)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -139,7 +139,3 @@ def test_a_finished_run_is_only_scored(monkeypatch):
         assert not ablate._is_finished(RunDir(changed.run_dir), changed)
         with pytest.raises(AssertionError, match="would train"):
             ablate._train_and_score(changed)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

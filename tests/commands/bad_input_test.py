@@ -211,7 +211,3 @@ def test_a_command_line_ends_with_a_sentence_and_status_2(processes, case):
     for word in LINES[case][2]:
         assert word.replace("HERE", str(folder)) in message
     assert not list(pathlib.Path(folder).glob("**/*.keras"))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

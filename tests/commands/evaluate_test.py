@@ -168,7 +168,3 @@ def test_a_run_whose_data_are_gone(run, tmp_path):
     )
     with pytest.raises(UserError, match=r"neither DukeMTMC-reID.zip nor the folder"):
         evaluate.evaluate(run, lost)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

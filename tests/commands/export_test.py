@@ -139,7 +139,3 @@ def test_flags(flags, words, tmp_path):
         arguments(run, tmp_path / "arn", **{}) + [f"--{k}={v}" for k, v in flags.items()]
     )
     assert status == 2 and words in err and "Traceback" not in err
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -238,7 +238,3 @@ def test_moved_folders(parse, settings):
     )
     # Only the paper's recipe has a cache.
     assert getattr(moved("--cache_dir=fast"), "cache_dir", None) in (None, "fast")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -72,7 +72,3 @@ def test_no_package_of_that_name(tmp_path):
 def test_the_checkout_comes_before_other_packages(tmp_path, foreign):
     assert check(ROOT, foreign) == (0, "")
     assert check(tmp_path, ROOT, foreign) == (0, "")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

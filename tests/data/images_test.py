@@ -91,7 +91,3 @@ def test_a_data_pipeline_decodes_as_eager_code_does(market):
     dataset = dataset.map(lambda image: decode(image, (48, 20)))
     for image, found in zip(images, dataset, strict=True):
         np.testing.assert_array_equal(found, decode(image, (48, 20)))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -85,7 +85,3 @@ def test_a_prepared_data_set_outlives_its_archive(tmp_path, market):
 def test_an_unknown_name_lists_the_known():
     with pytest.raises(UserError, match=r"'cuhk' is unknown; there are market, duke, toy_market"):
         ReidData("cuhk", "")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -163,7 +163,3 @@ def test_too_few_target_pictures():
         sampler(COUNTS["equal"], target_size=15).check()
     assert message(error.value).startswith("--batch_size=16 is more than the 15 pictures of the")
     sampler(COUNTS["equal"], target_size=16).check()
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

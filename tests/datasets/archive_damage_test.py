@@ -192,7 +192,3 @@ def test_only_the_gallery_may_hold_junk_or_distractors(tmp_path, folder, person)
 def test_png_would_pass_the_decoder():
     """Why the first bytes are checked as well."""
     assert tf.io.decode_jpeg(png()).shape == (16, 8, 3)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

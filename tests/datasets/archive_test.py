@@ -132,7 +132,3 @@ def test_an_archive_its_folder_and_a_copy_have_one_fingerprint(tmp_path):
         os.utime(path, (10**9, 10**9))
     first, *others = (archive.fingerprint(path, LAYOUT) for path in (zipped, extracted, copy))
     assert others == [first, first]
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -81,7 +81,3 @@ def test_it_needs_the_standard_library_alone():
         [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert "datasets.camera_names" in loaded and "numpy" not in loaded
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

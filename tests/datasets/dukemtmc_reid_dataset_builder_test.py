@@ -104,7 +104,3 @@ def test_shared_archive(tmp_path):
     assert metadata["skipped"] == []
     assert metadata["official_comparison"][0].startswith("12 of 13 counts differ")
     assert metadata["fingerprint"] == archive.fingerprint(MANUAL, LAYOUT)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -147,7 +147,3 @@ def test_networks_and_cameras_differ():
     for rgb in mean.values():
         assert np.ptp(rgb.mean(axis=1)) > 15  # Light; of 255.
         assert np.ptp(rgb[:, 0] / rgb[:, 2]) > 0.15  # Colour cast.
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

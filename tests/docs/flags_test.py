@@ -70,7 +70,3 @@ def test_every_flag_in_the_text_is_some_command_s(known):
     everything = set().union(*known.values(), OTHERS, {"help"})
     for name, page in documentation.pages().items():
         assert set(re.findall(r"`--(\w+)", page)) <= everything, name
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

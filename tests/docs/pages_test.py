@@ -94,7 +94,3 @@ def test_the_citation_names_the_paper():
     assert cited["preferred-citation"]["title"].startswith("Adaptation and Re-Identification")
     assert cited["preferred-citation"]["url"] == "https://arxiv.org/abs/1804.09347"
     assert "arxiv.org/abs/1804.09347" in README
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -68,7 +68,3 @@ def test_every_picture_is_small_and_shown():
     files = {path.name: path.stat().st_size for path in (ROOT / "docs" / "images").iterdir()}
     assert set(files) == shown
     assert max(files.values()) < 150_000
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

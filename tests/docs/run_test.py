@@ -104,7 +104,3 @@ def test_every_block_of_python_is_run():
             text in block
             for text in ("load_model", "model.fit", "with EmbeddingClient", "AsyncEmbeddingClient")
         ), block
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

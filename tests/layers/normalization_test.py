@@ -142,7 +142,3 @@ def test_saved_and_loaded_in_a_model(tmp_path):
         np.testing.assert_array_equal(
             again.layers[0](x, domain=domain), model.layers[0](x, domain=domain)
         )
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -73,7 +73,3 @@ def test_multi_optimizer_of_tensorflow_addons(compiled):
                     weights[name].numpy(), entry["weights"][name], rtol=1e-6, atol=1e-6,
                     err_msg=name,
                 )  # fmt: skip
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -97,7 +97,3 @@ def test_shapes_are_known_before_anything_is_read(splits, sampler):
     dataset = training_batches(sampler, *(s.images for s in splits), range(1), image_size=SIZE)
     assert dataset.element_spec["target_images"] == tf.TensorSpec((8, *SIZE, 3), tf.uint8)
     assert dataset.element_spec["source_labels"] == tf.TensorSpec((8,), tf.int32)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -129,7 +129,3 @@ def test_labels_of_the_target_are_not_read(model, split):
     embedding.estimate_target_statistics(model, nobody)
     for name, value in statistics(model).items():
         np.testing.assert_array_equal(value, expected[name])
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

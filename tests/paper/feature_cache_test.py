@@ -284,7 +284,3 @@ def test_training_does_not_notice_the_cache(tmp_path, monkeypatch):
     }
     assert 0 < differences["right"] < 0.01, differences
     assert min(differences["mirrored"], differences["next_row"]) > 0.5, differences
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -266,7 +266,3 @@ def test_the_contrastive_gradient_pulls_together_and_pushes_apart():
 def test_unknown_normalization(call):
     with pytest.raises(ValueError, match=r"'normalized', 'literal'.*'mean'"):
         call("mean")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -147,7 +147,3 @@ def test_calibrated_losses_do_not_depend_on_the_scale_of_maps():
             batch[f"{domain}_maps"] = factor * batch[f"{domain}_maps"]
         values.append({k: float(v) for k, v in model.compute_losses(batch)[0].items()})
     assert values[0] == pytest.approx(values[1], rel=1e-4)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

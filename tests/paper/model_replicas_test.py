@@ -74,11 +74,8 @@ def replicas_program(case):
 
 @pytest.mark.parametrize("case", ["normalized", "literal"])
 def test_any_number_of_replicas_gives_the_same_model(case):
-    small_data.run_again(__file__, "replicas", case)
+    small_data.run_again(__file__, case)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["replicas"]:
-        replicas_program(sys.argv[2])
-    else:
-        raise SystemExit(pytest.main([__file__]))
+    replicas_program(sys.argv[1])

@@ -115,7 +115,3 @@ def test_config_round_trip():
     assert again.get_config() == model.get_config()
     assert again.name == "x"
     assert [tuple(v.shape) for v in again.weights] == [tuple(v.shape) for v in model.weights]
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -216,7 +216,3 @@ def test_training_lowers_each_term():
         first = fit(model, maps_batch())[term]
         fit(model, maps_batch(), steps=5)
         assert fit(model, maps_batch())[term] < first, term
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -257,7 +257,3 @@ def test_config_round_trip(layer):
         one.build(shape)
     for left, right in zip(layer.weights, again.weights, strict=True):
         np.testing.assert_array_equal(left, right)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -272,7 +272,3 @@ def test_saved_with_its_model_the_next_step_is_the_same(tmp_path, batch):
         one.fit(data, shuffle=False, verbose=0)
     for left, right in zip(model.weights, again.weights, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-6, atol=1e-7, err_msg=left.path)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

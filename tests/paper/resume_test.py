@@ -4,8 +4,6 @@ import os
 import threading
 import time
 
-import pytest
-
 from arn_tf.run.folder import RunDir
 from tests.support import small_data
 
@@ -61,7 +59,3 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
         expected, found = (small_data.weights(r.file(f"{name}.keras")) for r in (whole, run))
         small_data.assert_equal(expected, found)
     assert os.listdir(run.file("checkpoints")) in ([], [".partial.keras"])
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

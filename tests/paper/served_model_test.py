@@ -138,7 +138,3 @@ def test_the_process_goes_on(found):
         # ResNet50 and an encoder: 56 convolutions of up to 3 x 3 x 512 products.
         atol = rounding(56, 4608, np.abs(row).max())
         np.testing.assert_allclose(row, found["bytes", name]["embedding"][0], atol=atol)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

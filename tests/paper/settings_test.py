@@ -259,7 +259,3 @@ def test_flags_are_checked(parse):
 def test_a_program_can_have_defaults_of_its_own(parse):
     settings = parse("--seed=4", epochs=3, source_only_epochs=1)
     assert settings == changed(epochs=3, source_only_epochs=1, seed=4)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

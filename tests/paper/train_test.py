@@ -229,7 +229,3 @@ def test_more_gpus_than_there_are(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
     with pytest.raises(UserError, match="--replicas=4: this machine has 1 GPUs"):
         train.replicas.make_strategy(settings("x", replicas=4))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.support.places import ROOT
 
 CODE = """
@@ -23,7 +21,3 @@ sys.exit(", ".join({"tensorflow", "keras"} & set(sys.modules)) or 0)
 def test_no_module_imports_tensorflow():
     found = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -146,7 +146,3 @@ def test_what_is_refused(scores, words):
 def test_other_queries_are_refused():
     with pytest.raises(ValueError, match="left has 3 queries and right 2: not the same"):
         intervals.difference([0.1, 0.2, 0.3], [0.1, 0.2])
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

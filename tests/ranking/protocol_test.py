@@ -308,7 +308,3 @@ def test_a_bad_junk_row_is_still_reported():
 def test_no_match_at_all_is_explained(changes, why, distance):
     with pytest.raises(ValueError, match=f"no query has a match.*{why}"):
         protocol.rank_gallery(**(line("01") | changes), distance=distance)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -130,7 +130,3 @@ def test_nothing_to_draw():
         ranked_lists.draw([])
     with pytest.raises(ValueError, match="at least 1 pixel, not 0 x 128"):
         ranked_lists.draw([row("1")], width=0)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -282,7 +282,3 @@ def test_radius_must_leave_most_pairs_out(radius):
         reranking.jaccard_distance(np.eye(3), radius=radius)
     with pytest.raises(ValueError, match="embeddings must be real"):
         reranking.jaccard_distance(np.ones(3))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -117,7 +117,3 @@ def test_the_table():
     assert cells[2] == ["ARN", "50.0", "100.0", "100.0", "100.0", "75.0", "[50.0, 100.0]", "62.5"]
     assert cells[3] == ["over seeds", *["50.0 ± 1.2"] * 5, "[49.8, 65.0]", "50.0 ± 1.2"]
     assert len({len(line) for line in table.splitlines()}) == 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -101,7 +101,3 @@ def test_chance_is_no_news_after_few_steps_nor_where_there_is_no_classifier():
     assert not warnings(5, steps=499, code_norm=2.0, **{"class": 4.6})
     assert not warnings(1, code_norm=2.0, **{"class": 4.4})
     assert not warnings(1, code_norm=2.0)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

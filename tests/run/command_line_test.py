@@ -46,7 +46,3 @@ def test_an_argument_error_is_a_user_error_that_says_which():
     error = ArgumentError("replicas", 2, "there is one GPU", also=["seed"])
     assert isinstance(error, UserError)
     assert error.arguments == ("replicas", "seed")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

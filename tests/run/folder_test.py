@@ -212,7 +212,3 @@ def test_a_broken_model_is_named(run, keep):
     os.truncate(run.file("model.keras"), int(size * keep) if isinstance(keep, float) else keep)
     with pytest.raises(UserError, match=r"model.keras: can't be loaded"):
         run.load_model("model.keras")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -45,7 +45,3 @@ def test_pictures_of_the_target_that_the_source_has(name):
     (warning,) = start.warnings(large_source(), target(**shared))
     assert f"2 of 3 pictures of the target's {name} split are in the source too" in warning
     assert "first: s7.jpg" in warning
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

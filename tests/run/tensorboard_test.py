@@ -223,7 +223,3 @@ def test_curves_of_long_epochs_have_ten_points(tmp_path):
         callback.on_train_batch_end(0, logs)
     writer.close()
     assert [at for at, _ in events(tmp_path)["loss/total"]] == list(range(40, 401, 40))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -157,7 +157,3 @@ def test_saved_model_cli_prints_what_the_documentation_shows(tmp_path):
     page = (small_data.ROOT / "docs" / "serving.md").read_text()
     block = re.search(r"\$ saved_model_cli show .*?\n(.*?)```", page, re.DOTALL)[1]
     assert block.strip() == shown.strip()
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

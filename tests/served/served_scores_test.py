@@ -93,7 +93,3 @@ def test_the_gallery_finds_the_same_person_first_as_often(
         # The camera in the gallery is that of the name.
         assert [hit.picture.camera for hit in hits] == list(map(str, seen_by))
     assert np.mean(right) == pytest.approx(scores["rank-1"], abs=1e-4)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

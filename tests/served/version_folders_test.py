@@ -84,7 +84,3 @@ def test_a_folder_that_can_not_be(model, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UserError, match=r"--export_dir=.*file"):
         small_export.export_model(model, tmp_path / "file" / "arn", PICTURES)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -96,7 +96,3 @@ def test_help_and_wrong_flags_load_nothing_heavy(door, flag, status):
     *_, end, loaded = done.stdout.splitlines()
     assert end == f"status {status}" and "Traceback" not in done.stderr
     assert not {name.partition(".")[0] for name in loaded.split()} & {*HEAVY}
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

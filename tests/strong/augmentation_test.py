@@ -138,7 +138,3 @@ def test_jitter_keeps_the_mean_on_average():
     # Standard error of a brightness: 0.2 / sqrt(3 * 4000) of the value.
     np.testing.assert_allclose(found.mean(axis=(1, 2, 3)).mean(), picture.mean(), rtol=0.01)
     np.testing.assert_allclose(found.mean(axis=0), expected, atol=5)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -143,7 +143,3 @@ def test_saved_and_loaded(mobilenet, tmp_path):
         np.testing.assert_array_equal(a, b)
     configs = [[layer.get_config() for layer in normalizations(n)] for n in (again, tuned)]
     assert configs[0] == configs[1]
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -1,7 +1,5 @@
 """The normalisation of each camera's own: by hand, mixed with others, its scope, on replicas."""
 
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -205,11 +203,8 @@ def replicas_program():
 
 
 def test_two_replicas_take_the_statistics_of_one():
-    small_data.run_again(__file__, "replicas")
+    small_data.run_again(__file__)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["replicas"]:
-        replicas_program()
-    else:
-        raise SystemExit(pytest.main([__file__]))
+    replicas_program()

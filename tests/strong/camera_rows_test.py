@@ -120,7 +120,3 @@ def test_refresh_adds_and_replaces(model, estimated):
         atol = rounding(4, 2240, np.abs(expected).max())
         np.testing.assert_allclose(rows(found, row)["mean"][0], expected, rtol=1e-4, atol=atol)
     assert_equal(weights(found), weights(adapted))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -139,7 +139,3 @@ def test_statistics_bring_cameras_together(estimated):
     similarity, mixed = (np.sum(a * b, axis=1).mean() for a, b in (by_row, as_one))
     assert similarity > 0.9
     assert similarity > mixed + 0.2
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -191,7 +191,3 @@ def test_purity_by_hand():
 def test_wrong_arguments_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         clustering.cluster(**({"embeddings": np.eye(3), "camera_id": [1, 2, 3]} | changes))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

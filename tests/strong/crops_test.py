@@ -119,7 +119,3 @@ def test_a_run_that_is_being_trained(run):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another process"):
             calibrate.calibrate(run, "", PATTERN, ["1"])
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -144,7 +144,3 @@ def test_the_oracle_is_marked_in_every_output(run, found, tmp_path):
     assert results[f"ORACLE, by labels: {ROWS[6]}"].mean_ap == best
     assert best >= found[0][ROWS[6]].mean_ap
     assert choice["scores"]["adapted.keras"] == results[ROWS[3]].mean_ap
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

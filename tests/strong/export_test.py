@@ -155,7 +155,3 @@ def test_the_command(tmp_path):
     sidecar = json.loads((tmp_path / "arn/1" / publish.SIDECAR).read_text())
     assert sidecar["cameras"] == [1, 2] and sidecar["metrics"] is None
     assert sidecar["agreement"]["pictures"] == 32
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

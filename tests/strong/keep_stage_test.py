@@ -5,10 +5,9 @@ import os
 import types
 
 import numpy as np
-import pytest
+from arn_tf.strong.keep_stage import StageChoice
 
 from arn_tf.strong import keep_stage
-from arn_tf.strong.keep_stage import StageChoice
 
 STAGES = ["adapted.keras", "round_1.keras"]
 
@@ -36,7 +35,3 @@ def test_a_choice_is_kept_and_told(tmp_path, capsys):
         "scores": {STAGES[0]: None, STAGES[1]: 0.5},
     }  # fmt: skip
     assert os.listdir(tmp_path / "logs" / "choice")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -141,7 +141,3 @@ def test_compiled():
     assert float(compiled(tf.constant(features), tf.constant(labels), 0.3)) == pytest.approx(
         float(triplet(features, labels)), rel=1e-6
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

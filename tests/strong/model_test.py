@@ -1,7 +1,5 @@
 """The model of the strong recipe: what it embeds, one step by hand, replicas, saving."""
 
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -287,11 +285,8 @@ def replicas_program():
 
 
 def test_two_replicas_give_the_model_of_one():
-    small_data.run_again(__file__, "replicas")
+    small_data.run_again(__file__)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["replicas"]:
-        replicas_program()
-    else:
-        raise SystemExit(pytest.main([__file__]))
+    replicas_program()

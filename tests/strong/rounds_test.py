@@ -69,7 +69,3 @@ def test_no_rounds_at_all(run, tmp_path):
     other, printed = trained(none)
     assert "round" not in printed
     assert_equal(weights(other, "model"), weights(run, "adapted"))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

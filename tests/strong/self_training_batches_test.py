@@ -130,7 +130,3 @@ def test_batches_are_functions_of_seed_and_step(data):
     images = [batch[f"{name}_images"][:4] for name in ("source", "first", "second")]
     for left, right in zip(images, images[1:] + images[:1], strict=True):
         assert np.abs(left - right).mean() > 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

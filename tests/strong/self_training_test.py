@@ -1,7 +1,5 @@
 """Self-training: what a step learns from both domains, on one replica and on two."""
 
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -191,11 +189,8 @@ def replicas_program():
 
 
 def test_two_replicas_learn_what_one_does():
-    small_data.run_again(__file__, "replicas")
+    small_data.run_again(__file__)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["replicas"]:
-        replicas_program()
-    else:
-        raise SystemExit(pytest.main([__file__]))
+    replicas_program()

@@ -166,7 +166,3 @@ def test_the_space_is_that_of_all_else(model):
     trained = small_strong.model()
     trained.classifier.kernel.assign_add(tf.ones_like(trained.classifier.kernel))
     assert space(trained) == space(model)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

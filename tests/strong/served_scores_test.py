@@ -131,7 +131,3 @@ def test_a_camera_that_joins_leaves_the_gallery_good(run, models, files, tmp_pat
     assert found["build"].space == found["add"].space
     assert (found["build"].unknown_cameras, found["add"].unknown_cameras) == ([2], [])
     assert np.abs(found["build"].vectors - found["add"].vectors).max() > 1e-3
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -175,7 +175,3 @@ class TestEffectiveRank:
 
     def test_of_one_point(self):
         assert stage_choice.effective_rank(np.ones((5, 3))) == 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -107,7 +107,3 @@ def test_a_collapsed_stage_raises_an_alarm(run, tmp_path, capsys):
     rounds.run.save_model(model, strong_rounds.ADAPTED)
     rounds.embeddings(0)
     assert "WARNING: adapted.keras: the embeddings are nearly the same" in capsys.readouterr().out
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

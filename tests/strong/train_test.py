@@ -219,7 +219,3 @@ def test_a_loss_that_is_not_finite(tmp_path):
         trained(wild)
     assert os.listdir(tmp_path / "checkpoints") == []
     assert not os.path.exists(tmp_path / "source.keras")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

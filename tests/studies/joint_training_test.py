@@ -1,7 +1,6 @@
 """ARN's losses into a tuned E_I: what reaches what, replicas, saving, the guard, a whole run."""
 
 import os
-import sys
 
 import keras
 import numpy as np
@@ -212,7 +211,7 @@ def replicas_program():
 
 
 def test_two_replicas_learn_what_one_does():
-    small_data.run_again(__file__, "replicas")
+    small_data.run_again(__file__)
 
 
 # A whole run.
@@ -233,7 +232,4 @@ def test_a_run_with_arns_losses(tmp_path):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["replicas"]:
-        replicas_program()
-    else:
-        raise SystemExit(pytest.main([__file__]))
+    replicas_program()

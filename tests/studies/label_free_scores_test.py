@@ -205,7 +205,3 @@ class TestCrossCamera:
     def test_names_cameras_of_other_pictures(self, cross_camera):
         with pytest.raises(ValueError, match="camera_id"):
             cross_camera(np.eye(8), np.arange(7))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -99,7 +99,3 @@ class TestProxyWeights:
     def test_names_persons_of_other_pictures(self):
         with pytest.raises(ValueError, match="person_id"):
             source_validation.proxy_weights(np.eye(4), np.arange(3), np.eye(4))
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -120,7 +120,3 @@ def test_the_example_of_the_docstring_runs(server, tmp_path, monkeypatch, capsys
     exec(compile(code, "example", "exec"), {})
     cosines, files = capsys.readouterr().out.splitlines()
     assert len(cosines.split()) == 2 and files == "['gallery/1.jpg', 'gallery/2.jpg']"
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -108,7 +108,3 @@ def test_one_picture_alone_may_be_the_bad_one(connect, server, write):
         found = client.embed_files(paths, skip_bad_images=True)
     assert (found.vectors.shape, found.files, found.space) == ((0, 4), [], "")
     assert [error.file for error in found.skipped] == paths
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -262,7 +262,3 @@ def test_the_command_refuses(server, plain, crops, tmp_path):
         status, err = embed(each, output, flag, crops)
         assert status == 2 and text in err
     assert not (tmp_path / "emb.npz").exists()
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

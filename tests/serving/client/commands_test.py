@@ -272,7 +272,3 @@ def test_names_that_no_terminal_can_show(server, crops, tmp_path):
     status, _, err = embed(server, tmp_path / "emb.npz", crops, "--skip_bad_images")
     assert status == 0 and r"\x1b[2J.jpg: has no bytes" in err
     assert "\x1b[2J" not in err
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

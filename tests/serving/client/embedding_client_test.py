@@ -193,7 +193,3 @@ def test_arguments_that_are_no_lists_of_pictures(connect, server):
         ):
             with pytest.raises(BadInputError, match=text):
                 call()
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -95,7 +95,3 @@ def test_both_kinds_of_messages_live_in_one_process():
 def test_states_have_names():
     assert message_classes.state_name(30) == "AVAILABLE"
     assert message_classes.state_name(31) == "31"
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

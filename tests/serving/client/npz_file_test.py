@@ -155,7 +155,3 @@ def test_room_that_runs_out_in_the_end(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["emb.npz"]
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -109,7 +109,3 @@ def test_a_folder_without_pictures(tmp_path):
     with pytest.raises(BadInputError, match=r"no .jpg, .jpeg, .png files in this folder") as caught:
         picture_files.find([str(tmp_path)])
     assert caught.value.file == str(tmp_path)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

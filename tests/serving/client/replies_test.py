@@ -167,7 +167,3 @@ def test_models_that_are_no_export(connect, server, edit, text):
     assert server.address in str(caught.value)
     assert "__saved_model_init_op" not in str(caught.value)
     assert not server.requests
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

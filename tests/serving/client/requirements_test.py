@@ -1,7 +1,5 @@
 """A machine with the client alone installs what the product pins."""
 
-import pytest
-
 from tests.support.places import ROOT
 
 
@@ -12,7 +10,3 @@ def test_the_clients_requirements_are_those_of_the_product():
     assert names == {"faiss-cpu", "grpcio", "numpy", "pillow", "protobuf", "tqdm"}
     pinned = {line.split()[0] for line in pins if not line.startswith("#")}
     assert {line for line in lines if not line.startswith("#")} <= pinned
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

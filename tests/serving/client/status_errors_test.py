@@ -274,7 +274,3 @@ def test_a_closed_client(server):
     for call in (client.versions, lambda: client.embed_encoded([picture("x")])):
         with pytest.raises(BadInputError, match="closed"):
             call()
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

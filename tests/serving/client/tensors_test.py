@@ -194,7 +194,3 @@ def test_the_last_of_too_few_booleans_repeats():
 def test_booleans_that_do_not_fit(tensor, text):
     with pytest.raises(ReplyError, match=f"output x has .*{text}"):
         tensors.booleans(tensor, (2,), "x")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -120,7 +120,3 @@ def test_files_are_checked_before_anything_is_sent(pem, files, text):
     tls = Tls(*(pem.get(name, name) for name in files))
     with pytest.raises(BadInputError, match=text), EmbeddingClient("localhost:1", tls=tls):
         pass
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -295,7 +295,3 @@ def test_there_is_no_key_in_the_folder():
     for path in (ROOT / "serving").rglob("*"):
         assert path.name != "ssl.config"
         assert not path.is_file() or not private.search(path.read_bytes()), path
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

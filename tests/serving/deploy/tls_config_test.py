@@ -187,7 +187,3 @@ def test_a_folder_that_is_missing_is_named(pem, tmp_path):
     assert done.returncode == 2
     assert "none/ssl.config: can't be written: No such file" in done.stderr
     assert "Traceback" not in done.stderr and "BEGIN" not in done.stderr
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

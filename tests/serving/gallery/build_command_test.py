@@ -167,7 +167,3 @@ def test_another_embedding_space_is_refused_and_both_are_named(work, capsys, fak
     else:
         assert "16 numbers" in message and "sends 24" in message
     assert len(stored()) == 8
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

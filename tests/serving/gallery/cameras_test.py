@@ -92,7 +92,3 @@ def test_a_gallery_goes_on_with_a_model_that_takes_cameras(work, capsys, fake):
     output = run(capsys, "add", SERVER, "--gallery=gal", "crops")
     assert "7 pictures added, 1 were there already" in output.out
     assert "0001_c1s1.jpg" not in asked(client)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

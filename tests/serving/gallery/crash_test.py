@@ -9,8 +9,6 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from serving.gallery.store import GalleryStore
 from tests.support import fake_embedder
 from tests.support.fake_embedder import unit, write_files
@@ -91,7 +89,3 @@ def test_adds_at_once_lose_nothing(tmp_path):
         error = process.communicate()[1]
         assert process.returncode == 0, error
     assert len(stored(tmp_path / "gal")) == 401
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -184,7 +184,3 @@ def test_a_killed_remove_has_erased_what_it_acknowledged_and_lost_nothing_else(t
         store.finish_erasure()
     assert traces(folder, vectors) == list(range(400 - len(left), 399))
     assert integrity(folder) == "ok"
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -212,7 +212,3 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
         filled(tmp_path / "file" / "gal", 1)
     with pytest.raises(GalleryError, match="can't be written: File exists"):
         filled(tmp_path / "file", 1)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

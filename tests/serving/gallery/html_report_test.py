@@ -245,7 +245,3 @@ def test_a_browser_draws_the_pictures_in_order_and_runs_nothing(tmp_path, dark):
     dom = browse(page, profile, "--dump-dom")
     assert Page(dom).texts.count(os.path.basename(hostile)) == 1
     assert re.search("<title>Search results</title>", dom)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -167,7 +167,3 @@ def test_neither_tensorflow_nor_a_server_is_needed_to_remove(work, capsys):
     arguments = ["remove", "--gallery", str(work / "gal"), "--camera=1"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT)
     assert done.returncode == 0 and len(stored()) == 5
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

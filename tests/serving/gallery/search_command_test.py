@@ -123,7 +123,3 @@ def test_control_characters_in_names_do_not_reach_the_terminal(colours, capsys):
     output = search(capsys, "query_c1.png") + remove(capsys, "--dry_run", "--file=/*")
     assert "\x1b" not in output and "\u202e" not in output
     assert output.count(r"a\x1b[31m\nb\u202e_c1.png") == 2
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

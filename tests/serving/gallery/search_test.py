@@ -278,7 +278,3 @@ def test_equal_pictures_are_all_found(tmp_path):
     hits, quality = approximate_search.search(store, vectors[:1], 40, Progress())
     assert sorted(files(hits[0])) == list(range(40))
     assert quality.recall == 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

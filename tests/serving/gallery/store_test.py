@@ -163,7 +163,3 @@ def test_a_copy_of_the_folder_is_a_gallery(tmp_path):
     with GalleryStore(str(tmp_path / "copy")) as copy:
         assert contents(copy) == contents(store)
         assert copy.count(EVERYTHING) == len(vectors)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

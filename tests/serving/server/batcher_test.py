@@ -204,7 +204,3 @@ def test_long_errors_are_cut(batcher):
     with pytest.raises(RequestError) as caught:
         answer(batcher.submit(prediction(types.SimpleNamespace(run=run), 1.0)))
     assert str(caught.value) == "x" * 1024 + "...TRUNCATED"
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -178,7 +178,3 @@ def test_one_camera_for_all_in_few_bytes(address, vectors):
         reply = message_classes.methods(channel)[0](message, timeout=30)
     found = tensors.floats(reply.outputs["embedding"], (12, small_strong.DIM), "embedding")
     np.testing.assert_allclose(found, vectors[4], rtol=0, atol=1e-5)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

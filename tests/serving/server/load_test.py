@@ -137,7 +137,3 @@ def test_kill_and_restart_in_the_middle_of_a_job(tmp_path):
     vectors = np.concatenate([part.vectors for part in received])
     expected = np.tile(small_server.expected(PICTURES), (50, 1))
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -265,7 +265,3 @@ def test_status(channel):
     (status,) = call(message, timeout=20).model_version_status
     assert (status.version, status.state) == (1, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
     assert status.status.error_code == 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -71,7 +71,3 @@ def test_a_deadline_that_passes(address):
     late = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
     assert caught.value.code() in late
     test_it_answers_as_the_model_does(address)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

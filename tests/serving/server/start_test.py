@@ -53,7 +53,3 @@ def test_nothing_to_serve(tmp_path):
 )
 def test_flags(flag):
     assert flag.partition("=")[0].strip("-") in small_server.fails(flag)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

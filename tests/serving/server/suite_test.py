@@ -283,7 +283,3 @@ def test_a_deadline(address, pictures):
 def test_after_all_that_it_answers_as_before(client, pictures, vectors):
     found = client.embed_encoded(pictures).vectors
     np.testing.assert_allclose(found, vectors, rtol=0, atol=CLOSE)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

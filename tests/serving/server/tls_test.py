@@ -58,7 +58,3 @@ def test_unusable_tls_files(certificate, tmp_path):
     assert "nowhere" in small_server.fails(f"{flag}{tmp_path}/nowhere")
     (tmp_path / "ssl.config").write_text("server_key: '/etc/key.pem' server_cert: 'x'")
     assert "ssl.config" in small_server.fails(f"{flag}{tmp_path}/ssl.config")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -208,7 +208,3 @@ def test_nothing_to_serve(name, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInputError, match=f"model_dir=.*{name}"):
         Versions(tmp_path / name)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))
