@@ -15,31 +15,35 @@ from arn_tf.paper.constants import MOMENTUM, PAPER_LEARNING_RATES
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
-class ConstantThenCosine(keras.optimizers.schedules.CosineDecay):
+class ConstantThenCosine(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate stays constant, then falls to zero along half a cosine.
 
-    A `CosineDecay` whose warm-up goes from the rate to itself. It has a name and a configuration
-    of its own since the files of runs know it by them.
+    Keras's `CosineDecay`, warmed up from the rate to itself, is the same but for the last bits: in
+    a compiled step TensorFlow folds its constants differently, and equal seeds would no longer give
+    the runs that were measured.
 
     Args:
         learning_rate: the constant rate.
         constant_steps: steps at that rate.
-        cosine_steps: steps from there to zero, 1 or more.
+        cosine_steps: steps from there to zero; 0 keeps the rate constant for ever.
     """
 
     def __init__(self, learning_rate: float, constant_steps: int, cosine_steps: int) -> None:
-        super().__init__(
-            learning_rate,
-            decay_steps=cosine_steps,
-            warmup_target=learning_rate,
-            warmup_steps=constant_steps,
-        )
+        self.learning_rate = learning_rate
+        self.constant_steps = constant_steps
+        self.cosine_steps = cosine_steps
+
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
+        passed = tf.cast(step, tf.float32) - self.constant_steps
+        share = tf.clip_by_value(passed / max(self.cosine_steps, 1), 0.0, 1.0)
+        share = share if self.cosine_steps else 0.0 * share
+        return self.learning_rate * 0.5 * (1.0 + tf.cos(3.141592653589793 * share))
 
     def get_config(self) -> dict:
         return {
-            "learning_rate": self.initial_learning_rate,
-            "constant_steps": self.warmup_steps,
-            "cosine_steps": self.decay_steps,
+            "learning_rate": self.learning_rate,
+            "constant_steps": self.constant_steps,
+            "cosine_steps": self.cosine_steps,
         }
 
 
