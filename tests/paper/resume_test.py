@@ -1,7 +1,6 @@
 """kill -9 at any moment: the same command goes on to the weights of an uninterrupted run."""
 
 import os
-import threading
 import time
 
 from arn_tf.run.folder import RunDir
@@ -11,25 +10,14 @@ from tests.support import small_data
 def run_until(line, moment):
     """Runs a command line and kills it as soon as `moment(its output)` is true."""
     process = small_data.start(line)
-    output = []
-
-    def read():
-        while text := process.stdout.read(1):
-            output.append(text)
-
-    readers = [threading.Thread(target=read), threading.Thread(target=process.stderr.read)]
-    for reader in readers:
-        reader.start()
     deadline = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < deadline and not moment("".join(output)):
+    while process.poll() is None and time.monotonic() < deadline and not moment(process.printed()):
         time.sleep(0.002)
     killed = process.poll() is None
     process.kill()
     process.wait()
-    for reader in readers:
-        reader.join()
     assert killed, "it ended before the moment came"
-    return "".join(output)
+    return process.printed()
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):

@@ -8,11 +8,9 @@ import atexit
 import dataclasses
 import functools
 import io
-import os
 import pathlib
 import runpy
 import shutil
-import subprocess
 import sys
 import tempfile
 import types
@@ -27,6 +25,7 @@ from arn_tf.paper.settings import Settings
 from datasets.dukemtmc_reid.dukemtmc_reid_dataset_builder import LAYOUT as DUKE
 from datasets.market1501.market1501_dataset_builder import LAYOUT as MARKET
 from tests.support.places import ROOT
+from tests.support.program import Program
 
 LAYOUTS = {"market": MARKET, "duke": DUKE}
 HEIGHT, WIDTH = 64, 32
@@ -203,11 +202,8 @@ def command(module, settings=None, **flags):
 
 
 def start(line):
-    """Starts a command line; stdout and stderr are pipes of text."""
-    return subprocess.Popen(
-        line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-    )  # fmt: skip
+    """Starts a command line of Python."""
+    return Program(line)
 
 
 def finish(line):
