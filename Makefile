@@ -4,17 +4,21 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-lock.txt
+DOCS_VENV := .venv-docs
+DOCS_STAMP := $(DOCS_VENV)/installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint pytest serving-smoke clean
+.PHONY: help demo test lint pytest serving-smoke docs figures clean
 
 help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
 	@echo "make test    lint, then run the tests; some of them: TESTS=tests/losses_test.py"
 	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
 	@echo "make lint    style, formatting, and imports that only go down"
-	@echo "make clean   remove the environment and caches; runs and data stay"
+	@echo "make docs    build the documentation in site/, links checked"
+	@echo "make figures draw its charts anew, from docs/results.json"
+	@echo "make clean   remove the environments, the site and caches; runs and data stay"
 
 demo: $(STAMP)
 	$(RUN) -m arn_tf.demo
@@ -34,6 +38,19 @@ serving-smoke: $(STAMP)
 	  echo "name the server's gRPC port: make serving-smoke ARN_SERVING_ADDRESS=localhost:8500" >&2; exit 1; }
 	ARN_SERVING_ADDRESS=$(ARN_SERVING_ADDRESS) $(RUN) -m pytest tests/serving/server/suite_test.py
 
+docs: $(DOCS_STAMP)
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	@echo "site/index.html is the start page; python3 -m http.server -d site serves it, search included"
+
+figures: $(DOCS_STAMP)
+	$(DOCS_VENV)/bin/python -m docs.figures
+
+$(DOCS_STAMP): requirements-docs.txt
+	@echo "Installing into $(DOCS_VENV)"
+	@$(PYTHON) -m venv --clear $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet -r requirements-docs.txt
+	@touch $@
+
 # The stamp is written last: an interrupted installation starts anew.
 $(STAMP): $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -46,5 +63,5 @@ $(STAMP): $(REQUIREMENTS)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS_VENV) site .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

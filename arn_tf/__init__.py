@@ -1,20 +1,34 @@
-"""ARN: person re-identification that adapts from a labelled to an unlabelled camera network."""
+"""ARN: person re-identification that adapts from a labelled to an unlabelled camera network.
+
+`import arn_tf` is enough for `keras.models.load_model` to read the model of any run. The commands
+are `python -m arn_tf.train`, `evaluate`, `calibrate`, `export`, `ablate` and `demo`.
+"""
 
 import os
+import sys
 
 # TensorFlow's own notes as it starts, of no use to anybody here; errors arrive as exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from arn_tf.paper.model import ARN, PAPER_WEIGHTS, SOURCE, TARGET, TERMS
-from arn_tf.paper.optimizers import PAPER_LEARNING_RATES, ConstantThenCosine, grouped_optimizer
+# The commands answer --help before TensorFlow is imported: while `python -m` looks for a module,
+# that is the first argument.
+if sys.argv[:1] != ["-m"]:
+    from arn_tf.errors import UserError
+    from arn_tf.layers.normalization import SOURCE, TARGET
+    from arn_tf.paper.constants import PAPER_LEARNING_RATES, PAPER_WEIGHTS, TERMS
+    from arn_tf.paper.model import ARN
+    from arn_tf.paper.optimizers import ConstantThenCosine, grouped_optimizer
+    from arn_tf.strong.model import StrongModel
 
-__all__ = [
-    "ARN",
-    "PAPER_LEARNING_RATES",
-    "PAPER_WEIGHTS",
-    "SOURCE",
-    "TARGET",
-    "TERMS",
-    "ConstantThenCosine",
-    "grouped_optimizer",
-]
+    __all__ = [
+        "ARN",
+        "PAPER_LEARNING_RATES",
+        "PAPER_WEIGHTS",
+        "SOURCE",
+        "TARGET",
+        "TERMS",
+        "ConstantThenCosine",
+        "StrongModel",
+        "UserError",
+        "grouped_optimizer",
+    ]

@@ -17,214 +17,216 @@ import shlex
 import signal
 import sys
 import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from arn_tf import evaluate, recipes, train
-from arn_tf.errors import UserError
-from arn_tf.layers.replicas import split_cpu
-from arn_tf.ranking import intervals
-from arn_tf.ranking import scores as ranking_scores
+from arn_tf import recipes
+from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run import command_line
+from arn_tf.run.ablation import Ablation
 from arn_tf.run.atomic_files import replace_text
-from arn_tf.run.folder import RunDir
-from arn_tf.strong import evaluate as strong_evaluate
+from arn_tf.run.settings import RunSettings
 
-# Row of the table -> the settings that make it. The two unsupervised ones can't begin with
-# source-only epochs: all their epochs are joint.
-_UNSUPERVISED = {
-    "class_weight": 0.0,
-    "contrastive_weight": 0.0,
-    "source_only_epochs": 0,
-    "source_only_baseline": False,
-}
-_WITHOUT_PRIVATE = {"private_encoders": False, "difference_weight": 0.0}
-ROWS = {
-    "w/o L_ctrs, L_class, E_S, E_T": _UNSUPERVISED | _WITHOUT_PRIVATE,
-    "w/o L_ctrs, L_class": _UNSUPERVISED,
-    "w/o E_S, E_T": _WITHOUT_PRIVATE | {"source_only_baseline": False},
-    "full ARN": {"source_only_baseline": True},
-}
-_FOLDERS = ("rec", "rec_diff", "no_private", "full")
-# (folder, settings that it changes, row that its ARN is; None where all its rows are the table's)
-_RUNS = {
-    "paper": [(f, changes, row) for f, (row, changes) in zip(_FOLDERS, ROWS.items(), strict=True)],
-    "strong": [("strong", {}, None)],
-}
-# Pairs of rows whose paired difference is printed: does the first add anything to the second?
-_COMPARED = [
-    ("full ARN", evaluate.SOURCE_ONLY_TARGET_STATISTICS),
-    ("full ARN", "w/o E_S, E_T"),
-    (strong_evaluate.SOURCE_ONLY_CAMERAS, strong_evaluate.SOURCE_ONLY),
-    (strong_evaluate.ADAPTED_CAMERAS, strong_evaluate.SOURCE_ONLY_CAMERAS),
-    (strong_evaluate.ADAPTED_RERANKED, strong_evaluate.ADAPTED_CAMERAS),
-]
+if TYPE_CHECKING:
+    from arn_tf.ranking.evaluation import Evaluation
+    from arn_tf.ranking.protocol import RankingResult
+    from arn_tf.run.folder import RunDir
 
 
-def ablate(settings, seeds):
+@dataclasses.dataclass
+class SeedRow:
+    """A row of the table over seeds.
+
+    Attributes:
+        title: of the row.
+        results: scores, one for each seed that has the row.
+    """
+
+    title: str
+    results: list["RankingResult"] = dataclasses.field(default_factory=list)
+
+
+def ablate(
+    settings: RunSettings, ablation: Ablation, seeds: int
+) -> tuple[dict[str, SeedRow], list[str]]:
     """Trains and scores every row with seeds 0 to `seeds` - 1.
 
     Args:
         settings: of the full model; `seed` is the first seed.
+        ablation: which runs make the table.
         seeds: number of seeds.
 
     Returns:
-        {row: [RankingResult of each seed]}, and notes on single runs, a list of sentences.
+        {key: row}, and notes on single runs, a list of sentences.
 
     Raises:
-        UserError: see `train` and `evaluate`.
+        UserError: see `Recipe.train` and `Recipe.evaluate`.
     """
-    scores, notes = {}, []
+    rows, notes = {}, []
     # TensorFlow keeps the memory of finished models: each row has a process of its own.
     spawn = multiprocessing.get_context("spawn")
     for seed in range(settings.seed, settings.seed + seeds):
-        for folder, changes, row in _RUNS[settings.preset]:
-            run_dir = os.path.join(settings.run_dir, f"seed_{seed}", folder)
-            row_settings = dataclasses.replace(settings, **changes, seed=seed, model_dir=run_dir)
-            print(f"\n=== seed {seed}, {row or folder}", flush=True)
+        for run in ablation.runs:
+            run_dir = os.path.join(settings.run_dir, f"seed_{seed}", run.folder)
+            row_settings = dataclasses.replace(
+                settings, **run.changes, seed=seed, model_dir=run_dir
+            )
+            name = run.row[1] if run.row else run.folder
+            print(f"\n=== seed {seed}, {name}", flush=True)
             try:
                 with concurrent.futures.ProcessPoolExecutor(
                     1, spawn, initializer=_follow_parent
                 ) as process:
-                    results, said = process.submit(_train_and_score, row_settings).result()
+                    evaluation = process.submit(_train_and_score, row_settings).result()
             except concurrent.futures.process.BrokenProcessPool as error:
                 raise UserError(
-                    f"the process of row {row or folder!r}, seed {seed}, was killed, perhaps for "
-                    "want of memory. The same command goes on there"
+                    f"the process of row {name!r}, seed {seed}, was killed, perhaps for want of "
+                    "memory. The same command goes on there"
                 ) from error
-            if row:
-                results[row] = results.pop(evaluate.ARN_ROW)
-            notes += [f"seed {seed}, {row or folder}: {note}" for note in said]
-            for name, result in results.items():
-                # Every run has the untrained backbone; the full one speaks for all.
-                if name == row or folder in ("full", "strong"):
-                    scores.setdefault(name, []).append(result)
-    return scores, notes
+            notes += [f"seed {seed}, {name}: {note}" for note in evaluation.notes]
+            last = len(evaluation.rows) - 1
+            for place, row in enumerate(evaluation.rows):
+                key, title = row.key, row.title
+                if run.row and place == last:
+                    key, title = run.row
+                elif not run.all_rows:
+                    continue
+                rows.setdefault(key, SeedRow(title)).results.append(row.result)
+    own = {run.row[0]: None for run in ablation.runs if run.row}
+    order = [key for key in rows if key not in own] + [key for key in own if key in rows]
+    return {key: rows[key] for key in order}, notes
 
 
-def _follow_parent():
+def _follow_parent() -> None:
     """Ends this process with its parent, whose row would otherwise stay locked."""
 
-    def wait():
+    def wait() -> None:
         multiprocessing.parent_process().join()
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
-    # The parent says what there is to say.
+    # The parent prints what there is to print.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
-def _train_and_score(settings):
-    """{row of one run's table: RankingResult}, and the table's notes."""
-    split_cpu(settings.replicas)
-    run = RunDir(settings.run_dir)
+def _train_and_score(settings: RunSettings) -> "Evaluation":
+    """Evaluation of one run, trained first where it isn't finished."""
+    command_line.start_tensorflow(settings.replicas)
+    from arn_tf.run.folder import RunDir
+
+    recipe, run = recipes.recipe_of(settings), RunDir(settings.run_dir)
     if not _is_finished(run, settings):
-        run = train.OF_PRESET[settings.preset](settings)
-    results, _, notes = evaluate.OF_PRESET[settings.preset](run, settings)
-    return results, notes
+        run = recipe.train(settings)
+    return recipe.evaluate(run, settings)
 
 
-def _is_finished(run, settings):
+def _is_finished(run: "RunDir", settings: RunSettings) -> bool:
     """Whether a run with these settings is complete: model.keras is what it writes last."""
-    return os.path.exists(run.file("model.keras")) and not run.settings().differences(settings)
+    return os.path.exists(run.file("model.keras")) and not settings.differences(run.settings())
 
 
-def summary(scores):
-    """The table's rows in its order.
+def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, dict[str, object]]]:
+    """Returns (title, `scores.metrics`) of the rows in their order.
 
-    Args:
-        scores: {row: [RankingResult of each seed]}.
-
-    Returns:
-        [(row, `scoring.metrics`)]; a row that not every seed has, as where self-training stopped
-        before its first round, says so in its name.
+    A row that not every seed has, as where self-training stopped before its first round, says so
+    in its title.
     """
-    baselines = [name for name in scores if name not in ROWS]
-    seeds = max(map(len, scores.values()))
+    from arn_tf.ranking import scores
+
+    seeds = max(len(row.results) for row in rows.values())
     return [
         (
-            name if len(scores[name]) == seeds else f"{name} ({len(scores[name])} of {seeds})",
-            ranking_scores.metrics(scores[name]),
+            row.title
+            if len(row.results) == seeds
+            else f"{row.title} ({len(row.results)} of {seeds})",
+            scores.metrics(row.results),
         )
-        for name in [*baselines, *(name for name in ROWS if name in scores)]
+        for row in rows.values()
     ]
 
 
-def differences(scores):
-    """{"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds."""
-    return {
-        f"{one} less {other}": intervals.difference(*(
-            [result.per_query()["mean_ap"] for result in scores[name]] for name in (one, other)
-        ))
-        for one, other in _pairs(scores)
-        if len(scores[one]) == len(scores[other])
-    }  # fmt: skip
+def differences(
+    rows: Mapping[str, SeedRow], ablation: Ablation
+) -> dict[str, tuple[float, tuple[float, float]] | None]:
+    """{"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds.
+
+    None instead where not every seed has both rows.
+    """
+    from arn_tf.ranking import intervals
+
+    found = {}
+    for one, other in _pairs(rows, ablation):
+        name = f"{one.title} less {other.title}"
+        found[name] = None
+        if len(one.results) == len(other.results):
+            found[name] = intervals.difference(
+                *([result.per_query()["mean_ap"] for result in row.results] for row in (one, other))
+            )
+    return found
 
 
-def _left_out(scores):
-    """Differences that `differences` can't have, by name."""
-    return [
-        f"{one} less {other}"
-        for one, other in _pairs(scores)
-        if len(scores[one]) != len(scores[other])
-    ]
+def _pairs(rows: Mapping[str, SeedRow], ablation: Ablation) -> Iterator[tuple[SeedRow, SeedRow]]:
+    for one, other in ablation.compared:
+        if one in rows and other in rows:
+            yield rows[one], rows[other]
 
 
-def _pairs(scores):
-    """Rows to compare; a row may say in front that it is an oracle's."""
-    for pair in _COMPARED:
-        one, other = (next((n for n in scores if n.endswith(name)), None) for name in pair)
-        if one and other:
-            yield one, other
-
-
-def main():
+def main() -> None:
     settings = recipes.from_flags()
     seeds = flags.FLAGS.seeds
-    if settings.preset == "paper" and not (
-        settings.private_encoders and all(settings.loss_weights.values())
-    ):
-        raise UserError(
-            "the ablation's rows choose --private_encoders and the zero weights themselves"
-        )
+    command_line.start_tensorflow()
+    ablation = recipes.recipe_of(settings).ablation(settings)
     if not settings.model_dir:
-        name = "table2" if settings.preset == "paper" else "strong"
         settings = dataclasses.replace(
-            settings, model_dir=f"runs/{name}_{settings.source}_to_{settings.target}"
+            settings, model_dir=f"runs/{ablation.name}_{settings.source}_to_{settings.target}"
         )
-    scores, notes = ablate(settings, seeds)
-    rows, compared = summary(scores), differences(scores)
+    found, notes = ablate(settings, ablation, seeds)
+    rows, compared = summary(found), differences(found, ablation)
     command = f"python -m arn_tf.ablate {shlex.join(sys.argv[1:])}"
-    text = "\n".join([
-        f"{settings.source} to {settings.target}, in percent, {_seeds_said(seeds)}; 95%: over "
-        "queries, bootstrap:\n",
-        ranking_scores.table(rows),
-        "\nmAP, paired over queries:\n",
-        *(f"* {name}: {100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
-          for name, (mean, (low, high)) in compared.items()),
-        *(f"* {name}: not compared, as not every seed has both" for name in _left_out(scores)),
-        *(f"\n{note}" for note in notes),
-        f"\nMade by `{command}`",
-    ])  # fmt: skip
+    text = _as_markdown(settings, seeds, rows, compared, notes, command)
     print(f"\n{text}")
     record = {
         "command": command,
         "settings": dataclasses.asdict(settings),
         "rows": dict(rows),
-        "differences": compared,
+        "differences": {name: value for name, value in compared.items() if value},
         "notes": notes,
-        "seeds": {name: [each.to_json() for each in results] for name, results in scores.items()},
+        "seeds": {row.title: [each.to_json() for each in row.results] for row in found.values()},
     }
     try:
         for name, content in (("table.json", json.dumps(record, indent=2)), ("table.md", text)):
             replace_text(os.path.join(settings.run_dir, name), content + "\n")
     except OSError as error:
-        raise UserError(f"--model_dir={settings.run_dir}: {error}") from error
+        raise ArgumentError("model_dir", settings.run_dir, str(error)) from error
     print(f"\nsaved as table.md and table.json in {settings.run_dir}")
 
 
-def _seeds_said(seeds):
-    return "one seed" if seeds == 1 else f"mean ± deviation of {seeds} seeds"
+def _as_markdown(
+    settings: RunSettings,
+    seeds: int,
+    rows: list[tuple[str, dict[str, object]]],
+    compared: Mapping[str, tuple[float, tuple[float, float]] | None],
+    notes: list[str],
+    command: str,
+) -> str:
+    from arn_tf.ranking import scores
+
+    several = "one seed" if seeds == 1 else f"mean ± deviation of {seeds} seeds"
+    lines = [
+        f"{settings.source} to {settings.target}, in percent, {several}; 95%: over queries, "
+        "bootstrap:\n",
+        scores.table(rows),
+        "\nmAP, paired over queries:\n",
+    ]
+    for name, value in compared.items():
+        if value is None:
+            lines.append(f"* {name}: not compared, as not every seed has both")
+            continue
+        mean, (low, high) = value
+        lines.append(f"* {name}: {100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]")
+    return "\n".join([*lines, *(f"\n{note}" for note in notes), f"\nMade by `{command}`"])
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ that the program works and that training helps; they say nothing about real pict
 
 import os
 
-from arn_tf import evaluate
+from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
 from arn_tf.run import command_line
-from arn_tf.train import train
 
 SETTINGS = Settings(
     source="toy_market",
@@ -30,13 +29,22 @@ SETTINGS = Settings(
 )
 
 
-def main(settings=SETTINGS):
-    run = train(settings)
-    results, picture, _ = evaluate.evaluate(run, settings)
-    evaluate.report(run, settings, results)
+def main(settings: Settings = SETTINGS) -> None:
+    """Trains, scores and shows what there is to see.
+
+    Raises:
+        UserError: see `Recipe.train`; or the picture can't be written.
+    """
+    command_line.start_tensorflow()
+    from arn_tf.run import results
+
+    recipe = recipes.recipe_of(settings)
+    run = recipe.train(settings)
+    evaluation = recipe.evaluate(run, settings)
+    results.report(run, settings, evaluation)
     path = run.file("ranked_lists.png")
     try:
-        picture.save(path)
+        evaluation.ranked_lists.save(path)
     except OSError as error:
         raise UserError(f"{path}: {error}") from error
     print(

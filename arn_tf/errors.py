@@ -4,47 +4,35 @@ from collections.abc import Sequence
 
 
 class UserError(ValueError):
-    """A mistake in what came from outside: a flag, a file, an archive, a folder.
+    """A mistake in what came from outside: an argument, a file, an archive, a folder.
 
     The text names the argument or file and says what to do next. `arn_tf.run.command_line.run`
-    prints it and ends with exit status 2.
+    prints it, with the arguments that it names as flags, and ends with exit status 2.
+
+    Args:
+        text: what is wrong, and what to do next.
+        arguments: names of Python arguments in the text that are flags of the commands.
+
+    Attributes:
+        arguments: as given.
     """
+
+    def __init__(self, text: str, arguments: Sequence[str] = ()) -> None:
+        self.arguments = tuple(arguments)
+        super().__init__(text)
 
 
 class ArgumentError(UserError):
-    """A mistake in an argument; its text is "argument=value: problem".
-
-    The text has the arguments' names as Python has them. `arn_tf.run.command_line.message` makes
-    flags of them, "--argument=value: problem".
+    """A mistake in one argument; its text is "argument=value: problem".
 
     Args:
-        argument: its name; "source/target" where it is the one or the other.
-        value: what it was, or None where the text gives no value, "argument: problem".
+        argument: its name.
+        value: what was given.
         problem: what is wrong with it, and what to do next.
-        also: names of other arguments that `problem` mentions.
-        joint: stands before `problem`; " " where that is the rest of a sentence.
-
-    Attributes:
-        argument: as given.
-        value: as given.
-        problem: as given.
-        also: as given.
-        joint: as given.
+        also: names of other arguments in `problem`.
     """
 
     def __init__(
-        self,
-        argument: str,
-        value: object,
-        problem: str,
-        *,
-        also: Sequence[str] = (),
-        joint: str = ": ",
+        self, argument: str, value: object, problem: str, also: Sequence[str] = ()
     ) -> None:
-        self.argument = argument
-        self.value = value
-        self.problem = problem
-        self.also = tuple(also)
-        self.joint = joint
-        given = "" if value is None else f"={value}"
-        super().__init__(f"{argument}{given}{joint}{problem}")
+        super().__init__(f"{argument}={value}: {problem}", (argument, *also))

@@ -1,33 +1,119 @@
-"""The recipes by name, their flags, and the settings of a run from flags or from its folder."""
+"""The recipes by preset: their settings, and what trains, scores, serves and ablates their runs.
+
+Both recipes use the same file names, so that a preset names a package and a part of it a module.
+The parts are imported when they are called: settings alone answer --help, without TensorFlow.
+"""
 
 import dataclasses
-import json
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
-from arn_tf.run.settings import DATASETS
+from arn_tf.run.settings import RunSettings
 from arn_tf.strong.settings import StrongSettings
 
-PRESETS = {"paper": Settings, "strong": StrongSettings}
+if TYPE_CHECKING:
+    import keras
+
+    from arn_tf.ranking.evaluation import Evaluation
+    from arn_tf.run.ablation import Ablation
+    from arn_tf.run.folder import RunDir
+    from arn_tf.served.graph import ServedModel
+
 _FOLDERS = ("data_dir", "manual_dir", "cache_dir")
+# Settings of earlier versions -> the program that has them now.
+_EARLIER = {
+    "arn_losses": (False, "python -m studies.joint_training"),
+    "keep_best": ("unlabelled", "python -m studies.labelled_choice"),
+}
 
-__all__ = [
-    "DATASETS", "PRESETS", "define_flags", "define_moved_folders", "from_flags", "load",
-    "with_moved_folders",
-]  # fmt: skip
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One way to train.
+
+    Attributes:
+        preset: name of the recipe, and of its package.
+        settings: class of its runs' settings.
+    """
+
+    preset: str
+    settings: type[RunSettings]
+
+    def train(self, settings: RunSettings) -> "RunDir":
+        """Runs, or goes on with, the run that the settings describe; returns its folder."""
+        return self._part("train").train(settings)
+
+    def evaluate(
+        self, run: "RunDir", settings: RunSettings, rerank: bool | None = None
+    ) -> "Evaluation":
+        """Scores a finished run; `rerank` adds or leaves out re-ranked rows, None: as usual."""
+        return self._part("evaluate").evaluate(run, settings, rerank)
+
+    def served_titles(self) -> list[str]:
+        """Titles of rows about the model that is served; the last one of a table counts."""
+        part = self._part("evaluate")
+        return [part.TITLES[key] for key in part.SERVED_ROWS]
+
+    def served_model(self, model: "keras.Model", precision: str | None = None) -> "ServedModel":
+        """Returns what the export of a model of this recipe saves."""
+        return self._part("served_model").served_model(model, precision)
+
+    def ablation(self, settings: RunSettings) -> "Ablation":
+        """Returns the recipe's table over seeds; raises UserError where settings don't fit."""
+        part = self._part("ablation")
+        part.check(settings)
+        return part.ABLATION
+
+    def _part(self, name: str) -> ModuleType:
+        return importlib.import_module(f"arn_tf.{self.preset}.{name}")
 
 
-def define_flags(**defaults):
+RECIPES = {
+    recipe.preset: recipe
+    for recipe in (Recipe("paper", Settings), Recipe("strong", StrongSettings))
+}
+
+
+def recipe_of(settings: RunSettings) -> Recipe:
+    """Returns the recipe that settings belong to."""
+    return RECIPES[settings.preset]
+
+
+def settings_of(run: "RunDir") -> RunSettings:
+    """Returns the settings of a run, of an earlier version's too.
+
+    Raises:
+        UserError: this is not the folder of a run.
+    """
+    values = run.settings()
+    try:
+        settings = RECIPES[values.get("preset", "paper")].settings
+        for name, (default, program) in _EARLIER.items():
+            if values.get(name, default) != default:
+                print(f"{run.path}: made with --{name}={values[name]}, now {program}")
+        return settings(**{k: v for k, v in values.items() if k not in _EARLIER})
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{run.file('settings.json')}: not the settings of a run of arn_tf.train ({error})"
+        ) from error
+
+
+def define_flags(**defaults: object) -> None:
     """Defines --preset and a flag for each setting of any; `defaults` replace the dataclasses'."""
     flags.DEFINE_enum(
-        "preset", "paper", sorted(PRESETS),
+        "preset",
+        "paper",
+        sorted(RECIPES),
         "paper: ARN as published; strong: tuned backbone, camera statistics and self-training",
-    )  # fmt: skip
+    )
     fields = {}
-    for name, settings in PRESETS.items():
-        for field in dataclasses.fields(settings):
+    for name, recipe in RECIPES.items():
+        for field in dataclasses.fields(recipe.settings):
             fields.setdefault(field.name, []).append((name, field))
     del fields["preset"]
     for name, owners in fields.items():
@@ -41,24 +127,24 @@ def define_flags(**defaults):
         choices = field.metadata["choices"]
         text = field.metadata["help"]
         text += f"; one of {', '.join(map(str, choices))}" if choices else ""
-        if len(owners) < len(PRESETS):
+        if len(owners) < len(RECIPES):
             text += f" [only --preset={owners[0][0]}]"
         elif owners[1][1].default != field.default:
             text += f" [--preset={owners[1][0]}: {owners[1][1].default}]"
         define(name, defaults.get(name, field.default), text)
 
 
-def from_flags():
-    """The checked settings that the flags give.
+def from_flags() -> RunSettings:
+    """Returns the checked settings that the flags give.
 
     Raises:
         UserError: see `RunSettings.check`; or a flag that the preset doesn't have.
     """
     preset = flags.FLAGS.preset
-    settings = PRESETS[preset]
+    settings = RECIPES[preset].settings
     values = {}
     own = {field.name: field.default for field in dataclasses.fields(settings)}
-    known = {field.name for each in PRESETS.values() for field in dataclasses.fields(each)}
+    known = {field.name for each in RECIPES.values() for field in dataclasses.fields(each.settings)}
     for name in known - {"preset"}:
         flag = flags.FLAGS[name]
         if name not in own:
@@ -71,28 +157,14 @@ def from_flags():
     return settings
 
 
-def load(path):
-    """Reads the file that `RunSettings.save` wrote.
-
-    Raises:
-        UserError: not such a file.
-    """
-    try:
-        with open(path) as file:
-            values = json.load(file)
-        return PRESETS[values.get("preset", "paper")](**values)
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not the settings of a run of arn_tf.train ({error})") from error
-
-
-def define_moved_folders():
+def define_moved_folders() -> None:
     """Defines flags for the folders of a finished run that another machine may have elsewhere."""
     for name in _FOLDERS:
         flags.DEFINE_string(name, None, "where the run's data has moved to")
 
 
-def with_moved_folders(settings):
-    """A run's settings with the folders that those flags give."""
+def with_moved_folders(settings: RunSettings) -> RunSettings:
+    """Returns a run's settings with the folders that those flags give."""
     moved = {name: flags.FLAGS[name].value for name in _FOLDERS if hasattr(settings, name)}
     given = {name: value for name, value in moved.items() if value is not None}
     return dataclasses.replace(settings, **given)

@@ -3,15 +3,16 @@
 64 pictures of 128x64 from six cameras, once through E_I: by the running statistics, and in one
 pass by the statistics of each picture's own camera. Both are compiled, run on the same batch in
 turns, and are compared within each round; what is printed are medians over the rounds. The clock
-suffers from whatever else the machine does, so seconds of the CPU (summed over its cores) stand
-beside it. Weights are random, which takes the same time.
+depends on what else the machine does, so seconds of the CPU (summed over its cores) stand beside
+it. Weights are random, which takes the same time.
 
 The mixed batch must give what each camera gives alone, to 1e-4 of the largest number, and
 something else with the cameras swapped; the exit status says so. It should be at most 5 % slower.
 """
 
-import sys
+import argparse
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,26 +24,31 @@ CAMERAS, BATCH, ROUNDS, WARM_UP = 6, 64, 40, 3
 TOLERANCE = 1e-4
 
 
-def main(backbones):
+def main(backbones: Sequence[str]) -> int:
+    """Measures each network; returns 1 where one gives something else for cameras alone, or 0."""
     return max([measure(backbone) for backbone in backbones])
 
 
-def measure(backbone):
-    """Prints a line; 1 where cameras alone give something else, or 0."""
+def measure(backbone: str) -> int:
+    """Measures one network and prints a line; returns as `main`.
+
+    Args:
+        backbone: a network of `keras.applications`.
+    """
     random = np.random.default_rng(0)
     model = StrongModel(2, backbone, "random", INPUT_SIZE, cameras=range(1, 1 + CAMERAS))
     # Unlike each other, and near those that random weights have.
-    for key in ("mean", "variance"):
-        start = 0.0 if key == "mean" else 1.0
-        value = start + random.uniform(-0.2, 0.2, model.table[key].shape)
-        model.table[key].assign(value)
+    for row in range(2 + CAMERAS):
+        shape = model.table.channels
+        mean, variance = (start + random.uniform(-0.2, 0.2, shape) for start in (0.0, 1.0))
+        model.table.set_moments(row, mean, variance)
     pictures = tf.constant(random.integers(0, 256, (BATCH, *INPUT_SIZE, 3), np.uint8))
     camera_id = random.integers(1, 1 + CAMERAS, BATCH)
-    rows = tf.constant(model.rows_of(camera_id))
+    rows = tf.constant(model.table.rows_of(camera_id))
     images = tf.TensorSpec([None, *INPUT_SIZE, 3], tf.uint8)
-    plain = tf.function(model.features, input_signature=[images])
+    plain = model.compiled_features
     mixed = tf.function(
-        model.features_by, input_signature=[images, tf.TensorSpec([None], tf.int32)]
+        model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
     )
 
     together = mixed(pictures, rows).numpy()
@@ -75,12 +81,14 @@ def measure(backbone):
     return int(not worst <= TOLERANCE < swapped)
 
 
-def _seconds(call):
-    """(on the clock, of CPU)."""
+def _seconds(call: Callable[[], tf.Tensor]) -> tuple[float, float]:
+    """Returns the seconds that a call takes, on the clock and of CPU."""
     start = time.perf_counter(), time.process_time()
     call().numpy()
     return time.perf_counter() - start[0], time.process_time() - start[1]
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:] or ["MobileNetV2"]))
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("backbones", nargs="*", default=["MobileNetV2"], metavar="BACKBONE")
+    raise SystemExit(main(parser.parse_args().backbones))

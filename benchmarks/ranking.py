@@ -10,17 +10,20 @@ so that the peak memory of one says nothing about the other:
 - plain: the whole similarity matrix and a stable argsort of every row, in NumPy.
 
 The matrix product that both need is timed alone as well, in both processes. Seconds on
-the clock suffer from whatever else the machine does, so those of the CPU (summed over
-its cores) are printed beside them.
+the clock depend on what else the machine does, so those of the CPU (summed over its cores)
+are printed beside them.
 The two must find the same rank for every query and the same scores to 1e-9; the exit
 status says so. Times are the best of three. Takes about two minutes and 2 GiB of memory.
 """
 
+import argparse
 import json
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -36,13 +39,13 @@ REPEATS = 3
 PERSON, NOISE = 1.3, 3.0
 
 
-def make_arguments() -> dict:
-    """The arguments of `rank_gallery`, the same in every process."""
+def make_arguments() -> dict[str, np.ndarray]:
+    """Returns the arguments of `rank_gallery`, the same in every process."""
     random = np.random.default_rng(1501)
     persons = random.standard_normal((PERSONS + 1, WIDTH), np.float32)
     cameras = random.standard_normal((CAMERAS, WIDTH), np.float32)
 
-    def embed(person, camera):
+    def embed(person: np.ndarray, camera: np.ndarray) -> np.ndarray:
         embeddings = random.standard_normal((person.size, WIDTH), np.float32)
         for row, embedding in enumerate(embeddings):
             embedding *= NOISE
@@ -69,8 +72,13 @@ def make_arguments() -> dict:
     }
 
 
-def product(query_embeddings, gallery_embeddings, gallery_person_id, **_) -> None:
-    """The similarities alone, in blocks."""
+def product(
+    query_embeddings: np.ndarray,
+    gallery_embeddings: np.ndarray,
+    gallery_person_id: np.ndarray,
+    **_: np.ndarray,
+) -> None:
+    """Computes the similarities alone, in blocks."""
     gallery = gallery_embeddings[gallery_person_id != protocol.JUNK]
     block = np.empty((BLOCK, len(gallery)), np.float32)
     for start in range(0, len(query_embeddings), BLOCK):
@@ -78,20 +86,21 @@ def product(query_embeddings, gallery_embeddings, gallery_person_id, **_) -> Non
         np.matmul(part, gallery.T, out=block[: len(part)])
 
 
-def ours(**arguments) -> dict:
+def ours(**arguments: np.ndarray) -> dict[str, Any]:
+    """Returns the scores of `rank_gallery` by name, and the rank of each query's first match."""
     result = protocol.rank_gallery(**arguments, max_rank=MAX_RANK, block=BLOCK)
     return result.to_json() | {"first_match_rank": result.first_match_rank.tolist()}
 
 
 def plain(
-    query_embeddings,
-    gallery_embeddings,
-    query_person_id,
-    gallery_person_id,
-    query_camera_id,
-    gallery_camera_id,
-) -> dict:
-    """The textbook way, which most evaluation code takes."""
+    query_embeddings: np.ndarray,
+    gallery_embeddings: np.ndarray,
+    query_person_id: np.ndarray,
+    gallery_person_id: np.ndarray,
+    query_camera_id: np.ndarray,
+    gallery_camera_id: np.ndarray,
+) -> dict[str, Any]:
+    """Returns the same as `ours`, by a full sort of the gallery, as most evaluation code does."""
     keep = gallery_person_id != protocol.JUNK
     person, camera = gallery_person_id[keep], gallery_camera_id[keep]
     query = query_embeddings / np.linalg.norm(query_embeddings, axis=1, keepdims=True)
@@ -126,23 +135,30 @@ def plain(
     }
 
 
-METHODS = {"ours": ours, "plain": plain}
+METHODS: dict[str, Callable[..., dict[str, Any]]] = {"ours": ours, "plain": plain}
 
 
 def peak_mib() -> float:
+    """Returns the largest resident memory that this process had, MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def timed(function, arguments) -> tuple[tuple[float, float], dict | None]:
-    """(seconds on the clock, seconds of CPU), and what the function returns."""
+def timed(
+    function: Callable[..., Any], arguments: dict[str, np.ndarray]
+) -> tuple[tuple[float, float], Any]:
+    """Returns (seconds on the clock, seconds of CPU), and what the function returns."""
     start = time.perf_counter(), time.process_time()
     result = function(**arguments)
     return (time.perf_counter() - start[0], time.process_time() - start[1]), result
 
 
-def measure(method: str) -> dict:
-    """Runs in the child process: best seconds, peak memory before and after, and scores."""
+def measure(method: str) -> dict[str, Any]:
+    """Returns best seconds, peak memory before and after, and scores; runs in a child process.
+
+    Args:
+        method: a key of `METHODS`.
+    """
     arguments = make_arguments()
     before = peak_mib()
     products, runs = [], []
@@ -160,9 +176,10 @@ def measure(method: str) -> dict:
 
 
 def main() -> int:
+    """Measures both methods and prints a report; returns 1 where they disagree, or 0."""
     results = []
     for method in METHODS:
-        command = [sys.executable, "-m", "benchmarks.ranking", method]
+        command = [sys.executable, "-m", "benchmarks.ranking", f"--child={method}"]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         results.append(json.loads(output))
         clock, cpu = results[-1]["seconds"]
@@ -189,9 +206,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2 and sys.argv[1] in METHODS:
-        print(json.dumps(measure(sys.argv[1])))
-    elif len(sys.argv) == 1:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--child", choices=METHODS, help=argparse.SUPPRESS)
+    child = parser.parse_args().child
+    if not child:
         raise SystemExit(main())
-    else:
-        raise SystemExit(f"usage: python -m benchmarks.ranking [{'|'.join(METHODS)}]")
+    print(json.dumps(measure(child)))

@@ -1,4 +1,4 @@
-"""Times `arn_tf.ranking.reranking` against a dense implementation, at up to the size of Market-1501.
+"""Times `arn_tf.ranking.reranking` against a dense implementation, up to the size of Market-1501.
 
     python -m benchmarks.reranking
 
@@ -17,11 +17,11 @@ some neighbours differently); the exit status says so. Takes about two minutes a
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -29,10 +29,17 @@ import numpy as np
 
 from arn_tf.ranking import reranking
 from arn_tf.strong import clustering
+from benchmarks.ranking import peak_mib
 
 SMALL, LARGE = 5000, 23100
-RUNS = [("rerank", SMALL), ("dense", SMALL), ("jaccard", SMALL), ("rerank", LARGE),
-        ("jaccard", LARGE), ("cluster", LARGE)]  # fmt: skip
+RUNS = [
+    ("rerank", SMALL),
+    ("dense", SMALL),
+    ("jaccard", SMALL),
+    ("rerank", LARGE),
+    ("jaccard", LARGE),
+    ("cluster", LARGE),
+]
 IMAGES_OF_A_PERSON, CAMERAS, QUERY_SHARE = 20, 6, 7
 # What makes an embedding: its person, its camera (1) and the rest of the picture. At 512
 # numbers most persons become clusters, and most clusters are right.
@@ -42,7 +49,7 @@ TOLERANCE, MOVED = 1e-5, 1e-3
 
 
 def make_embeddings(images: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """float32 [images, width] and the camera of each, the same in every process."""
+    """Returns float32 [images, width] and the camera of each, the same in every process."""
     random = np.random.default_rng(1501)
     persons = random.standard_normal((images // IMAGES_OF_A_PERSON, width), np.float32)
     cameras = random.standard_normal((CAMERAS, width), np.float32)
@@ -54,7 +61,8 @@ def make_embeddings(images: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return embeddings, camera
 
 
-def rerank(embeddings, camera):
+def rerank(embeddings: np.ndarray, camera: np.ndarray) -> np.ndarray | str:
+    """Re-ranks; returns the distances of few images, or how many queries there were."""
     queries = len(embeddings) // QUERY_SHARE
     query, gallery = embeddings[:queries], embeddings[queries:]
     if len(embeddings) == SMALL:
@@ -62,18 +70,20 @@ def rerank(embeddings, camera):
     return f"{sum(len(part) for part in reranking.rerank(query, gallery))} queries"
 
 
-def jaccard(embeddings, camera):
+def jaccard(embeddings: np.ndarray, camera: np.ndarray) -> str:
+    """Computes the graph of Jaccard distances; returns how many pairs it holds."""
     return f"{reranking.jaccard_distance(embeddings).nnz} pairs within the radius"
 
 
-def cluster(embeddings, camera):
+def cluster(embeddings: np.ndarray, camera: np.ndarray) -> str:
+    """Clusters the images; returns the counts and how pure the clusters are."""
     labels, counts = clustering.cluster(embeddings, camera)
     person = np.arange(len(labels)) % (len(labels) // IMAGES_OF_A_PERSON)
     return f"{counts}, purity {clustering.purity(labels, person):.2f}"
 
 
-def dense(embeddings, camera):
-    """The algorithm as the authors' code has it."""
+def dense(embeddings: np.ndarray, camera: np.ndarray) -> np.ndarray:
+    """Returns the re-ranked distances by the algorithm as the authors' code has it."""
     queries, images = len(embeddings) // QUERY_SHARE, len(embeddings)
     units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     distance = 2 - 2 * units @ units.T
@@ -82,7 +92,7 @@ def dense(embeddings, camera):
     rank = np.argsort(distance, axis=1, kind="stable").astype(np.int32)
     np.fill_diagonal(distance, 0)
 
-    def mutual(p, k):
+    def mutual(p: int, k: int) -> np.ndarray:
         forward = rank[p, : k + 1]
         return forward[(rank[forward, : k + 1] == p).any(axis=1)]
 
@@ -111,22 +121,30 @@ def dense(embeddings, camera):
     return final[:, queries:]
 
 
-METHODS = {"rerank": rerank, "jaccard": jaccard, "cluster": cluster, "dense": dense}
-
-
-def peak_mib() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray | str]] = {
+    "rerank": rerank,
+    "jaccard": jaccard,
+    "cluster": cluster,
+    "dense": dense,
+}
 
 
 def measure(method: str, images: int, width: int, path: str) -> None:
-    """Runs in the child process: writes seconds, peak memory and a note, distances beside them."""
+    """Measures one method, in a child process.
+
+    Args:
+        method: a key of `METHODS`.
+        images: their number.
+        width: numbers in an embedding.
+        path: of the JSON file to write, with seconds, memory and a note; distances are written
+            beside it.
+    """
     embeddings, camera = make_embeddings(images, width)
     before = peak_mib()
     start = time.perf_counter(), time.process_time()
     result = METHODS[method](embeddings, camera)
     seconds = time.perf_counter() - start[0], time.process_time() - start[1]
-    found = {"seconds": seconds, "above": peak_mib() - before, "note": result}
+    found: dict[str, object] = {"seconds": seconds, "above": peak_mib() - before, "note": result}
     if isinstance(result, np.ndarray):
         np.save(path + ".npy", result)
         found["note"] = f"{len(result)} queries"
@@ -135,6 +153,7 @@ def measure(method: str, images: int, width: int, path: str) -> None:
 
 
 def main(width: int) -> int:
+    """Measures every method and prints a report; returns 1 where two disagree, or 0."""
     distances = {}
     with tempfile.TemporaryDirectory() as folder:
         for method, images in RUNS:
@@ -155,8 +174,10 @@ def main(width: int) -> int:
                 distances[method] = np.load(path + ".npy")
     difference = np.abs(distances["rerank"] - distances["dense"])
     moved = float(np.mean(difference > TOLERANCE))
-    print(f"rerank against dense: largest difference {difference.max():.1e}, above {TOLERANCE:g} "
-          f"in {moved:.1e} of the pairs")  # fmt: skip
+    print(
+        f"rerank against dense: largest difference {difference.max():.1e}, above {TOLERANCE:g} "
+        f"in {moved:.1e} of the pairs"
+    )
     return int(moved > MOVED)
 
 

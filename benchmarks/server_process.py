@@ -1,14 +1,23 @@
-"""The development server, started by a benchmark."""
+"""Starts the development server for a benchmark."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def running(model_dir):
-    """Starts the server on a free port: (process, address) once it answers; ended at the end."""
+def running(model_dir: str | os.PathLike[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Runs the server on a free port, until the block ends.
+
+    Args:
+        model_dir: as arn_tf.export wrote it.
+
+    Yields:
+        the process and its address, once it answers.
+    """
     line = [sys.executable, "-u", "-m", "serving.server", f"--model_dir={model_dir}", "--port=0"]
     process = subprocess.Popen(line, text=True, stdout=subprocess.PIPE)
     try:

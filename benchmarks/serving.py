@@ -1,6 +1,6 @@
 """What serving costs beyond the model itself: `python -m benchmarks.serving --help`.
 
-Everything is timed in one run and in turns, so that what else the machine does meets all alike;
+Everything is timed in one run and in turns, so that other work of the machine slows all alike;
 figures are medians over the rounds, and ratios are taken within a round.
 
 - bare: the exported SavedModel's function, in a process of its own, batches of 8;
@@ -12,12 +12,14 @@ figures are medians over the rounds, and ratios are taken within a round.
 
 import argparse
 import concurrent.futures
+import functools
 import glob
 import os
 import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import openvino
@@ -37,7 +39,8 @@ _READY = "from serving.client import EmbeddingClient; EmbeddingClient('localhost
 _APIS = "from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc"
 
 
-def seconds(function):
+def seconds(function: Callable[[], object]) -> float:
+    """Returns the seconds that a call takes, on the clock."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
@@ -52,7 +55,7 @@ class Workload:
         address: of a server of this model.
     """
 
-    def __init__(self, model_dir, pictures, address):
+    def __init__(self, model_dir: str, pictures: Sequence[bytes], address: str) -> None:
         self._address = address
         newest = published_versions(model_dir)[-1]
         self._model = tf.saved_model.load(os.path.join(model_dir, str(newest)))
@@ -62,8 +65,8 @@ class Workload:
         self._images = np.stack([decode(picture, size).numpy() for picture in pictures])
         self._openvino = self._convert(size)
 
-    def ways(self):
-        """{name: function that embeds all pictures once}."""
+    def ways(self) -> dict[str, Callable[[], None]]:
+        """Returns {name: function that embeds all pictures once}."""
         return {
             "bare, JPEG": lambda: self._bare("serving_default", "image_bytes", self._pictures),
             "served, JPEG, 1 caller": lambda: self._served(1, self._pictures),
@@ -74,21 +77,24 @@ class Workload:
             "OpenVINO, uint8": self._run_openvino,
         }
 
-    def overhead(self):
-        """Seconds per picture of a client that waits for each answer, beyond the bare model's."""
+    def overhead(self) -> float:
+        """Returns the seconds a picture that a client takes longer than the bare model.
+
+        The client waits for each answer.
+        """
         with EmbeddingClient(self._address, in_flight=1, batch_size=BATCH_SIZE) as client:
             client.describe()
             served = seconds(lambda: client.embed_encoded(self._pictures))
         bare = seconds(lambda: self._bare("serving_default", "image_bytes", self._pictures))
         return (served - bare) / len(self._pictures)
 
-    def _bare(self, signature, name, values):
+    def _bare(self, signature: str, name: str, values: Sequence[bytes] | np.ndarray) -> None:
         function = self._model.signatures[signature]
         for start in range(0, len(values), BATCH_SIZE):
             function(**{name: tf.constant(values[start : start + BATCH_SIZE])})["embedding"].numpy()
 
-    def _served(self, callers, values):
-        def call(part):
+    def _served(self, callers: int, values: Sequence[bytes] | np.ndarray) -> None:
+        def call(part: Sequence[bytes] | np.ndarray) -> None:
             with EmbeddingClient(self._address, batch_size=BATCH_SIZE) as client:
                 if isinstance(part, np.ndarray):
                     client.embed_images(part)
@@ -100,7 +106,7 @@ class Workload:
         with concurrent.futures.ThreadPoolExecutor(callers) as pool:
             list(pool.map(call, parts))
 
-    def _convert(self, size):
+    def _convert(self, size: Sequence[int]) -> openvino.CompiledModel:
         images = self._model.signatures["images"]
         spec = tf.TensorSpec([BATCH_SIZE, *size, 3], tf.uint8)
         network = tf.function(lambda x: images(images=x)["embedding"], input_signature=[spec])
@@ -109,12 +115,12 @@ class Workload:
         # Otherwise it takes bfloat16 where the processor has it.
         return openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def _run_openvino(self):
+    def _run_openvino(self) -> None:
         for start in range(0, len(self._images), BATCH_SIZE):
             self._openvino(self._images[start : start + BATCH_SIZE])
 
 
-def compare_ways(workload):
+def compare_ways(workload: Workload) -> None:
     """Prints pictures per second of each way, and the served ones' share of the bare one's."""
     ways = workload.ways()
     for run in ways.values():
@@ -136,14 +142,16 @@ def compare_ways(workload):
     )
 
 
-def compare_starts():
-    """Prints how long a process takes until it could ask, with this client and with the stubs."""
+def compare_starts() -> None:
+    """Prints how long a process takes until it can ask, with this client and with the stubs."""
+
+    def start(code: str) -> None:
+        subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+
     runs = {_READY: [], _APIS: []}
     for _ in range(_ROUNDS):
         for code, taken in runs.items():
-            line = [sys.executable, "-c", code]
-            taken.append(seconds(lambda line=line: subprocess.run(
-                line, check=True, stderr=subprocess.DEVNULL)))  # fmt: skip
+            taken.append(seconds(functools.partial(start, code)))
     ready, apis = (np.median(taken) for taken in runs.values())
     ratio = np.median(np.array(runs[_APIS]) / runs[_READY])
     print(
@@ -151,8 +159,13 @@ def compare_starts():
     )
 
 
-def compare_decoding(rows=1024, width=2048):
-    """Prints how long a reply of float_val takes from bytes to an array, in both ways."""
+def compare_decoding(rows: int = 1024, width: int = 2048) -> None:
+    """Prints how long a reply of float_val takes from bytes to an array, in both ways.
+
+    Args:
+        rows: embeddings in the reply.
+        width: numbers in an embedding.
+    """
     reply = predict_pb2.PredictResponse()
     values = np.random.default_rng(0).standard_normal((rows, width), np.float32)
     tensor = reply.outputs["embedding"]
@@ -162,22 +175,25 @@ def compare_decoding(rows=1024, width=2048):
     tensor.float_val.extend(values.ravel().tolist())
     message = reply.SerializeToString()
 
-    def ours():
+    def ours() -> np.ndarray:
         outputs = message_classes.PredictResponse.FromString(message).outputs
         return tensors.floats(outputs["embedding"], (rows, width), "embedding")
 
-    def theirs():
+    def theirs() -> np.ndarray:
         return tf.make_ndarray(predict_pb2.PredictResponse.FromString(message).outputs["embedding"])
 
     np.testing.assert_array_equal(ours(), theirs())
     both = np.array([[seconds(ours), seconds(theirs)] for _ in range(4 * _ROUNDS)])
-    ours, theirs = 1e3 * np.median(both, axis=0)
+    client, stubs = 1e3 * np.median(both, axis=0)
     ratio = np.median(both[:, 1] / both[:, 0])
-    print(f"reply of {rows} x {width}, parsed and decoded: {ours:.1f} ms, "
-          f"tf.make_ndarray {theirs:.1f} ms: {ratio:.0f}x")  # fmt: skip
+    print(
+        f"reply of {rows} x {width}, parsed and decoded: {client:.1f} ms, "
+        f"tf.make_ndarray {stubs:.1f} ms: {ratio:.0f}x"
+    )
 
 
-def main():
+def main() -> None:
+    """Measures everything and prints a report."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
     parser.add_argument("--pictures", required=True, help="folder of JPEG files")

@@ -1,4 +1,4 @@
-"""Half an hour of mixed requests from eight callers: `python -m benchmarks.soak --help`.
+"""Sends mixed requests from eight callers for half an hour: `python -m benchmarks.soak --help`.
 
 Starts the development server and sends it good pictures, and every kind of bad request, at an even
 rate. Every answer is compared with the embedding that the exported model gives for that very
@@ -14,8 +14,10 @@ import io
 import os
 import pathlib
 import re
+import subprocess
 import threading
 import time
+from collections.abc import Sequence
 
 import grpc
 import numpy as np
@@ -43,20 +45,32 @@ class Soak:
         pictures: encoded pictures.
         images: the same decoded, uint8 [N, height, width, 3].
         expected: their embeddings, float32 [N, D].
+
+    Attributes:
+        counts: requests by kind.
+        wrong: a text for each wrong answer.
     """
 
-    def __init__(self, address, pictures, images, expected):
+    def __init__(
+        self, address: str, pictures: Sequence[bytes], images: np.ndarray, expected: np.ndarray
+    ) -> None:
         self._address = address
         self._pictures = pictures
         self._images = images
         self._expected = expected
         self._bad = _bad_requests(pictures[0])
         self._lock = threading.Lock()
-        self.counts = collections.Counter()
-        self.wrong = []
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.wrong: list[str] = []
 
-    def call(self, caller, requests, end):
-        """One caller: so many requests, evenly spread until `end` of time.monotonic()."""
+    def call(self, caller: int, requests: int, end: float) -> None:
+        """Sends the requests of one caller, evenly spread over the time.
+
+        Args:
+            caller: its number, the seed of what it sends.
+            requests: how many.
+            end: when the last is due, of `time.monotonic()`.
+        """
         rng = np.random.default_rng(caller)
         start = time.monotonic()
         channel = grpc.insecure_channel(self._address, [("grpc.max_send_message_length", -1)])
@@ -73,7 +87,13 @@ class Soak:
                 with self._lock:
                     self.counts[kind] += 1
 
-    def _one(self, rng, client, stub):
+    def _one(
+        self,
+        rng: np.random.Generator,
+        client: EmbeddingClient,
+        stub: prediction_service_pb2_grpc.PredictionServiceStub,
+    ) -> str:
+        """Sends a request and checks the answer; returns the kind of the request."""
         draw = rng.random()
         rows = rng.integers(0, len(self._pictures), rng.integers(1, 9))
         if draw < 0.55:
@@ -97,7 +117,7 @@ class Soak:
             return kind
         raise AssertionError(f"{kind}: answered")
 
-    def _one_bad_among_good(self, client, rows):
+    def _one_bad_among_good(self, client: EmbeddingClient, rows: np.ndarray) -> str:
         pictures = [self._pictures[row] for row in rows]
         place = len(rows) // 2
         pictures[place] = pictures[place][: len(pictures[place]) // 2]
@@ -106,33 +126,41 @@ class Soak:
         self._compare(found.vectors, [*np.delete(rows, place), rows[0]])
         return "one bad among good"
 
-    def _compare(self, vectors, rows):
+    def _compare(self, vectors: np.ndarray, rows: np.ndarray | Sequence[int]) -> None:
         assert vectors.shape == (len(rows), self._expected.shape[1]), "an answer was lost"
         difference = np.abs(vectors - self._expected[rows]).max()
         assert difference <= _TOLERANCE, f"another picture's answer, off by {difference}"
 
 
-def _bad_requests(picture):
-    """{kind: (request, deadline in seconds, the codes of which it must get one)}."""
+def _bad_requests(
+    picture: bytes,
+) -> dict[str, tuple[predict_pb2.PredictRequest, float, set[grpc.StatusCode]]]:
+    """Returns {kind: (request, deadline in seconds, the codes of which it must get one)}."""
     code = grpc.StatusCode
 
-    def request(values, name="arn", signature="", key="image_bytes", dtype=None):
+    def request(
+        values: object,
+        name: str = "arn",
+        signature: str = "",
+        key: str = "image_bytes",
+        dtype: tf.DType | None = None,
+    ) -> predict_pb2.PredictRequest:
         message = predict_pb2.PredictRequest()
         message.model_spec.name = name
         message.model_spec.signature_name = signature
         message.inputs[key].CopyFrom(tf.make_tensor_proto(values, dtype))
         return message
 
-    def encoded(image, file_format):
+    def encoded(image: Image.Image, file_format: str) -> bytes:
         data = io.BytesIO()
         image.save(data, file_format)
         return data.getvalue()
 
-    def pixels(count, dtype):
+    def pixels(count: int, dtype: tf.DType) -> predict_pb2.PredictRequest:
         return request(np.zeros((count, 64, 33, 3)), signature="images", key="images", dtype=dtype)
 
     invalid = {code.INVALID_ARGUMENT}
-    # Whose clock is first: the caller's, or the queue's.
+    # Either the caller's deadline passes first, or that of the queue.
     late = {code.DEADLINE_EXCEEDED, code.RESOURCE_EXHAUSTED}
     return {
         "text": (request([b"text"]), 30, invalid),
@@ -152,12 +180,12 @@ def _bad_requests(picture):
     }
 
 
-def _resident_mib(process):
+def _resident_mib(process: subprocess.Popen[str]) -> float:
     with open(f"/proc/{process.pid}/status") as file:
         return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) / 1024
 
 
-def _arguments():
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
     parser.add_argument("--pictures", required=True, help="folder of JPEG files")
@@ -166,8 +194,8 @@ def _arguments():
     return parser.parse_args()
 
 
-def _embed(model_dir, pictures):
-    """The pictures as the model takes them, and their embeddings, with no server."""
+def _embed(model_dir: str, pictures: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the decoded pictures and their embeddings, without a server."""
     newest = published_versions(model_dir)[-1]
     model = tf.saved_model.load(os.path.join(model_dir, str(newest)))
     embed = model.signatures["serving_default"]
@@ -179,7 +207,8 @@ def _embed(model_dir, pictures):
     return np.stack([decode(each, size).numpy() for each in pictures]), np.concatenate(parts)
 
 
-def main():
+def main() -> int:
+    """Runs the requests and prints a report; returns 1 where something was wrong, or 0."""
     arguments = _arguments()
     paths = sorted(glob.glob(os.path.join(arguments.pictures, "**", "*.jpg"), recursive=True))
     pictures = [pathlib.Path(path).read_bytes() for path in paths[:256]]
@@ -191,24 +220,31 @@ def main():
         soak = Soak(address, pictures, images, expected)
         end = time.monotonic() + 60 * arguments.minutes
         share = arguments.requests // _CALLERS
-        threads = [threading.Thread(target=soak.call, args=(caller, share, end))
-                   for caller in range(_CALLERS)]  # fmt: skip
+        threads = [
+            threading.Thread(target=soak.call, args=(caller, share, end))
+            for caller in range(_CALLERS)
+        ]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
             time.sleep(_SAMPLE_SECONDS)
             memory.append(_resident_mib(process))
             if len(memory) % 12 == 0:
-                print(f"{sum(soak.counts.values())} requests, {len(soak.wrong)} wrong, "
-                      f"{memory[-1]:.0f} MiB", flush=True)  # fmt: skip
+                print(
+                    f"{sum(soak.counts.values())} requests, {len(soak.wrong)} wrong, "
+                    f"{memory[-1]:.0f} MiB",
+                    flush=True,
+                )
         alive = process.poll() is None
     for kind, count in sorted(soak.counts.items()):
         print(f"{count:7d} {kind}")
     for text in soak.wrong[:20]:
         print(f"wrong: {text}")
     tenths = [float(np.median(part)) for part in np.array_split(memory, 10)]
-    print("resident memory of the server, MiB, medians of ten equal parts of the time: "
-          + " ".join(f"{tenth:.0f}" for tenth in tenths))  # fmt: skip
+    print(
+        "resident memory of the server, MiB, medians of ten equal parts of the time: "
+        + " ".join(f"{tenth:.0f}" for tenth in tenths)
+    )
     print(f"server alive: {alive}; wrong: {len(soak.wrong)} of {sum(soak.counts.values())}")
     # Warm-up ends within the first two tenths.
     return int(bool(soak.wrong) or not alive or tenths[-1] > 1.1 * tenths[1])

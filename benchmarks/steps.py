@@ -12,6 +12,7 @@ process just before and after. Weights are random, which takes the same time. Th
 cache of 128 pictures stays in memory: reading a large one from a disk comes on top.
 """
 
+import argparse
 import json
 import math
 import os
@@ -20,6 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 KINDS = ("tuned", "frozen", "cached")
 _BATCH = 32
@@ -28,9 +32,12 @@ _EMBEDDING_DIM = {"ResNet50": 2048}
 _MATRIX = 2048
 
 
-def main(backbones):
-    print(f"{'':24}{'s/step':>8}{'images/s':>10}{'G mult-adds':>13}{'bound s':>9}{'of bound':>10}"
-          f"{'peak MiB':>10}")  # fmt: skip
+def main(backbones: Sequence[str]) -> None:
+    """Measures each network of `keras.applications` and prints a table."""
+    print(
+        f"{'':24}{'s/step':>8}{'images/s':>10}{'G mult-adds':>13}{'bound s':>9}{'of bound':>10}"
+        f"{'peak MiB':>10}"
+    )
     for backbone in backbones:
         seconds = {}
         for kind in KINDS:
@@ -52,8 +59,13 @@ def main(backbones):
         )
 
 
-def measure(backbone, kind):
-    """One kind of step, in this process; prints a line of JSON."""
+def measure(backbone: str, kind: str) -> None:
+    """Measures one kind of step, in this process, and prints a line of JSON.
+
+    Args:
+        backbone: a network of `keras.applications`.
+        kind: one of `KINDS`.
+    """
     import keras
     import numpy as np
     import tensorflow as tf
@@ -64,9 +76,8 @@ def measure(backbone, kind):
 
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():
-        model = arn_tf.ARN(
-            16, backbone, "random", embedding_dim=_EMBEDDING_DIM.get(backbone, 512)
-        )  # fmt: skip
+        embedding_dim = _EMBEDDING_DIM.get(backbone, 512)
+        model = arn_tf.ARN(16, backbone, "random", embedding_dim=embedding_dim)
         model.compile(optimizer=arn_tf.grouped_optimizer(model), jit_compile=False)
     model.tune_encoder_i = kind == "tuned"
     rng = np.random.default_rng(0)
@@ -87,33 +98,44 @@ def measure(backbone, kind):
         clock = Clock()
         rates = [matrix_rate(tf)]
         model.fit(
-            batches, epochs=1, steps_per_epoch=2 + _STEPS[kind], verbose=0, shuffle=False,
+            batches,
+            epochs=1,
+            steps_per_epoch=2 + _STEPS[kind],
+            verbose=0,
+            shuffle=False,
             callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=clock)],
-        )  # fmt: skip
+        )
         rates.append(matrix_rate(tf))
-    print(
-        json.dumps({
-            # The first two steps trace and warm up.
-            "seconds": float(np.median(np.diff(clock.times)[1:])),
-            "multiply_adds": step_multiply_adds(model, kind),
-            "matrix_rate": max(rates),
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        })
-    )  # fmt: skip
+    result = {
+        # The first two steps trace and warm up.
+        "seconds": float(np.median(np.diff(clock.times)[1:])),
+        "multiply_adds": step_multiply_adds(model, kind),
+        "matrix_rate": max(rates),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(result))
 
 
 class Clock:
-    """When each batch ended, as a callback's `on_train_batch_end`."""
+    """Keeps when each batch ended, as a callback's `on_train_batch_end`.
 
-    def __init__(self):
-        self.times = []
+    Attributes:
+        times: of `time.perf_counter`, seconds.
+    """
 
-    def __call__(self, batch, logs):
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def __call__(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         self.times.append(time.perf_counter())
 
 
-def matrix_rate(tf):
-    """Multiply-adds a second of a large float32 matrix product: the best of several."""
+def matrix_rate(tf: types.ModuleType) -> float:
+    """Returns the multiply-adds a second of a large float32 matrix product, the best of several.
+
+    Args:
+        tf: the module tensorflow, which only child processes import.
+    """
     left = tf.random.normal((_MATRIX, _MATRIX))
     best = float("inf")
     for _ in range(8):
@@ -123,11 +145,15 @@ def matrix_rate(tf):
     return _MATRIX**3 / best
 
 
-def step_multiply_adds(model, kind):
-    """Multiply-adds of one step on 2 x 32 pictures.
+def step_multiply_adds(model: Any, kind: str) -> int:
+    """Returns the multiply-adds of one step on 2 x 32 pictures.
 
     A layer costs three times its forward pass: forward, gradient of the weights, gradient of the
     input; the last is not needed in the first layer of what is trained.
+
+    Args:
+        model: an `ARN`.
+        kind: one of `KINDS`.
     """
     image, maps = (*model.input_size, 3), model.map_shape
     code = (model.decoder_c.expand.kernel.shape[0],)
@@ -141,8 +167,13 @@ def step_multiply_adds(model, kind):
     return 2 * _BATCH * (heads + passes[kind])
 
 
-def layer_multiply_adds(network, shape):
-    """Multiply-adds for one picture of each convolution and matrix product, in order."""
+def layer_multiply_adds(network: Any, shape: tuple[int, ...]) -> list[int]:
+    """Returns the multiply-adds for one picture of each convolution and matrix product, in order.
+
+    Args:
+        network: a `keras.Model` or layer.
+        shape: of its input for one picture.
+    """
     import tensorflow as tf
 
     signature = tf.TensorSpec([1, *shape], tf.float32)
@@ -162,7 +193,13 @@ def layer_multiply_adds(network, shape):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        measure(*sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument(
+        "backbones", nargs="*", default=["MobileNetV2", "ResNet50"], metavar="BACKBONE"
+    )
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        measure(*arguments.child)
     else:
-        main(sys.argv[1:] or ["MobileNetV2", "ResNet50"])
+        main(arguments.backbones)

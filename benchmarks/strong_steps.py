@@ -8,15 +8,18 @@ At 128x64 and last stride 1, weights random, which takes the same time, augmenta
     by camera      embedding by each picture's camera, with its mirror image: twice the pictures
 
 Each runs in a process of its own. Beside the time stands the arithmetic, as in `benchmarks.steps`,
-and what a prototype of the recipe measured with MobileNetV2 on an idle machine with two cores
-(strong.md, section 5): PyTorch in bfloat16, and Keras in float32 without a layer of its own and
-with the network's own last stride, a smaller map.
+and what prototypes of the recipe reached with MobileNetV2 on an idle machine with two cores: one
+in PyTorch in bfloat16, and one in Keras in float32 with plain batch normalisation and with the
+network's own last stride, a smaller map.
 """
 
+import argparse
 import json
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.steps import Clock, layer_multiply_adds, matrix_rate
 
@@ -34,9 +37,12 @@ PROTOTYPE = {
 _BATCH, _CAMERAS, _IDENTITIES = 32, 6, 16
 
 
-def main(backbones):
-    print(f"{'':28}{'s/step':>8}{'images/s':>10}{'G mult-adds':>13}{'bound s':>9}{'of bound':>10}"
-          f"{'peak MiB':>10}  prototype, images/s")  # fmt: skip
+def main(backbones: Sequence[str]) -> None:
+    """Measures each network of `keras.applications` and prints a table."""
+    print(
+        f"{'':28}{'s/step':>8}{'images/s':>10}{'G mult-adds':>13}{'bound s':>9}{'of bound':>10}"
+        f"{'peak MiB':>10}  prototype, images/s"
+    )
     for backbone in backbones:
         for kind, pictures in PICTURES.items():
             command = [sys.executable, "-m", "benchmarks.strong_steps", "--child", backbone, kind]
@@ -53,8 +59,13 @@ def main(backbones):
             )
 
 
-def measure(backbone, kind):
-    """One kind of step, in this process; prints a line of JSON."""
+def measure(backbone: str, kind: str) -> None:
+    """Measures one kind of step, in this process, and prints a line of JSON.
+
+    Args:
+        backbone: a network of `keras.applications`.
+        kind: a key of `PICTURES`.
+    """
     import numpy as np
     import tensorflow as tf
 
@@ -77,18 +88,17 @@ def measure(backbone, kind):
     passes = layer_multiply_adds(model.encoder_i, (*INPUT_SIZE, 3))
     # As `benchmarks.steps` counts: forward, gradients of weights and of all inputs but the first.
     each = {"plain": sum(passes), "by camera": 2 * sum(passes)}
-    print(
-        json.dumps({
-            # The first two trace and warm up.
-            "seconds": float(np.median(np.diff(clock.times)[1:])),
-            "multiply_adds": PICTURES[kind] * each.get(kind, 3 * sum(passes) - passes[0]),
-            "matrix_rate": max(rates),
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        })
-    )  # fmt: skip
+    result = {
+        # The first two trace and warm up.
+        "seconds": float(np.median(np.diff(clock.times)[1:])),
+        "multiply_adds": PICTURES[kind] * each.get(kind, 3 * sum(passes) - passes[0]),
+        "matrix_rate": max(rates),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(result))
 
 
-def _train(model, strategy, kind, pictures, clock):
+def _train(model: Any, strategy: Any, kind: str, pictures: Any, clock: Clock) -> None:
     import keras
     import numpy as np
 
@@ -111,12 +121,16 @@ def _train(model, strategy, kind, pictures, clock):
     with strategy.scope():
         trained.compile(optimizer=keras.optimizers.Adam(1e-4), jit_compile=False)
     trained.fit(
-        batches, epochs=1, steps_per_epoch=steps, verbose=0, shuffle=False,
+        batches,
+        epochs=1,
+        steps_per_epoch=steps,
+        verbose=0,
+        shuffle=False,
         callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=clock)],
-    )  # fmt: skip
+    )
 
 
-def _embed(model, kind, pictures, camera_id, clock):
+def _embed(model: Any, kind: str, pictures: Any, camera_id: Any, clock: Clock) -> None:
     from arn_tf.strong.embedding import embed_by_camera, embed_plain
 
     for call in range(2 + _STEPS[kind]):
@@ -128,7 +142,11 @@ def _embed(model, kind, pictures, camera_id, clock):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        measure(*sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("backbones", nargs="*", default=["MobileNetV2"], metavar="BACKBONE")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        measure(*arguments.child)
     else:
-        main(sys.argv[1:] or ["MobileNetV2"])
+        main(arguments.backbones)

@@ -1,30 +1,36 @@
-"""What the builders of data sets in an archive share: all but the layout and the words."""
+"""The base of the builders whose pictures come from an official archive."""
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
+from etils import epath
 
 from datasets import archive
 
 
-class ArchiveBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ArchiveBuilder(  # type: ignore[call-arg]  # TFDS has no types.
+    tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
     """Pictures of an official archive, or of a smaller archive of the same layout.
 
-    Subclasses name their `LAYOUT` and `HOMEPAGE`.
+    Attributes:
+        LAYOUT: of the archive; a subclass has its own.
+        HOMEPAGE: address of the data set's authors; likewise.
     """
 
     LAYOUT: ClassVar[archive.Layout]
     HOMEPAGE: ClassVar[str]
 
-    def __init__(self, *, skip_bad_images: bool = False, **kwargs):
+    def __init__(self, *, skip_bad_images: bool = False, **kwargs: Any) -> None:
         """Creates the builder.
 
         Args:
-          skip_bad_images: leave out pictures that do not decode, files with unknown names, and junk
-            or distractors outside the gallery, and list them in `info.metadata["skipped"]`, instead
-            of raising.
-          **kwargs: passed to `tfds.core.GeneratorBasedBuilder`.
+            skip_bad_images: leave out pictures that do not decode, files with unknown names, and
+                junk or distractors outside the gallery, and list them in
+                `info.metadata["skipped"]`, instead of raising.
+            **kwargs: passed to `tfds.core.GeneratorBasedBuilder`.
         """
         super().__init__(**kwargs)
         self._skip_bad_images = skip_bad_images
@@ -43,7 +49,9 @@ class ArchiveBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         contents = archive.scan(archive.manual_dir(dl_manager), self.LAYOUT, self._skip_bad_images)
         self.info.metadata.clear()  # It may still hold what an overwritten data set had.
         self.info.metadata.update(contents.metadata)
@@ -52,5 +60,7 @@ class ArchiveBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             for split, pictures in contents.splits.items()
         }
 
-    def _generate_examples(self, source, pictures):
+    def _generate_examples(
+        self, source: epath.Path, pictures: list[archive.Picture]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         return archive.read_examples(source, pictures)

@@ -1,4 +1,4 @@
-"""Counts of a re-ID data set, and how they differ from the official ones."""
+"""The layout of a re-ID data set, its official counts, and how the counts of a copy differ."""
 
 import collections
 import dataclasses
@@ -8,13 +8,25 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What one data set looks like on disk, and its official counts."""
+    """The files of one data set, and its official counts.
 
-    archive: str  # file name of the official archive
-    folder: str  # the one folder inside it
-    name_pattern: str  # of a whole file name, any letter case; groups `person` and `camera`
-    name_example: str  # a name that fits, for messages
-    train_per_camera: tuple[int, ...]  # training pictures of camera 1, 2, ...
+    Attributes:
+        archive: file name of the official archive.
+        folder: the one folder inside it.
+        name_pattern: regular expression of a whole file name, any letter case, with the groups
+            `person` and `camera`.
+        name_example: a name that fits, for messages.
+        train_per_camera: training pictures of camera 1, 2, ...
+        train_identities: persons in the training pictures.
+        query_pictures: their number.
+        gallery_pictures: their number.
+    """
+
+    archive: str
+    folder: str
+    name_pattern: str
+    name_example: str
+    train_per_camera: tuple[int, ...]
     train_identities: int
     query_pictures: int
     gallery_pictures: int
@@ -22,7 +34,14 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One usable picture: where it is inside the source, and what its name says."""
+    """One usable picture.
+
+    Attributes:
+        path: inside the source.
+        file_name: without its folder.
+        person_id: as in the name; -1 junk, 0 distractor.
+        camera_id: as in the name, from 1.
+    """
 
     path: str
     file_name: str
@@ -36,7 +55,10 @@ def identities(pictures: Iterable[Picture]) -> set[int]:
 
 
 def summary(pictures: list[Picture]) -> dict[str, Any]:
-    """Counts one split; cameras are text because TFDS stores metadata as JSON."""
+    """Returns counts of one split, by name.
+
+    Camera numbers are text, because TFDS stores metadata as JSON.
+    """
     per_camera = collections.Counter(picture.camera_id for picture in pictures)
     return {
         "pictures": len(pictures),
@@ -49,7 +71,15 @@ def summary(pictures: list[Picture]) -> dict[str, Any]:
 
 
 def compare(splits: Mapping[str, list[Picture]], layout: Layout) -> list[str]:
-    """Returns lines of text: a verdict, then each count beside the official one."""
+    """Compares the counts of a copy with the official ones.
+
+    Args:
+        splits: {split: its pictures}.
+        layout: with the official counts.
+
+    Returns:
+        lines of text: how many counts differ, then each count beside the official one.
+    """
     found = collections.Counter(picture.camera_id for picture in splits["train"])
     official = dict(enumerate(layout.train_per_camera, start=1))
     trained = identities(splits["train"])

@@ -1,7 +1,11 @@
 """What can go wrong between a picture and an answer, as exceptions that name the picture.
 
-`serving.command.run` prints their text and ends with exit status 2.
+Texts name arguments of functions, in backquotes where they stand in a sentence: "raise `timeout`".
+The command lines turn these names into flags (`serving.command.naming_flags`).
 """
+
+import os
+from collections.abc import Mapping
 
 
 class ServingError(Exception):
@@ -10,15 +14,29 @@ class ServingError(Exception):
     Args:
         message: for a person to read.
         file: name of the picture or file that it is about, if it is about one.
+        arguments: {name: value} of the arguments that it is about; "tls.ca" is field `ca` of
+            argument `tls`.
     """
 
-    def __init__(self, message, file=None):
-        super().__init__(f"{file}: {message}" if file else message)
+    def __init__(
+        self,
+        message: str,
+        file: str | os.PathLike[str] | None = None,
+        arguments: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
         self.file = file
+        self.arguments = dict(arguments or {})
+
+    def __str__(self) -> str:
+        named = " ".join(f"{name}={value}" for name, value in self.arguments.items())
+        file = os.fspath(self.file) if self.file else ""
+        return ": ".join(part for part in (file, named, self.message) if part)
 
 
 class BadInputError(ServingError):
-    """A flag, an argument or a file of the caller's is not what it must be."""
+    """An argument or a file of the caller's is not what it must be."""
 
 
 class BadImageError(BadInputError):

@@ -1,23 +1,42 @@
-"""ARN's losses back-propagated into an E_I that is really tuned: `--preset=strong --arn_losses`.
+"""ARN's losses back-propagated into an E_I that is really tuned.
 
-The strong recipe's own losses stay; ARN's encoders, decoder and classifier stand beside them on the
-same map, and leave with the end of the source stage, as matching uses the pooled vector. A gain was
-measured from a source of 20 persons, and none from one of 150 or with self-training on top (README,
-"The strong recipe").
+    python -m studies.joint_training --source=duke --target=market --model_dir=runs/joint
+
+Takes the flags of `arn_tf.train --preset=strong` and makes such a run, for three times the cost of
+its source stage. The strong recipe's own losses stay; ARN's encoders, decoder and classifier stand
+beside them on the same map, and leave with the end of the source stage, as matching uses the pooled
+vector. `arn_tf.evaluate` scores the run. docs/results.md has what was measured.
 """
 
-import keras
-import tensorflow as tf
+import os
+import sys
+from collections.abc import Mapping
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from arn_tf import recipes
+from arn_tf.data.sampling import Sampler
+from arn_tf.errors import UserError
 from arn_tf.layers import replicas
+from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import losses, networks
-from arn_tf.paper.model import PAPER_WEIGHTS, SOURCE, TARGET
-from arn_tf.strong import backbone as tuned_backbone
+from arn_tf.paper.constants import PAPER_WEIGHTS, TERMS
+from arn_tf.run import command_line
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import batches, train
 from arn_tf.strong import losses as identity_losses
-from arn_tf.strong.model import StrongModel
+from arn_tf.strong.model import StrongModel, pooled
+from arn_tf.strong.settings import StrongSettings
 
 _HIDDEN_WIDTH = 256
 _DROPOUT = 0.5
+# A healthy map kept its energy between pictures; a map flattened by L_rec kept a tenth.
+_LEAST_ENERGY = 0.25
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
@@ -34,15 +53,28 @@ class JointTrainer(keras.Model):
         seed: of the heads' weights and of the dropout.
     """
 
-    def __init__(self, strong, code_width=512, seed=0, name="joint_trainer", **kwargs):
+    def __init__(
+        self,
+        strong: StrongModel,
+        code_width: int = 512,
+        seed: int = 0,
+        name: str = "joint_trainer",
+        **kwargs,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.model = strong
         self.code_width = code_width
         self.seed = seed
         heads = networks.build_heads(
-            tuple(strong.encoder_i.output_shape[1:]), strong.num_identities, "convolutional", True,
-            code_width, _HIDDEN_WIDTH, _DROPOUT, seed,
-        )  # fmt: skip
+            tuple(strong.encoder_i.output_shape[1:]),
+            strong.num_identities,
+            shared_encoder="convolutional",
+            private_encoders=True,
+            embedding_dim=code_width,
+            hidden_width=_HIDDEN_WIDTH,
+            dropout=_DROPOUT,
+            seed=seed,
+        )
         self.encoder_c, self.encoder_s, self.encoder_t, self.decoder_c, self.classifier_s = heads
         # Kept with the weights: a resumed run compares with the same beginning.
         self.first_energy = self.add_weight(
@@ -50,36 +82,32 @@ class JointTrainer(keras.Model):
         )
         self._means = {
             key: keras.metrics.Mean(name=key)
-            for key in ("loss", "class", "triplet", "class_codes", *list(PAPER_WEIGHTS)[1:],
-                        "map_energy")
-        }  # fmt: skip
+            for key in ("loss", "class", "triplet", "class_codes", *TERMS[1:], "map_energy")
+        }
         self.built = True
 
-    def compute_terms(self, batch, step):
+    def compute_terms(
+        self, batch: Mapping[str, tf.Tensor], step: int | tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """{term: scalar, before weighting}, and how much of X's energy tells pictures apart.
 
         "class" and "triplet" are the strong recipe's, "class_codes" is L_class of e_c, the others
-        are ARN's (`arn_tf.paper.losses`). All but L_rec, the mean of one replica, are functions of the
-        whole batch.
+        are ARN's (`arn_tf.paper.losses`). All but L_rec, the mean of one replica, are functions
+        of the whole batch.
 
         Args:
-            batch: as `strong_data.source_batches` makes it, with target pictures.
+            batch: as `batches.source_batches` makes it, with target pictures.
             step: seeds the dropout mask.
         """
         strong = self.model
-        with tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=True)):
-            source = strong.feature_maps(batch["source_images"])
-        with tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=False)):
-            target = strong.feature_maps(batch["target_images"])
+        source, *_ = strong.batch_maps(batch["source_images"], update=True)
+        target, *_ = strong.batch_maps(batch["target_images"], update=False)
         labels = replicas.gather(batch["source_labels"])
-        features = tf.reduce_mean(source, axis=[1, 2])
+        features = pooled(source)
         energy = replicas.mean(tf.reduce_mean(tf.square(source)))
-        terms = dict(zip(
-            ("class", "triplet"),
-            strong.identity_losses(features, batch["source_labels"],
-                                   (strong.neck, strong.classifier)),
-            strict=True,
-        ))  # fmt: skip
+        head = strong.neck, strong.classifier
+        own = strong.identity_losses(features, batch["source_labels"], head)
+        terms = {"class": own[0], "triplet": own[1]}
 
         scale = tf.stop_gradient(tf.sqrt(energy))
         source, target = source / scale, target / scale
@@ -106,7 +134,7 @@ class JointTrainer(keras.Model):
         between = tf.reduce_mean(tf.math.reduce_variance(replicas.gather(features), axis=0))
         return terms, tf.stop_gradient(between / energy)
 
-    def train_step(self, batch):
+    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step on both domains; returns the epoch's running means by name."""
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
@@ -126,10 +154,10 @@ class JointTrainer(keras.Model):
         return {name: self._means[name].result() for name in logs}
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return list(self._means.values())
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             "name": self.name,
             "strong": self.model.get_config(),
@@ -138,5 +166,71 @@ class JointTrainer(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "JointTrainer":
         return cls(StrongModel.from_config(config.pop("strong")), **config)
+
+
+class FlatMapGuard(keras.callbacks.Callback):
+    """Stops joint training whose X no longer tells pictures apart, which no loss shows.
+
+    Args:
+        run: folder of the run.
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self._run = run
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        first = self.model.first_energy
+        if not float(first.numpy()):
+            first.assign(logs["map_energy"])
+        share = logs["map_energy"] / max(float(first.numpy()), 1e-12)
+        if share < _LEAST_ENERGY:
+            raise UserError(
+                f"epoch {epoch + 1}: the share of E_I's map that tells pictures apart is "
+                f"{share:.2f} times what it was in the first epoch: ARN's losses are flattening "
+                f"it. The last good state is {train.last_good(self._run)}"
+            )
+
+
+def source_stage(
+    settings: StrongSettings,
+    run: RunDir,
+    strategy: tf.distribute.Strategy,
+    sampler: Sampler,
+    source: np.ndarray,
+    target: np.ndarray,
+) -> StrongModel:
+    """The source stage with ARN's losses; arguments and result as `strong.train.tune`.
+
+    Args:
+        target: unlabelled training pictures, uint8 [M, height, width, 3].
+    """
+    with strategy.scope():
+        model, epochs = train.resumed(settings, run, sampler)
+        if not model.compiled:
+            model = JointTrainer(model, seed=settings.seed)
+            train.compile_for_source(model, settings, sampler.steps_per_epoch)
+    data = batches.source_batches(sampler, source, epochs, settings.seed, target)
+    shown = ("loss", *TERMS, "triplet")
+    train.fit(settings, run, sampler, model, epochs, data, shown, [FlatMapGuard(run)])
+    return model.model
+
+
+def main() -> None:
+    settings = recipes.from_flags()
+    if not settings.model_dir:
+        raise UserError(
+            "name a folder with model_dir=, which no run of arn_tf.train has", ["model_dir"]
+        )
+    command_line.start_tensorflow(settings.replicas)
+    run = train.train(settings, source_stage)
+    print(f"done: {run.path}. Score it with\n  python -m arn_tf.evaluate --model_dir={run.path}")
+
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["--preset=strong"]
+    recipes.define_flags()
+    flags.adopt_module_key_flags(recipes)
+    command_line.run(main)

@@ -27,15 +27,15 @@ from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking import intervals, scores
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, camera_statistics
+from arn_tf.strong.camera_table import UNKNOWN_CAMERA
 from arn_tf.strong.embedding import embed_by_camera
-from arn_tf.strong.model import UNKNOWN_CAMERA
 
 _COLUMNS = ("own before", "own after", "all before", "all after")
 
 
-def main(run_dir):
+def main(run_dir: str) -> None:
     run = RunDir(run_dir)
-    settings = recipes.load(run.file("settings.json"))
+    settings = recipes.settings_of(run)
     data = ReidData(
         settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
     )

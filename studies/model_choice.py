@@ -28,17 +28,18 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import spearmanr
 
+from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
+from arn_tf.layers.normalization import TARGET
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import batches, stage_choice
+from arn_tf.strong import batches, stage_choice, unlabelled_scores
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_plain
-from arn_tf.strong.model import TARGET_ROW
-from arn_tf.strong.rounds import round_file
 from studies import label_free_scores as scores
 from studies import source_validation
+from studies.labelled_choice import stages_of
 
 # 1 where higher is better.
 INDICATORS = {
@@ -57,7 +58,7 @@ INDICATORS = {
     "j silhouette": 1,
 }
 TRUE = "true mAP"
-BATCH, MOST_ROUNDS = 64, 100
+BATCH = 64
 
 
 class Pictures:
@@ -85,7 +86,7 @@ def embed(model, settings, pictures):
     result = {}
     for split in ("train", "query", "gallery"):
         data, images = pictures(settings, settings.target, split)
-        first, second, logits = _views(model, images, model.rows_of(data.camera_id))
+        first, second, logits = _views(model, images, model.table.rows_of(data.camera_id))
         if split == "train":
             result |= {"views": np.stack([first, second]), "logits": logits}
         else:
@@ -95,9 +96,7 @@ def embed(model, settings, pictures):
         both = [embed_plain(model, view) for view in (images, images[:, :, ::-1])]
         result[f"source_{split}"] = both[0] + both[1]
     # What embeddings are standardised by tells a collapse that they themselves hide.
-    result["standardization"] = np.stack([
-        model.table[f"embedding_{name}"][TARGET_ROW] for name in ("mean", "deviation")
-    ])  # fmt: skip
+    result["standardization"] = np.stack(model.table.embedding_statistics(TARGET))
     return result
 
 
@@ -111,10 +110,10 @@ def _views(model, images, rows):
     )  # fmt: skip
     def call(images, rows):
         features = [
-            model.features_by(view, rows) for view in (images, tf.reverse(images, axis=[2]))
+            model.camera_features(view, rows) for view in (images, tf.reverse(images, axis=[2]))
         ]
         logits = model.classifier(model.neck(features[0]))
-        return *[model.standardized(each, rows) for each in features], logits
+        return *[model.table.standardized(each, rows) for each in features], logits
 
     parts = [
         call(tf.constant(images[start : start + BATCH]), tf.constant(rows[start : start + BATCH]))
@@ -142,10 +141,10 @@ def measure(embedded, settings, pictures, weights):
     clusters = scores.cluster_scores(target, camera)
     return {
         TRUE: true.mean_ap,
-        "a classifier entropy": scores.classifier_entropy(embedded["logits"]),
-        "b other-camera share": scores.other_camera_share(target, camera),
-        "c mutual rate": scores.mutual_rate(target, camera),
-        "d similarity entropy": scores.similarity_entropy(target, camera),
+        "a classifier entropy": unlabelled_scores.classifier_entropy(embedded["logits"]),
+        "b other-camera share": unlabelled_scores.other_camera_share(target, camera),
+        "c mutual rate": unlabelled_scores.mutual_rate(target, camera),
+        "d similarity entropy": unlabelled_scores.similarity_entropy(target, camera),
         "e source validation": source.mean_ap,
         "f DEV risk": source_validation.dev_risk(1 - precision, ratio),
         "g proxy set": source_validation.weighted_mean(precision, weights),
@@ -172,8 +171,7 @@ def proxy_weights(run, settings, pictures):
 def measure_run(path, pictures, kept, folder):
     """Figures of one run as JSON, or those kept; None where there is nothing to choose."""
     run = RunDir(path)
-    names = [round_file(number) for number in range(MOST_ROUNDS)]
-    names = [name for name in names if os.path.exists(run.file(name))]
+    names = stages_of(run)
     if len(names) < 2 or not os.path.exists(run.file(strong_train.RESULT)):
         print(f"{path}: not finished, or nothing to choose among, left out")
         return None
@@ -181,7 +179,7 @@ def measure_run(path, pictures, kept, folder):
     key = "+".join(digests)
     if key in kept:
         return kept[key]
-    settings = run.settings()
+    settings = recipes.settings_of(run)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     weights = proxy_weights(run, settings, pictures)
     stages, targets, alarms = [], [], []

@@ -1,9 +1,12 @@
 """The one decoding and resizing of the product; training, evaluation and export call it."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import tensorflow as tf
 
 
-def decode(encoded, image_size):
+def decode(encoded: tf.Tensor | bytes, image_size: tuple[int, int]) -> tf.Tensor:
     """Decodes and resizes one picture.
 
     Args:
@@ -19,17 +22,22 @@ def decode(encoded, image_size):
     return tf.ensure_shape(image, [*image_size, 3])
 
 
-def decode_rows(images, rows, flips, image_size):
-    """Decodes pictures by row: uint8 [len(rows), height, width, 3].
+def decode_rows(
+    images: tf.Tensor, rows: tf.Tensor, flips: tf.Tensor, image_size: tuple[int, int]
+) -> tf.Tensor:
+    """Decodes pictures by row.
 
     Args:
         images: string [N], all encoded pictures.
         rows: int64 [B].
         flips: uint8 [B], 1 mirrors the picture.
         image_size: (height, width) in pixels.
+
+    Returns:
+        uint8 [B, height, width, 3]; see `decode`.
     """
 
-    def one(arguments):
+    def one(arguments: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         encoded, flip = arguments
         image = decode(encoded, image_size)
         return tf.cond(flip > 0, lambda: tf.reverse(image, axis=[1]), lambda: image)
@@ -37,15 +45,18 @@ def decode_rows(images, rows, flips, image_size):
     return tf.map_fn(one, (tf.gather(images, rows), flips), fn_output_signature=tf.uint8)
 
 
-def decoded_batches(images, image_size, batch_size):
-    """Yields all pictures in order, uint8 [<=batch_size, height, width, 3].
-
-    They are decoded in parallel and ahead of their use.
+def decoded_batches(
+    images: np.ndarray, image_size: tuple[int, int], batch_size: int
+) -> Iterator[tf.Tensor]:
+    """Yields all pictures in order, decoded in parallel and ahead of their use.
 
     Args:
         images: encoded pictures, object [N].
         image_size: (height, width) in pixels.
         batch_size: pictures in a batch.
+
+    Yields:
+        uint8 [<=batch_size, height, width, 3]; see `decode`.
     """
     with tf.device("CPU"):
         dataset = tf.data.Dataset.from_tensor_slices(tf.constant(images))

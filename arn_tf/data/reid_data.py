@@ -10,13 +10,15 @@ import functools
 import hashlib
 import importlib
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from arn_tf.data import datasets_package
 from arn_tf.errors import ArgumentError, UserError
-from datasets.archive import DataError, fingerprint
 
 # Name on the command line -> TFDS name, and the module whose import registers the builder.
 _BUILDERS = {
@@ -43,20 +45,24 @@ class Split:
     camera_id: np.ndarray
     file_name: list[str]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
     @functools.cached_property
-    def digest(self):
-        """Hexadecimal hash of the encoded pictures in their order."""
+    def digest(self) -> str:
+        """SHA-256 of the encoded pictures in their order, hexadecimal."""
         digest = hashlib.sha256()
         for image in self.images:
             digest.update(len(image).to_bytes(8, "little"))
             digest.update(image)
         return digest.hexdigest()
 
-    def labels(self):
-        """int32 [N]: the row of each picture's identity in the classifier, and their number."""
+    def labels(self) -> tuple[np.ndarray, int]:
+        """Returns the row of each picture's identity in a classifier, and the number of rows.
+
+        Returns:
+            int32 [N], from 0, and the number of identities.
+        """
         identities, labels = np.unique(self.person_id, return_inverse=True)
         return labels.astype(np.int32), len(identities)
 
@@ -67,24 +73,39 @@ class ReidData:
     Args:
         name: market, duke, toy_market or toy_duke.
         data_dir: where TFDS keeps prepared data sets.
-        manual_dir: folder with the official archive, or with the folder extracted from it.
+        manual_dir: folder with the official archive, or with the folder extracted from it;
+            DATA_DIR/downloads/manual when empty.
         skip_bad_images: leave out, count and list pictures that can't be read.
 
+    Attributes:
+        name: as given.
+
     Raises:
-        UserError: unknown name, or whatever is wrong with the archive; or the prepared data set
-            was made from another one.
+        UserError: unknown name; something is wrong with the archive or the folders; the prepared
+            data set was made from another archive; or `datasets` is another package.
     """
 
-    def __init__(self, name, data_dir, manual_dir="", skip_bad_images=False):
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | os.PathLike[str],
+        manual_dir: str | os.PathLike[str] = "",
+        skip_bad_images: bool = False,
+    ) -> None:
         if name not in _BUILDERS:
             raise UserError(f"data set {name!r} is unknown; there are {', '.join(_BUILDERS)}")
+        datasets_package.check()
+        # Not at the top of the file, where its absence would end in a traceback.
+        from datasets.archive import DataError
+
         self.name = name
+        self._splits: dict[str, Split] = {}
         tfds_name, module_name = _BUILDERS[name]
         module = importlib.import_module(module_name)
         data_dir = os.path.expanduser(data_dir)
         manual = os.path.expanduser(manual_dir or os.path.join(data_dir, "downloads", "manual"))
         layout = getattr(module, "LAYOUT", None)
-        arguments = {"skip_bad_images": skip_bad_images} if layout else {}
+        arguments: dict[str, Any] = {"skip_bad_images": skip_bad_images} if layout else {}
         if "/" in tfds_name:
             arguments["config"] = tfds_name.split("/")[1]
         self._builder = module.Builder(data_dir=data_dir, **arguments)
@@ -102,19 +123,19 @@ class ReidData:
         except (OSError, tf.errors.OpError) as error:
             raise ArgumentError("data_dir", data_dir, str(error)) from error
 
-    def split(self, name):
-        """Reads `train`, `query` or `gallery` as a `Split`."""
+    def split(self, name: str) -> Split:
+        """Returns a split, which is read when it is first asked for.
+
+        Args:
+            name: train, query or gallery.
+        """
         if name not in self._splits:
             self._splits[name] = _read(self._builder, name)
         return self._splits[name]
 
-    @functools.cached_property
-    def _splits(self):
-        return {}
-
     @property
-    def notes(self):
-        """Lines that a user should see: differences from the official counts, skipped pictures."""
+    def notes(self) -> list[str]:
+        """Lines for the user: differences from the official counts, pictures left out."""
         metadata = self._builder.info.metadata or {}
         lines = list(metadata.get("official_comparison", ()))
         skipped = metadata.get("skipped") or ()
@@ -124,17 +145,17 @@ class ReidData:
             )
         return lines
 
-    def _prepare(self, manual):
+    def _prepare(self, manual: str) -> None:
         print(f"preparing data set {self.name} ...", flush=True)
         config = tfds.download.DownloadConfig(
             manual_dir=manual if os.path.isdir(manual) else None, try_download_gcs=False
         )
         self._builder.download_and_prepare(download_config=config)
 
-    def _error(self, problem, also=()):
-        return ArgumentError("source/target", None, f"{self.name}: {problem}", also=also, joint=" ")
+    def _check_origin(self, manual: str, layout: Any, skip_bad_images: bool) -> None:
+        """Raises a `UserError` unless the data set was prepared from what is asked for."""
+        from datasets.archive import DataError, fingerprint
 
-    def _check_origin(self, manual, layout, skip_bad_images):
         if layout is None:
             return
         metadata = self._builder.info.metadata or {}
@@ -151,7 +172,7 @@ class ReidData:
         try:
             found = fingerprint(manual, layout)
         except DataError as error:
-            # It may well be gone once the data set is prepared.
+            # Once the data set is prepared, its archive may be gone.
             print(f"{self.name}: as prepared in {folder}; nothing to compare it with: {error}")
             return
         if found != metadata["fingerprint"]:
@@ -160,8 +181,12 @@ class ReidData:
                 ["data_dir"],
             )
 
+    def _error(self, problem: str, also: Sequence[str] = ()) -> UserError:
+        """Returns an error that names the data set, and other arguments in `also`."""
+        return UserError(f"source or target {self.name}: {problem}", ["source", "target", *also])
 
-def _read(builder, split):
+
+def _read(builder: tfds.core.DatasetBuilder, split: str) -> Split:
     dataset = builder.as_dataset(
         split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False
     )

@@ -1,4 +1,4 @@
-"""Which pictures make up each batch: a pure function of data, seed and epoch.
+"""Which pictures make up each batch: a function of data, seed and epoch alone.
 
 Nothing here has state, so a resumed run draws the batches that an uninterrupted one would.
 """
@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from arn_tf.errors import ArgumentError
+from arn_tf.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Sampler:
 
     A source batch holds `batch_size / images_per_identity` different identities. Every identity
     comes up equally often, and so does each of its pictures; one with fewer pictures than a batch
-    takes lends them more than once. An epoch has as many steps as fill the source once.
+    takes has them repeated. An epoch has as many steps as fill the source once.
 
     Args:
         labels: int32 [N], rows of the classifier, of the source pictures.
@@ -49,33 +49,37 @@ class Sampler:
     images_per_identity: int
     seed: int
 
-    def check(self):
-        """Raises `ArgumentError` where the data can't fill a batch."""
+    def check(self) -> None:
+        """Checks that the data can fill a batch.
+
+        Raises:
+            UserError: too few identities of the source, or pictures of the target.
+        """
         wanted, found = self.batch_size // self.images_per_identity, len(np.unique(self.labels))
         if found < wanted:
-            raise ArgumentError(
-                "batch_size",
-                self.batch_size,
-                f"images_per_identity={self.images_per_identity} needs {wanted} identities, the "
-                f"source has {found}: make the batch smaller",
-                also=["images_per_identity"],
-                joint=" ",
+            raise UserError(
+                f"batch_size={self.batch_size} images_per_identity={self.images_per_identity} "
+                f"needs {wanted} identities, the source has {found}: make the batch smaller",
+                ["batch_size", "images_per_identity"],
             )
         if self.target_size < self.batch_size:
-            raise ArgumentError(
-                "batch_size",
-                self.batch_size,
-                f"is more than the {self.target_size} pictures of the target: make the batch "
-                "smaller",
-                joint=" ",
+            raise UserError(
+                f"batch_size={self.batch_size} is more than the {self.target_size} pictures of "
+                "the target: make the batch smaller",
+                ["batch_size"],
             )
 
     @property
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch: as many as fill the source once, at least 1."""
         return max(len(self.labels) // self.batch_size, 1)
 
-    def epoch(self, epoch):
-        """The plan of one epoch, counted from 0."""
+    def epoch(self, epoch: int) -> EpochPlan:
+        """Returns the plan of one epoch.
+
+        Args:
+            epoch: its number, from 0.
+        """
         steps, size = self.steps_per_epoch, self.batch_size
         source, target = (np.random.default_rng([self.seed, epoch, k]) for k in range(2))
         return EpochPlan(
@@ -85,7 +89,8 @@ class Sampler:
             target.integers(0, 2, (steps, size), dtype=np.uint8),
         )
 
-    def _source_rows(self, rng):
+    def _source_rows(self, rng: np.random.Generator) -> np.ndarray:
+        """Returns int64 [steps, batch_size]."""
         per_batch = self.batch_size // self.images_per_identity
         count = int(self.labels.max()) + 1
         rows_of = np.split(
@@ -106,16 +111,17 @@ class Sampler:
         )
 
 
-def _cycle(rng, size, count):
-    """`count` numbers below `size`: fresh permutations one after the other, int64 [count]."""
+def _cycle(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
+    """Returns numbers below `size`, new permutations one after the other, int64 [count]."""
     rounds = -(-count // size)
     permutations = [rng.permutation(size) for _ in range(rounds)] or [np.zeros(0, np.int64)]
     return np.concatenate(permutations)[:count].astype(np.int64)
 
 
-def _distinct_cycle(rng, size, steps, width):
-    """int64 [steps, width]: permutations in turn, no number twice in a row of the result."""
-    waiting, batches = [], []
+def _distinct_cycle(rng: np.random.Generator, size: int, steps: int, width: int) -> np.ndarray:
+    """Returns permutations in turn, int64 [steps, width], with no number twice in a row."""
+    waiting: list[int] = []
+    batches = []
     for _ in range(steps):
         if len(waiting) < width:
             # Those still waiting go first; the fresh ones must not repeat them in this batch.

@@ -1,83 +1,176 @@
-"""Batch normalisation with statistics of its own for each domain and one shared affine map."""
+"""Batch normalisation with several sets of statistics: one for each domain, one for each camera.
+
+A layer keeps running statistics of its own, one set or one for each domain. Around the call of a
+whole network, `normalized_by` gives its layers other statistics: those of the batch, or those of
+each picture's camera.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from arn_tf.layers import replicas
 
+# Sets of statistics of a model that knows two domains.
+SOURCE, TARGET = 0, 1
+_scope = threading.local()
+
+
+class BatchStatistics(dict):
+    """Layers normalise by the batch, and leave {layer name: (mean, variance)}, float [channels]."""
+
+
+class PictureStatistics(dict):
+    """{layer name: (means, variances)}, float [B, channels]: each picture's own."""
+
+    @classmethod
+    def from_table(
+        cls, channels: Mapping[str, slice], means: tf.Tensor, variances: tf.Tensor
+    ) -> "PictureStatistics":
+        """Cuts rows of all layers side by side, float [B, all channels], into those of each.
+
+        Args:
+            channels: {layer name: where its channels are}.
+            means: of every picture.
+            variances: likewise.
+        """
+        return cls({name: (means[:, own], variances[:, own]) for name, own in channels.items()})
+
+
+@contextlib.contextmanager
+def normalized_by(statistics: BatchStatistics | PictureStatistics) -> Iterator[None]:
+    """Layers that are called inside, in this thread, use these statistics."""
+    outer = getattr(_scope, "statistics", None)
+    _scope.statistics = statistics
+    try:
+        yield
+    finally:
+        _scope.statistics = outer
+
 
 @keras.saving.register_keras_serializable(package="arn_tf")
 class DomainBatchNormalization(keras.layers.Layer):
-    """y = gamma (x - mean_domain) / sqrt(variance_domain + epsilon) + beta.
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over the last axis.
 
-    A batch holds pictures of one domain only, named by `domain`. In training its own statistics,
-    synchronised over all replicas, normalise it and move that domain's running statistics. Keras's
-    `BatchNormalization(synchronized=True)` is the same for one domain, but takes the variance as
-    E[x^2] - E[x]^2, which loses digits where the mean is large; here it is the mean squared
-    deviation, and any number of replicas agrees to rounding.
+    In training, the statistics of a batch, synchronised over all replicas, normalise it and move
+    the running statistics of its domain. Keras's `BatchNormalization(synchronized=True)` is the
+    same for one domain, but takes the variance as E[x^2] - E[x]^2, which loses digits where the
+    mean is large; here it is the mean squared deviation, and any number of replicas agrees to
+    rounding.
 
     Args:
-        domains: number of sets of statistics.
+        domains: number of sets of running statistics; None for one set without an axis for it.
         momentum: share of the running statistics that one step keeps.
         epsilon: added to the variance.
         center: whether there is a beta.
+        scale: whether there is a gamma.
     """
 
-    def __init__(self, domains=1, momentum=0.9, epsilon=1e-3, center=True, **kwargs):
+    def __init__(
+        self,
+        domains: int | None = 1,
+        momentum: float = 0.9,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
-        self.center = center
         self.domains = domains
         self.momentum = momentum
         self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
 
-    def build(self, input_shape):
-        channels = input_shape[-1]
-        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
-        self.beta = None
-        if self.center:
-            self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
-        # All replicas compute the same statistics: "mean" keeps their copies equal.
-        self.moving_mean, self.moving_variance = (
-            self.add_weight(
-                name=name,
-                shape=(self.domains, channels),
-                initializer=initializer,
-                trainable=False,
-                aggregation="mean",
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.channels = input_shape[-1]
+
+        # Statistics and affine map stay float32 under any policy.
+        def weight(name: str, shape: tuple[int, ...], initializer: str, **options):
+            return self.add_weight(
+                name=name, shape=shape, initializer=initializer, autocast=False, **options
             )
-            for name, initializer in (("moving_mean", "zeros"), ("moving_variance", "ones"))
-        )
 
-    def call(self, x, domain=0, training=False):
-        """Normalises x, float [B, ..., channels], by the statistics of `domain`."""
-        if training:
-            mean, variance = replicas.moments(x)
-            self._move(domain, mean, variance)
+        shape = (self.channels,)
+        self.gamma = weight("gamma", shape, "ones") if self.scale else np.ones(shape, np.float32)
+        self.beta = weight("beta", shape, "zeros") if self.center else None
+        sets = shape if self.domains is None else (self.domains, *shape)
+        # All replicas compute the same statistics: "mean" keeps their copies equal.
+        options = {"trainable": False, "aggregation": "mean"}
+        self.moving_mean = weight("moving_mean", sets, "zeros", **options)
+        self.moving_variance = weight("moving_variance", sets, "ones", **options)
+
+    def call(
+        self, x: tf.Tensor, domain: int = SOURCE, training: bool = False, mask: object = None
+    ) -> tf.Tensor:
+        """Normalises x, float [B, ..., channels].
+
+        By the statistics of `normalized_by` inside of it; else by those of the batch in training,
+        and by the running ones of `domain` otherwise.
+        """
+        given = getattr(_scope, "statistics", None)
+        if isinstance(given, PictureStatistics):
+            return self._normalized_each(x, *given[self.name])
+        if training or given is not None:
+            mean, variance = replicas.moments(tf.cast(x, tf.float32))
+            if given is not None:
+                given[self.name] = mean, variance
+            else:
+                self._move(domain, mean, variance)
         else:
-            mean, variance = self.moving_mean[domain], self.moving_variance[domain]
-        beta = None if self.beta is None else tf.convert_to_tensor(self.beta)
-        return tf.nn.batch_normalization(
-            x, mean, variance, beta, tf.convert_to_tensor(self.gamma), self.epsilon
-        )
+            mean, variance = self.statistics(domain)
+        beta = None if self.beta is None else tf.cast(self.beta, x.dtype)
+        mean, variance, gamma = (tf.cast(value, x.dtype) for value in (mean, variance, self.gamma))
+        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon)
 
-    def set_statistics(self, domain, mean, variance):
-        """Replaces the running statistics of one domain; mean, variance: float [channels]."""
-        row = tf.one_hot(domain, self.domains)[:, None]
-        self.moving_mean.assign(self.moving_mean * (1 - row) + row * mean)
-        self.moving_variance.assign(self.moving_variance * (1 - row) + row * variance)
+    def statistics(self, domain: int = SOURCE) -> tuple[tf.Tensor, tf.Tensor]:
+        """Running mean and variance of a domain, float32 [channels] each."""
+        if self.domains is None:
+            return tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(
+                self.moving_variance
+            )
+        return self.moving_mean[domain], self.moving_variance[domain]
 
-    def get_config(self):
+    def set_statistics(self, domain: int, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        """Replaces the running statistics of a domain; mean, variance: float [channels]."""
+        for running, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            if self.domains is None:
+                running.assign(value)
+            else:
+                row = tf.one_hot(domain, self.domains)[:, None]
+                running.assign(running * (1 - row) + row * value)
+
+    def get_config(self) -> dict:
         return super().get_config() | {
             "domains": self.domains,
             "momentum": self.momentum,
             "epsilon": self.epsilon,
             "center": self.center,
+            "scale": self.scale,
         }
 
-    def _move(self, domain, mean, variance):
+    def _move(self, domain: int, mean: tf.Tensor, variance: tf.Tensor) -> None:
         keep = self.momentum
+        old_mean, old_variance = self.statistics(domain)
         self.set_statistics(
             domain,
-            keep * self.moving_mean[domain] + (1 - keep) * tf.stop_gradient(mean),
-            keep * self.moving_variance[domain] + (1 - keep) * tf.stop_gradient(variance),
+            keep * old_mean + (1 - keep) * tf.stop_gradient(mean),
+            keep * old_variance + (1 - keep) * tf.stop_gradient(variance),
         )
+
+    def _normalized_each(self, x: tf.Tensor, means: tf.Tensor, variances: tf.Tensor) -> tf.Tensor:
+        scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(variances + self.epsilon)
+        offset = tf.convert_to_tensor(0.0 if self.beta is None else self.beta) - means * scale
+        wide = [-1, *[1] * (x.shape.rank - 2), self.channels]
+        return x * tf.cast(tf.reshape(scale, wide), x.dtype) + tf.cast(
+            tf.reshape(offset, wide), x.dtype
+        )
+
+
+@keras.saving.register_keras_serializable(package="arn_tf")
+class CameraBatchNormalization(DomainBatchNormalization):
+    """The same layer inside a tuned E_I; Keras files name weights by the class that holds them."""

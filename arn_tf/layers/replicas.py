@@ -5,19 +5,23 @@ The functions of tensors are called by every replica inside a step; alone, it do
 
 import tensorflow as tf
 
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError, UserError
 
 
-def make_strategy(settings):
-    """`MirroredStrategy` over all GPUs, `--replicas` of them, or parts of the CPU.
+def make_strategy(wanted: int, batch_size: int) -> tf.distribute.MirroredStrategy:
+    """Returns a `MirroredStrategy`; prints the devices.
+
+    Args:
+        wanted: replicas; 0: all GPUs, or one CPU.
+        batch_size: pictures that the replicas share.
 
     Raises:
         UserError: fewer GPUs than asked for, or a batch that doesn't divide.
     """
-    gpus, wanted = tf.config.list_physical_devices("GPU"), settings.replicas
+    gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         if wanted > len(gpus):
-            raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
+            raise ArgumentError("replicas", wanted, f"this machine has {len(gpus)} GPUs")
         devices = [f"GPU:{i}" for i in range(wanted or len(gpus))]
         print(f"training on {', '.join(devices)}")
     else:
@@ -27,18 +31,19 @@ def make_strategy(settings):
         )
         wanted = wanted or 1
         if len(tf.config.list_logical_devices("CPU")) < wanted:
-            raise UserError(f"--replicas={wanted}: call split_cpu before TensorFlow starts")
+            raise ArgumentError("replicas", wanted, "call split_cpu before TensorFlow starts")
         devices = [f"CPU:{i}" for i in range(wanted)]
-    if settings.batch_size % len(devices):
+    if batch_size % len(devices):
         raise UserError(
-            f"--batch_size={settings.batch_size} can't be divided by the {len(devices)} replicas: "
-            "pass --replicas=N or another batch"
+            f"batch_size={batch_size} can't be divided by the {len(devices)} replicas: pass "
+            "replicas=N or another batch",
+            ["batch_size", "replicas"],
         )
     return tf.distribute.MirroredStrategy(devices)
 
 
-def split_cpu(replicas):
-    """Without a GPU: makes the CPU count as several devices, before TensorFlow has used it."""
+def split_cpu(replicas: int) -> None:
+    """Makes a CPU without GPU count as several devices; before TensorFlow has used it."""
     if replicas < 2 or tf.config.list_physical_devices("GPU"):
         return
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -47,24 +52,24 @@ def split_cpu(replicas):
     )
 
 
-def count():
+def count() -> int:
     """Number of replicas of the strategy in force."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def gather(value):
+def gather(value: tf.Tensor) -> tf.Tensor:
     """Concatenates the replicas' batches, [B, ...] each, in replica order."""
     context = _context()
     return value if context is None else context.all_gather(value, axis=0)
 
 
-def mean(value):
+def mean(value: tf.Tensor) -> tf.Tensor:
     """Mean over replicas of a value of each, with its gradient."""
     context = _context()
     return value if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
-def moments(value):
+def moments(value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean and variance over all axes but the last, and over replicas: float [channels] each.
 
     The variance is the mean squared deviation: E[x^2] - E[x]^2 loses digits where means are large.
@@ -74,13 +79,13 @@ def moments(value):
     return centre, mean(tf.reduce_mean(tf.math.squared_difference(value, centre), axes))
 
 
-def total(values):
+def total(values: list[tf.Tensor]) -> list[tf.Tensor]:
     """Sums over replicas of a list of tensors of each."""
     context = _context()
     return values if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
-def _context():
+def _context() -> tf.distribute.ReplicaContext | None:
     """The replica's context, or None where it is alone or outside a step."""
     context = tf.distribute.get_replica_context()
     return context if context is not None and context.num_replicas_in_sync > 1 else None

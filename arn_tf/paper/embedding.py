@@ -1,22 +1,28 @@
 """Embeds whole splits, from images or from a feature cache, in bounded memory."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data.reid_data import Split
+from arn_tf.layers.normalization import TARGET
 from arn_tf.paper.feature_cache import maps_of_pictures
-from arn_tf.paper.model import TARGET
+from arn_tf.paper.model import ARN
 
 _BATCH = 64
 # Unlabelled target pictures whose maps set the target's batch statistics: 0.4 GB with ResNet-50.
 STATISTICS_PICTURES = 2048
 
 
-def map_batches(model, split, maps=None, rows=None):
+def map_batches(
+    model: ARN, split: Split, maps: np.ndarray | None = None, rows: Sequence[int] | None = None
+) -> Iterator[np.ndarray]:
     """Yields X of the rows (default: all), float32 [<=64, h, w, C], in order.
 
     Args:
         model: an `ARN`.
-        split: `input_pipeline.Split`.
+        split: its pictures.
         maps: its cached maps [N, views, h, w, C]; None runs the pictures through E_I.
         rows: int [n].
     """
@@ -29,18 +35,20 @@ def map_batches(model, split, maps=None, rows=None):
         yield maps[rows[start : start + _BATCH], 0].astype(np.float32)
 
 
-def embed_split(model, split, maps=None, domain=TARGET):
+def embed_split(
+    model: ARN, split: Split, maps: np.ndarray | None = None, domain: int = TARGET
+) -> np.ndarray:
     """Embeddings of every picture, float32 [N, D], of unit length; see `map_batches`."""
     batches = map_batches(model, split, maps)
     return np.concatenate([model.compiled_embed_maps(x, domain).numpy() for x in batches])
 
 
-def pool_split(model, split, maps=None):
+def pool_split(model: ARN, split: Split, maps: np.ndarray | None = None) -> np.ndarray:
     """The average of X over positions, float32 [N, C]: what E_I gives without E_C."""
     return np.concatenate([x.mean(axis=(1, 2)) for x in map_batches(model, split, maps)])
 
 
-def estimate_target_statistics(model, train, maps=None):
+def estimate_target_statistics(model: ARN, train: Split, maps: np.ndarray | None = None) -> None:
     """Sets the target's batch statistics in E_C from unlabelled training pictures.
 
     Exact over up to `STATISTICS_PICTURES` pictures, evenly spread over the split.
@@ -59,7 +67,7 @@ def estimate_target_statistics(model, train, maps=None):
 
 
 class _Float32:
-    """Batches kept as float16 and handed out as float32, any number of times."""
+    """Batches stored as float16 and iterated as float32, any number of times."""
 
     def __init__(self, batches):
         self._batches = batches

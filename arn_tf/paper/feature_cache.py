@@ -11,13 +11,16 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from arn_tf.data.images import decoded_batches
+from arn_tf.data.reid_data import Split
 from arn_tf.errors import UserError
+from arn_tf.paper.model import ARN
 from arn_tf.run.atomic_files import replace_text
 
 _BATCH = 32
@@ -25,14 +28,16 @@ _BATCH = 32
 _CHUNK = 512
 # Part of the key: raise it when decoding, resizing or the file's layout changes.
 _FORMAT = 1
+# Names in the errors.
+_ARGUMENTS = ("cache_dir", "feature_cache")
 
 
-def cached_maps(model, split, views, directory, title):
+def cached_maps(model: ARN, split: Split, views: int, directory: str, title: str) -> np.ndarray:
     """Maps of every picture of a split as a read-only memory map, computed first where missing.
 
     Args:
         model: an `ARN`; only its E_I and preprocessing matter.
-        split: `input_pipeline.Split`.
+        split: its pictures.
         views: 1, or 2 to keep mirror images too.
         directory: folder shared by runs.
         title: for the progress bar.
@@ -55,12 +60,14 @@ def cached_maps(model, split, views, directory, title):
             return _open(path, shape)
     except OSError as error:
         raise UserError(
-            f"--cache_dir={directory}: {error}. Name a folder with room, or pass "
-            "--feature_cache=none"
+            f"cache_dir={directory}: {error}. Name a folder with room, or pass feature_cache=none",
+            _ARGUMENTS,
         ) from error
 
 
-def maps_of_pictures(model, images, views, batch_size):
+def maps_of_pictures(
+    model: ARN, images: np.ndarray, views: int, batch_size: int
+) -> Iterator[np.ndarray]:
     """Yields X of encoded pictures in order, float32 [<=batch_size, views, h, w, C].
 
     Args:
@@ -105,9 +112,10 @@ def _write(model, split, path, shape, title):
         free = shutil.disk_usage(os.path.dirname(path) or ".").free
         if needed * 1.02 > free:
             raise UserError(
-                f"--cache_dir={os.path.dirname(path)}: the feature cache needs "
+                f"cache_dir={os.path.dirname(path)}: the feature cache needs "
                 f"{needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are free. Name a folder with "
-                "room, or pass --feature_cache=none"
+                "room, or pass feature_cache=none",
+                _ARGUMENTS,
             )
         # One of an earlier file would pass off empty rows as done.
         with contextlib.suppress(FileNotFoundError):
@@ -165,6 +173,7 @@ def _as_float16(maps):
     if not (largest == 0 or float16.smallest_normal <= largest <= float16.max):
         raise UserError(
             f"the maps of E_I reach {largest:.3g}, which float16 can't hold: pass "
-            "--feature_cache=none, or other --backbone_weights"
+            "feature_cache=none, or other backbone_weights",
+            (*_ARGUMENTS, "backbone_weights"),
         )
     return maps.astype(np.float16)

@@ -19,7 +19,7 @@ All results are float32 scalars.
 
 import tensorflow as tf
 
-NORMALIZATIONS = ("normalized", "literal")
+from arn_tf.paper.constants import NORMALIZATIONS
 
 # Under the square root of a distance, so that its gradient is finite where two codes coincide.
 _DISTANCE_EPSILON = 1e-12

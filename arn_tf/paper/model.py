@@ -1,18 +1,17 @@
 """ARN as a Keras model: the sub-networks, the objective and one training step."""
 
 import functools
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.backbones import keras_applications as backbones
+from arn_tf.backbones import keras_applications
 from arn_tf.layers import replicas
+from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import losses, networks, optimizers
-
-SOURCE, TARGET = 0, 1
-TERMS = ("class", "contrastive", "reconstruction", "difference")
-PAPER_WEIGHTS = {"class": 1.0, "contrastive": 0.01, "reconstruction": 2.0, "difference": 1500.0}
+from arn_tf.paper.constants import PAPER_LEARNING_RATES, PAPER_WEIGHTS, TERMS
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
@@ -21,7 +20,7 @@ class ARN(keras.Model):
 
     `fit` takes batches that are dicts: `source_images` or `source_maps`, `source_labels`, and,
     where L_rec or L_diff has a weight, `target_images` or `target_maps`. Images are uint8
-    [B, height, width, 3] as `input_pipeline.decode` makes them; maps are their X, float
+    [B, height, width, 3] as `arn_tf.data.images.decode` makes them; maps are their X, float
     [B, h, w, C], from a feature cache; labels are rows of the classifier, integers [B].
 
     ```python
@@ -49,22 +48,22 @@ class ARN(keras.Model):
 
     def __init__(
         self,
-        num_identities,
-        backbone="ResNet50",
-        backbone_weights="imagenet",
-        input_size=(224, 224),
-        shared_encoder="convolutional",
-        private_encoders=True,
-        embedding_dim=2048,
-        hidden_width=256,
-        dropout=0.5,
-        margin=1.0,
-        loss_weights=None,
-        loss_normalization="normalized",
-        seed=0,
-        name="arn",
+        num_identities: int,
+        backbone: str = "ResNet50",
+        backbone_weights: str = "imagenet",
+        input_size: tuple[int, int] = (224, 224),
+        shared_encoder: str = "convolutional",
+        private_encoders: bool = True,
+        embedding_dim: int = 2048,
+        hidden_width: int = 256,
+        dropout: float = 0.5,
+        margin: float = 1.0,
+        loss_weights: Mapping[str, float] | None = None,
+        loss_normalization: str = "normalized",
+        seed: int = 0,
+        name: str = "arn",
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(name=name, **kwargs)
         if shared_encoder not in ("convolutional", "pooling"):
             raise ValueError(
@@ -96,8 +95,8 @@ class ARN(keras.Model):
         self.loss_weights = PAPER_WEIGHTS | (loss_weights or {})
         # Whether a training step moves E_I: the paper does so only in the first epochs.
         self.tune_encoder_i = False
-        self._preprocess = backbones.application(backbone).preprocess_input
-        self.encoder_i = backbones.build(backbone, self.input_size, backbone_weights)
+        self._preprocess = keras_applications.application(backbone).preprocess_input
+        self.encoder_i = keras_applications.build(backbone, self.input_size, backbone_weights)
         self.map_shape = tuple(self.encoder_i.output_shape[1:])
         heads = networks.build_heads(
             self.map_shape, num_identities, shared_encoder, private_encoders, embedding_dim,
@@ -114,17 +113,17 @@ class ARN(keras.Model):
         } | {f"gradient_norm_{group}": keras.metrics.Mean() for group in self.variable_groups()}
         self.built = True
 
-    def variable_groups(self):
+    def variable_groups(self) -> dict[str, list[keras.Variable]]:
         """{sub-network: its trainable variables}: every one of the model's exactly once."""
         return {
             name: network.trainable_variables
-            for name in optimizers.PAPER_LEARNING_RATES
+            for name in PAPER_LEARNING_RATES
             if (network := getattr(self, name)) is not None
         }
 
     # Embedding: E_I and E_C alone.
 
-    def feature_maps(self, images):
+    def feature_maps(self, images: tf.Tensor) -> tf.Tensor:
         """Images, uint8 or float in 0..255 [B, height, width, 3] -> X, float32 [B, h, w, C].
 
         The BatchNorm layers of E_I always use their ImageNet statistics.
@@ -147,11 +146,11 @@ class ARN(keras.Model):
         ]
         return lambda maps, domain: functions[domain](maps)
 
-    def scaled(self, maps):
+    def scaled(self, maps: tf.Tensor) -> tf.Tensor:
         """X divided by the root mean square that `calibrate` measured."""
         return tf.cast(maps, tf.float32) / self.feature_scale
 
-    def calibrate(self, maps):
+    def calibrate(self, maps: np.ndarray) -> None:
         """Before training: measures X's scale, the source's batch statistics, the codes' norm.
 
         The scale makes L_rec comparable between backbones; the norm tells collapse later on.
@@ -171,19 +170,19 @@ class ARN(keras.Model):
         codes = self.encoder_c(scaled, domain=SOURCE)
         self.initial_code_norm.assign(tf.reduce_mean(tf.norm(codes, axis=1)))
 
-    def embed_maps(self, maps, domain=TARGET):
+    def embed_maps(self, maps: tf.Tensor, domain: int = TARGET) -> tf.Tensor:
         """X, float [B, h, w, C] -> embeddings, float32 [B, D], of unit length."""
         codes = self.encoder_c(self.scaled(maps), domain=domain, training=False)
         return tf.math.l2_normalize(codes, axis=1)
 
-    def call(self, images, domain=TARGET, training=False):
+    def call(self, images: tf.Tensor, domain: int = TARGET, training: bool = False) -> tf.Tensor:
         """Images [B, height, width, 3] -> embeddings, float32 [B, D], of unit length.
 
         `domain` chooses the batch statistics of E_C: `TARGET`, the cameras to search, or `SOURCE`.
         """
         return self.embed_maps(self.feature_maps(images), domain)
 
-    def embed(self, images, domain=TARGET, batch_size=64):
+    def embed(self, images: np.ndarray, domain: int = TARGET, batch_size: int = 64) -> np.ndarray:
         """`call` for any number of images, as a NumPy array, float32 [N, D]."""
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[1:] != (*self.input_size, 3):
@@ -199,7 +198,9 @@ class ARN(keras.Model):
 
     # Training.
 
-    def compute_losses(self, batch, step=0):
+    def compute_losses(
+        self, batch: Mapping[str, tf.Tensor], step: int | tf.Tensor = 0
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """The terms of the objective that have a weight: {term: scalar, before weighting}.
 
         L_class, L_ctrs and L_diff are functions of the whole batch: the codes of all replicas are
@@ -248,7 +249,7 @@ class ARN(keras.Model):
                 ) + losses.difference(replicas.gather(code_t), replicas.gather(privates[1]), kind)
         return terms, tf.reduce_mean(tf.norm(codes, axis=1))
 
-    def train_step(self, batch):
+    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step of the objective; returns the epoch's running means by name."""
         step = self.optimizer.iterations
         groups = self.variable_groups()
@@ -282,19 +283,19 @@ class ARN(keras.Model):
         return {name: self._means[name].result() for name in logs}
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return list(self._means.values())
 
-    def _domain_maps(self, batch, domain):
+    def _domain_maps(self, batch: Mapping[str, tf.Tensor], domain: str) -> tf.Tensor:
         if f"{domain}_maps" in batch:
             return self.scaled(batch[f"{domain}_maps"])
         maps = self.scaled(self.feature_maps(batch[f"{domain}_images"]))
         return maps if self.tune_encoder_i else tf.stop_gradient(maps)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"name": self.name, **self._settings}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "ARN":
         # The file that holds this configuration holds the weights of E_I too.
         return cls(**config, backbone_weights="random")

@@ -6,52 +6,49 @@ without a word. The map's keys are the exact paths, which keeps the optimizer se
 """
 
 import re
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
-# Section 4 of the paper; momentum and schedule, on which it is silent, from our measurements.
-PAPER_LEARNING_RATES = {
-    "encoder_i": 1e-7,
-    "encoder_c": 1e-3,
-    "encoder_s": 1e-3,
-    "encoder_t": 1e-3,
-    "decoder_c": 1e-3,
-    "classifier_s": 2e-3,
-}
-MOMENTUM = 0.9
+from arn_tf.paper.constants import MOMENTUM, PAPER_LEARNING_RATES
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
-class ConstantThenCosine(keras.optimizers.schedules.LearningRateSchedule):
+class ConstantThenCosine(keras.optimizers.schedules.CosineDecay):
     """The learning rate stays constant, then falls to zero along half a cosine.
+
+    A `CosineDecay` whose warm-up goes from the rate to itself. It has a name and a configuration
+    of its own since the files of runs know it by them.
 
     Args:
         learning_rate: the constant rate.
         constant_steps: steps at that rate.
-        cosine_steps: steps from there to zero; 0 keeps the rate constant for ever.
+        cosine_steps: steps from there to zero, 1 or more.
     """
 
-    def __init__(self, learning_rate, constant_steps, cosine_steps):
-        self.learning_rate = learning_rate
-        self.constant_steps = constant_steps
-        self.cosine_steps = cosine_steps
+    def __init__(self, learning_rate: float, constant_steps: int, cosine_steps: int) -> None:
+        super().__init__(
+            learning_rate,
+            decay_steps=cosine_steps,
+            warmup_target=learning_rate,
+            warmup_steps=constant_steps,
+        )
 
-    def __call__(self, step):
-        passed = tf.cast(step, tf.float32) - self.constant_steps
-        share = tf.clip_by_value(passed / max(self.cosine_steps, 1), 0.0, 1.0)
-        share = share if self.cosine_steps else 0.0 * share
-        return self.learning_rate * 0.5 * (1.0 + tf.cos(3.141592653589793 * share))
-
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
-            "learning_rate": self.learning_rate,
-            "constant_steps": self.constant_steps,
-            "cosine_steps": self.cosine_steps,
+            "learning_rate": self.initial_learning_rate,
+            "constant_steps": self.warmup_steps,
+            "cosine_steps": self.decay_steps,
         }
 
 
-def grouped_optimizer(model, learning_rates=None, momentum=MOMENTUM):
+def grouped_optimizer(
+    model: keras.Model,
+    learning_rates: Mapping[str, float | keras.optimizers.schedules.LearningRateSchedule]
+    | None = None,
+    momentum: float = MOMENTUM,
+) -> keras.optimizers.MultiOptimizer:
     """SGD with one learning rate per variable group of an `ARN`.
 
     Args:
@@ -87,7 +84,9 @@ def grouped_optimizer(model, learning_rates=None, momentum=MOMENTUM):
     return optimizer
 
 
-def check_partition(groups, variables):
+def check_partition(
+    groups: Mapping[str, Sequence[keras.Variable]], variables: Sequence[keras.Variable]
+) -> None:
     """Raises ValueError unless every variable is in exactly one group and bears a unique path."""
     owners = {}
     for name, owned in groups.items():
@@ -104,14 +103,18 @@ def check_partition(groups, variables):
         raise ValueError(f"optimizer groups hold variables that do not train: {foreign}")
 
 
-def check_restored(optimizer):
+def check_restored(optimizer: keras.optimizers.Optimizer | None) -> None:
     """Raises ValueError if a loaded optimizer doesn't know every variable as it did when saved."""
     for inner in getattr(optimizer, "optimizers", ()):
         if inner.built and inner.name == "no_group":
             raise ValueError("variables of the model have other paths than when it was saved")
 
 
-def apply_groups(optimizer, gradients, groups):
+def apply_groups(
+    optimizer: keras.optimizers.MultiOptimizer,
+    gradients: Mapping[str, Sequence[tf.Tensor]],
+    groups: Mapping[str, Sequence[keras.Variable]],
+) -> None:
     """One step of the groups that have gradients; the others, momentum and all, stand still.
 
     `MultiOptimizer.apply` takes all groups or none. Frozen groups must not drift on their old
@@ -130,7 +133,7 @@ def apply_groups(optimizer, gradients, groups):
     optimizer.iterations.assign_add(1)
 
 
-def group_learning_rates(optimizer):
+def group_learning_rates(optimizer: keras.optimizers.MultiOptimizer) -> dict[str, float]:
     """{group: learning rate of the next step} as floats."""
     step = optimizer.iterations.numpy()
     rates = {}

@@ -1,12 +1,11 @@
-"""Everything that a run of the paper's recipe can be told; flags are made from it."""
+"""The settings of a run of the paper's recipe; flags are made from them."""
 
 import dataclasses
 import os
 
 from arn_tf.errors import UserError
-from arn_tf.paper.losses import NORMALIZATIONS
-from arn_tf.paper.optimizers import MOMENTUM, PAPER_LEARNING_RATES
-from arn_tf.run.settings import RunSettings, setting
+from arn_tf.paper.constants import MOMENTUM, NORMALIZATIONS, PAPER_LEARNING_RATES, PAPER_WEIGHTS
+from arn_tf.run.settings import RunSettings, positive, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,50 +16,55 @@ class Settings(RunSettings):
         UserError: from `check`, naming the flag.
     """
 
-    POSITIVE = (
-        "embedding_dim", "hidden_width", "epochs", "batch_size", "images_per_identity",
-        "learning_rate_scale",
-    )  # fmt: skip
-
     preset: str = setting("paper", "the recipe", ("paper",))
     input_size: str = setting("224x224", "HEIGHTxWIDTH of a picture, pixels (paper)")
     shared_encoder: str = setting(
-        "convolutional", "E_C: convolutional (paper) or plain pooling of X",
+        "convolutional",
+        "E_C: convolutional (paper) or plain pooling of X",
         ("convolutional", "pooling"),
-    )  # fmt: skip
+    )
     private_encoders: bool = setting(True, "whether there are E_S and E_T (paper)")
-    embedding_dim: int = setting(2048, "width of e_c and e_p (paper)")
-    hidden_width: int = setting(256, "inner channels of encoders and decoder (measured)")
-    dropout: float = setting(0.5, "of the classifier C_S (measured)")
+    embedding_dim: int = positive(2048, "width of e_c and e_p (paper)")
+    hidden_width: int = positive(256, "inner channels of encoders and decoder (measured)")
+    dropout: float = setting(0.5, "of the classifier C_S (measured)", less_than=1)
 
-    class_weight: float = setting(1.0, "weight of L_class (paper)")
-    contrastive_weight: float = setting(0.01, "alpha, weight of L_ctrs (paper)")
-    reconstruction_weight: float = setting(2.0, "beta, weight of L_rec (paper)")
-    difference_weight: float = setting(1500.0, "gamma, weight of L_diff (paper)")
+    class_weight: float = setting(PAPER_WEIGHTS["class"], "weight of L_class (paper)")
+    contrastive_weight: float = setting(
+        PAPER_WEIGHTS["contrastive"], "alpha, weight of L_ctrs (paper)"
+    )
+    reconstruction_weight: float = setting(
+        PAPER_WEIGHTS["reconstruction"], "beta, weight of L_rec (paper)"
+    )
+    difference_weight: float = setting(
+        PAPER_WEIGHTS["difference"], "gamma, weight of L_diff (paper)"
+    )
     margin: float = setting(1.0, "m of L_ctrs (measured)")
     loss_normalization: str = setting(
-        "normalized", "normalized trains with the paper's weights; literal is its printed sums",
+        "normalized",
+        "normalized trains with the paper's weights; literal is its printed sums",
         NORMALIZATIONS,
-    )  # fmt: skip
+    )
 
-    epochs: int = setting(50, "passes over the source pictures (measured)")
+    epochs: int = positive(50, "passes over the source pictures (measured)")
     source_only_epochs: int = setting(
         40, "how many of them, from the start, see the source alone (measured)"
     )
     encoder_i_epochs: int = setting(2, "how many of them, from the start, tune E_I (paper: few)")
-    batch_size: int = setting(32, "pictures of each domain in a step (measured)")
-    learning_rate_scale: float = setting(1.0, "multiplies every learning rate")
+    batch_size: int = positive(32, "pictures of each domain in a step (measured)")
+    learning_rate_scale: float = positive(1.0, "multiplies every learning rate")
     encoder_i_learning_rate: float = setting(PAPER_LEARNING_RATES["encoder_i"], "E_I (paper)")
     encoder_learning_rate: float = setting(
         PAPER_LEARNING_RATES["encoder_c"], "E_C, E_S, E_T and D_C (paper)"
     )
     classifier_learning_rate: float = setting(PAPER_LEARNING_RATES["classifier_s"], "C_S (paper)")
-    momentum: float = setting(MOMENTUM, "of every SGD (measured)")
+    momentum: float = setting(MOMENTUM, "of every SGD (measured)", less_than=1)
 
     feature_cache: str = setting(
-        "disk", "maps of a frozen E_I: kept on disk, or computed again in every step (none)",
-        ("disk", "none"), changes_result=False,
-    )  # fmt: skip
+        "disk",
+        "maps of a frozen E_I: kept on disk, or computed again in every step (none)",
+        ("disk", "none"),
+        changes_result=False,
+    )
     cache_dir: str = setting(
         "", "folder of that cache; DATA_DIR/arn_features when empty", changes_result=False
     )
@@ -68,12 +72,13 @@ class Settings(RunSettings):
         True, "also train the source-only model of equal length that every table needs"
     )
     monitor_every: int = setting(
-        1, "epochs between two looks at the target's labels, for TensorBoard only; 0: never",
+        1,
+        "epochs between two scores by the target's labels, for TensorBoard only; 0: never",
         changes_result=False,
-    )  # fmt: skip
+    )
 
     @property
-    def loss_weights(self):
+    def loss_weights(self) -> dict[str, float]:
         """{term: weight} of the joint objective."""
         return {
             "class": self.class_weight,
@@ -83,10 +88,11 @@ class Settings(RunSettings):
         }
 
     @property
-    def feature_dir(self):
+    def feature_dir(self) -> str:
+        """Folder of the feature cache."""
         return os.path.expanduser(self.cache_dir or os.path.join(self.data_dir, "arn_features"))
 
-    def learning_rates(self):
+    def learning_rates(self) -> dict[str, float]:
         """{variable group: constant learning rate}."""
         encoders = dict.fromkeys(
             ("encoder_c", "encoder_s", "encoder_t", "decoder_c"), self.encoder_learning_rate
@@ -97,26 +103,31 @@ class Settings(RunSettings):
         }
         return {group: rate * self.learning_rate_scale for group, rate in rates.items()}
 
-    def check(self):
+    def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
         super().check()
-        for name, limit in (("dropout", 1), ("momentum", 1)):
-            if getattr(self, name) >= limit:
-                raise UserError(f"--{name}={getattr(self, name)}: must be less than {limit}")
         if self.source_only_epochs >= self.epochs:
             raise UserError(
-                f"--source_only_epochs={self.source_only_epochs} leaves none of --epochs="
-                f"{self.epochs} to ARN: name both"
+                f"source_only_epochs={self.source_only_epochs} leaves none of epochs="
+                f"{self.epochs} to ARN: name both",
+                ["source_only_epochs", "epochs"],
             )
         supervised = self.class_weight or self.contrastive_weight
         if not any(self.loss_weights.values()):
             raise UserError("all loss weights are 0: there is nothing to train")
         if not supervised and (self.source_only_epochs or self.source_only_baseline):
             raise UserError(
-                "--class_weight=0 --contrastive_weight=0 leaves nothing for source-only training: "
-                "add --source_only_epochs=0 --nosource_only_baseline"
+                "class_weight=0 contrastive_weight=0 leaves nothing for source-only training: add "
+                "source_only_epochs=0 source_only_baseline=false",
+                [
+                    "class_weight",
+                    "contrastive_weight",
+                    "source_only_epochs",
+                    "source_only_baseline",
+                ],
             )
         if self.difference_weight and not self.private_encoders:
             raise UserError(
-                "--noprivate_encoders leaves L_diff nothing to compare: add --difference_weight=0"
+                "private_encoders=false leaves L_diff nothing to compare: add difference_weight=0",
+                ["private_encoders", "difference_weight"],
             )

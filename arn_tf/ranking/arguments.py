@@ -1,4 +1,4 @@
-"""Checks and prepares what `arn_tf.ranking.protocol` is given; every error names the argument."""
+"""Checks and prepares arrays for the modules of this folder; every error names the argument."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,20 @@ DISTRACTOR = 0
 _ROWS = 1024
 
 
-def unit_rows(name: str, embeddings: np.ndarray, dtype, keep: np.ndarray) -> np.ndarray:
-    """A copy of the rows to keep, each divided by its length; all rows are checked."""
+def unit_rows(
+    name: str, embeddings: np.ndarray, dtype: type[np.floating], keep: np.ndarray
+) -> np.ndarray:
+    """Returns a copy of the rows to keep, each divided by its length; all rows are checked.
+
+    Args:
+        name: of the argument, for errors.
+        embeddings: real [N, D].
+        dtype: of the result.
+        keep: bool [N].
+
+    Raises:
+        ValueError: a row is all zeros or not finite.
+    """
     units = np.empty((np.count_nonzero(keep), embeddings.shape[1]), dtype)
     filled = 0
     for start in range(0, len(embeddings), _ROWS):
@@ -31,7 +43,17 @@ def unit_rows(name: str, embeddings: np.ndarray, dtype, keep: np.ndarray) -> np.
     return units
 
 
-def embeddings(name: str, value, ndim: int = 2) -> np.ndarray:
+def embeddings(name: str, value: npt.ArrayLike, ndim: int = 2) -> np.ndarray:
+    """Returns real numbers as an array [N, D], of the type that they have.
+
+    Args:
+        name: of the argument, for errors.
+        value: real [N, D]; or [D], where `ndim` is 1.
+        ndim: 1 or 2, the dimensions that `value` must have.
+
+    Raises:
+        ValueError: another shape or type, or no number at all.
+    """
     value = np.asarray(value)
     if value.ndim != ndim or not value.size or value.dtype.kind not in "fiu":
         shape = "[D]" if ndim == 1 else "[N, D]"
@@ -42,13 +64,28 @@ def embeddings(name: str, value, ndim: int = 2) -> np.ndarray:
 
 
 def units_of(name: str, value: npt.ArrayLike) -> np.ndarray:
-    """Embeddings, real [N, D], at unit length; float32, or float64 where they are wider."""
+    """Returns embeddings at unit length, float [N, D].
+
+    Args:
+        name: of the argument, for errors.
+        value: real [N, D], of any length above zero.
+
+    Returns:
+        float32, or float64 where `value` is wider than float32.
+
+    Raises:
+        ValueError: another shape or type, or a row that is all zeros or not finite.
+    """
     rows = embeddings(name, value)
-    dtype = common_dtype(rows, rows)
-    return unit_rows(name, rows, dtype, np.full(len(rows), True))
+    return unit_rows(name, rows, common_dtype(rows, rows), np.full(len(rows), True))
 
 
-def common_dtype(query: np.ndarray, gallery: np.ndarray):
+def common_dtype(query: np.ndarray, gallery: np.ndarray) -> type[np.floating]:
+    """Returns float32, or float64 where one of two arrays of embeddings is wider than that.
+
+    Raises:
+        ValueError: their widths differ.
+    """
     if query.shape[1] != gallery.shape[1]:
         raise ValueError(
             f"gallery_embeddings have {gallery.shape[1]} numbers each, the query's {query.shape[1]}"
@@ -57,7 +94,18 @@ def common_dtype(query: np.ndarray, gallery: np.ndarray):
     return np.float64 if wide else np.float32
 
 
-def ids(name: str, value, like: np.ndarray, least: int | None = None) -> np.ndarray:
+def ids(name: str, value: npt.ArrayLike, like: np.ndarray, least: int | None = None) -> np.ndarray:
+    """Returns person or camera ids as int64 [N].
+
+    Args:
+        name: of the argument, for errors.
+        value: integers [N].
+        like: the embeddings [N, D] that they belong to.
+        least: smallest id that there may be, or None for any.
+
+    Raises:
+        ValueError: another shape or type, or an id below `least`.
+    """
     value = np.asarray(value)
     if value.shape != like.shape[:1] or value.dtype.kind not in "iu":
         raise ValueError(
@@ -74,13 +122,26 @@ def ids(name: str, value, like: np.ndarray, least: int | None = None) -> np.ndar
 
 
 def positive(name: str, value: int) -> int:
+    """Returns `value`; raises a ValueError unless it is an integer of at least 1."""
     if not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
     return int(value)
 
 
-def no_match(query_person, gallery_person, query_camera, gallery_camera) -> str:
-    """Says why no query has a match; on people's own data it is mostly the cameras."""
+def no_match(
+    query_person: np.ndarray,
+    gallery_person: np.ndarray,
+    query_camera: np.ndarray,
+    gallery_camera: np.ndarray,
+) -> str:
+    """Returns a sentence that says why no query has a match; often it is the cameras.
+
+    Args:
+        query_person: int64 [Q].
+        gallery_person: int64 [G], without junk.
+        query_camera: int64 [Q].
+        gallery_camera: int64 [G].
+    """
     cameras = np.union1d(query_camera, gallery_camera)
     if not gallery_person.size:
         why = f"every gallery picture is junk (person {JUNK})"

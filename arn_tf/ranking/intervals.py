@@ -1,13 +1,16 @@
-"""How far a score could lie elsewhere had other queries been drawn: intervals over queries.
+"""Confidence intervals of a score over queries: where it would lie with other queries.
 
 The percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section
 13.3): the queries are drawn again with replacement, as many as there are, and the score is their
-mean. The gallery stays as it is, and queries of one person count as if they were strangers, so the
-intervals are rather too narrow than too wide. Every call draws the same queries: rows of one table
-move together, and equal input gives equal intervals.
+mean. The gallery stays as it is, and queries of one person count as independent, so the intervals
+are rather too narrow than too wide. Every call draws the same queries: rows of one table move
+together, and equal input gives equal intervals. The draws, `scipy.stats.bootstrap`'s, follow from
+`_SEED` and `_BLOCK`.
 """
 
 import numpy as np
+import numpy.typing as npt
+from scipy import stats
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -16,38 +19,38 @@ _SEED = 0
 _BLOCK = 100
 
 
-def interval(scores) -> tuple[float, float]:
-    """The interval of a mean over queries.
+def interval(scores: npt.ArrayLike) -> tuple[float, float]:
+    """Returns the interval of a mean over queries.
 
     Args:
-      scores: real [queries], one number of each query, such as
-        `RankingResult.per_query()["mean_ap"]`; or [seeds, queries], the same queries scored
-        with several seeds. Those are averaged for each query first: the interval is of the
-        seeds' mean, and says nothing of the spread between seeds.
+        scores: real [queries], one number of each query, such as
+            `RankingResult.per_query()["mean_ap"]`; or [seeds, queries], the same queries scored
+            with several seeds. Those are averaged for each query first: the interval is of the
+            seeds' mean, and says nothing of the spread between seeds.
 
     Returns:
-      (low, high), between which 95 % of the resampled means lie.
+        (low, high), between which 95 % of the resampled means lie.
 
     Raises:
-      ValueError: a wrong shape, no query, or a number that isn't finite.
+        ValueError: a wrong shape, no query, or a number that isn't finite.
     """
     return _interval(_of_queries("scores", scores))
 
 
-def difference(left, right) -> tuple[float, tuple[float, float]]:
-    """How much higher `left` scores than `right` on the same queries.
+def difference(left: npt.ArrayLike, right: npt.ArrayLike) -> tuple[float, tuple[float, float]]:
+    """Returns how much higher `left` scores than `right` on the same queries.
 
     Paired: both are resampled together, so what makes a query hard for both drops out.
 
     Args:
-      left, right: as in `interval`, of the same queries in the same order; the numbers of
-        seeds may differ.
+        left: as in `interval`.
+        right: likewise, of the same queries in the same order; the numbers of seeds may differ.
 
     Returns:
-      the mean of left - right, and its interval (low, high).
+        the mean of left - right, and its interval (low, high).
 
     Raises:
-      ValueError: as `interval`; or unequal numbers of queries.
+        ValueError: as `interval`; or unequal numbers of queries.
     """
     left, right = _of_queries("left", left), _of_queries("right", right)
     if left.shape != right.shape:
@@ -55,8 +58,8 @@ def difference(left, right) -> tuple[float, tuple[float, float]]:
     return float(np.mean(left - right)), _interval(left - right)
 
 
-def _of_queries(name, scores):
-    """Float64 [queries], averaged over seeds."""
+def _of_queries(name: str, scores: npt.ArrayLike) -> np.ndarray:
+    """Returns scores as float64 [queries], averaged over seeds."""
     scores = np.asarray(scores, np.float64)
     if scores.ndim not in (1, 2) or not scores.size:
         raise ValueError(f"{name} must be [queries] or [seeds, queries], not {scores.shape}")
@@ -65,11 +68,17 @@ def _of_queries(name, scores):
     return scores.mean(axis=0) if scores.ndim == 2 else scores
 
 
-def _interval(scores):
-    random = np.random.default_rng(_SEED)
-    means = np.concatenate([
-        scores[random.integers(0, scores.size, (_BLOCK, scores.size))].mean(axis=1)
-        for _ in range(RESAMPLES // _BLOCK)
-    ])  # fmt: skip
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def _interval(scores: np.ndarray) -> tuple[float, float]:
+    if scores.size == 1:
+        # SciPy asks for two; every resample of one is that one.
+        return float(scores[0]), float(scores[0])
+    low, high = stats.bootstrap(
+        (scores,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=_BLOCK,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(_SEED),
+    ).confidence_interval
     return float(low), float(high)

@@ -15,15 +15,31 @@ match's rank is a count of the pictures in front of it.
 """
 
 import dataclasses
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from arn_tf.ranking import arguments
+from arn_tf.ranking import arguments, match_ranks
 from arn_tf.ranking.arguments import DISTRACTOR, JUNK
 
 _REPORTED_RANKS = (1, 5, 10, 20)
-# What sorting one score costs, in comparisons of the counting pass (measured).
-_SORT_COST = 128
+
+
+class Distance(Protocol):
+    """What `rank_gallery` takes as `distance`; `arn_tf.ranking.reranking.rerank` is one."""
+
+    def __call__(
+        self, query: np.ndarray, gallery: np.ndarray, /, *, block: int
+    ) -> Iterator[np.ndarray]:
+        """Yields distances float [<=block, G], the queries in order.
+
+        Args:
+            query: float [Q, D] of unit length.
+            gallery: float [G, D] of unit length, without junk.
+            block: queries in each array but the last.
+        """
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,20 +47,20 @@ class RankingResult:
     """Scores of one evaluation, all fractions of 1.
 
     Attributes:
-      cmc: float64 [max_rank]; `cmc[k - 1]` is the share of valid queries with a match
-        among their first k gallery pictures.
-      mean_ap: mean of `average_precision`, the definition most code uses.
-      mean_ap_trapezoid: mAP of the MATLAB code that came with Market-1501, often half a
-        point lower: the mean of the precision at each match and just before it.
-      mean_inp: mean of the number of matches divided by the rank of the last one, the
-        inverse negative penalty (Ye et al., TPAMI 2021).
-      valid_queries: queries with a match; the denominator of every mean.
-      queries: all queries.
-      junk: gallery pictures dropped because their person is -1.
-      distractors: gallery pictures of person 0, which were kept.
-      average_precision: float64 [queries], the mean of the precision at each match;
-        NaN for a query without a match.
-      first_match_rank: int64 [queries], from 1; 0 for a query without a match.
+        cmc: float64 [max_rank]; `cmc[k - 1]` is the share of valid queries with a match
+            among their first k gallery pictures.
+        mean_ap: mean of `average_precision`, the definition most code uses.
+        mean_ap_trapezoid: mAP of the MATLAB code that came with Market-1501, often half a
+            point lower: the mean of the precision at each match and just before it.
+        mean_inp: mean of the number of matches divided by the rank of the last one, the
+            inverse negative penalty (Ye et al., TPAMI 2021).
+        valid_queries: queries with a match; the denominator of every mean.
+        queries: all queries.
+        junk: gallery pictures dropped because their person is -1.
+        distractors: gallery pictures of person 0, which were kept.
+        average_precision: float64 [queries], the mean of the precision at each match;
+            NaN for a query without a match.
+        first_match_rank: int64 [queries], from 1; 0 for a query without a match.
     """
 
     cmc: np.ndarray
@@ -59,16 +75,23 @@ class RankingResult:
     first_match_rank: np.ndarray
 
     def rank(self, k: int) -> float:
-        """The CMC at rank k, `1 <= k <= max_rank`; ValueError outside that."""
+        """Returns the CMC at rank k.
+
+        Raises:
+            ValueError: k isn't between 1 and max_rank.
+        """
         if not 1 <= k <= self.cmc.size:
             raise ValueError(f"k must lie between 1 and max_rank, {self.cmc.size}, not {k}")
         return float(self.cmc[k - 1])
 
     def per_query(self) -> dict[str, np.ndarray]:
-        """What rank-1 and mAP are the means of: 0 or 1, and AP; float64 [valid_queries] each.
+        """Returns the numbers whose means are rank-1 (0 or 1 each) and mAP (AP).
 
-        Queries without a match are left out. That hangs on ids alone: two rankings of the same
+        Queries without a match are left out. That depends on ids alone: two rankings of the same
         queries and gallery have the same queries here, in the same order.
+
+        Returns:
+            {"rank-1": float64 [valid_queries], "mean_ap": float64 [valid_queries]}.
         """
         valid = self.first_match_rank > 0
         return {
@@ -77,7 +100,7 @@ class RankingResult:
         }
 
     def to_json(self) -> dict[str, float | int]:
-        """Scores and counts by name, without the per-query arrays."""
+        """Returns scores and counts by name, without the per-query arrays."""
         scores = {f"rank-{k}": self.rank(k) for k in _REPORTED_RANKS if k <= self.cmc.size}
         names = ("mean_ap", "mean_ap_trapezoid", "mean_inp")
         counts = ("queries", "valid_queries", "junk", "distractors")
@@ -85,40 +108,39 @@ class RankingResult:
 
 
 def rank_gallery(
-    query_embeddings,
-    gallery_embeddings,
-    query_person_id,
-    gallery_person_id,
-    query_camera_id,
-    gallery_camera_id,
+    query_embeddings: npt.ArrayLike,
+    gallery_embeddings: npt.ArrayLike,
+    query_person_id: npt.ArrayLike,
+    gallery_person_id: npt.ArrayLike,
+    query_camera_id: npt.ArrayLike,
+    gallery_camera_id: npt.ArrayLike,
     *,
     max_rank: int = 20,
     block: int = 256,
-    distance=None,
+    distance: Distance | None = None,
 ) -> RankingResult:
-    """Ranks the gallery for every query under the protocol of this module.
+    """Ranks the gallery for every query under the protocol of this module, and scores it.
 
     Memory beside the arguments: one normalised copy of the embeddings, (Q + G) * D
     numbers, and one block of similarities, `block` * G numbers. Numbers are float32,
     or float64 when an argument is wider than float32.
 
     Args:
-      query_embeddings: real [Q, D], of any length above zero; normalised here.
-      gallery_embeddings: real [G, D].
-      query_person_id: integers [Q], at least 1.
-      gallery_person_id: integers [G]; -1 is junk, 0 a distractor.
-      query_camera_id: integers [Q].
-      gallery_camera_id: integers [G].
-      max_rank: length of the CMC curve; it may exceed the size of the gallery.
-      block: queries compared with the gallery at a time.
-      distance: ranks by these distances instead of cosine similarity, smallest first. It
-        is called once, `distance(query, gallery, block=block)`, with the normalised
-        embeddings, the gallery's without junk, and yields float [<=block, gallery], the
-        queries in order; `arn_tf.reranking.rerank` does.
+        query_embeddings: real [Q, D], of any length above zero; normalised here.
+        gallery_embeddings: real [G, D].
+        query_person_id: integers [Q], at least 1.
+        gallery_person_id: integers [G]; -1 is junk, 0 a distractor.
+        query_camera_id: integers [Q].
+        gallery_camera_id: integers [G].
+        max_rank: length of the CMC curve; it may exceed the size of the gallery.
+        block: queries compared with the gallery at a time.
+        distance: ranks by these distances instead of cosine similarity, smallest first. It
+            is called once, `distance(query, gallery, block=block)`, with the normalised
+            embeddings, the gallery's without junk; `arn_tf.ranking.reranking.rerank` is one.
 
     Raises:
-      ValueError: an argument has a wrong shape, type or value (it is named, with the
-        row where there is one), or no query has a match.
+        ValueError: an argument has a wrong shape, type or value (it is named, with the
+            row where there is one), or no query has a match.
     """
     max_rank = arguments.positive("max_rank", max_rank)
     block = arguments.positive("block", block)
@@ -150,7 +172,7 @@ def rank_gallery(
             if not matches.size:
                 continue
             scores[person[same_camera]] = -np.inf  # behind everything, so never counted
-            ranks = np.sort(_count_before(scores, matches)) + 1
+            ranks = np.sort(match_ranks.count_before(scores, matches)) + 1
             per_query[:, row] = _query_scores(ranks)
             first_match_rank[row] = ranks[0]
         start += len(similarity)
@@ -177,29 +199,33 @@ def rank_gallery(
 
 
 def ranked_list(
-    query_embedding,
-    gallery_embeddings,
+    query_embedding: npt.ArrayLike,
+    gallery_embeddings: npt.ArrayLike,
     query_person_id: int,
-    gallery_person_id,
+    gallery_person_id: npt.ArrayLike,
     query_camera_id: int,
-    gallery_camera_id,
+    gallery_camera_id: npt.ArrayLike,
     *,
     k: int = 10,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The first k gallery pictures of one query, in the order `rank_gallery` gives them.
+    """Returns the first k gallery pictures of one query, in the order of `rank_gallery`.
 
     Args:
-      query_embedding: real [D]. The other arguments are those of `rank_gallery`, for
-        one query.
-      k: length of the list; it is shorter when fewer pictures take part.
+        query_embedding: real [D], of any length above zero.
+        gallery_embeddings: real [G, D].
+        query_person_id: at least 1.
+        gallery_person_id: integers [G]; -1 is junk, 0 a distractor.
+        query_camera_id: the query's camera.
+        gallery_camera_id: integers [G].
+        k: length of the list; it is shorter when fewer pictures take part.
 
     Returns:
-      rows: int64 [k], rows of `gallery_embeddings`, without junk and without pictures
-        of the query's person from its camera.
-      similarity: float [k], their cosine similarity, descending.
+        rows: int64 [k], rows of `gallery_embeddings`, without junk and without pictures
+            of the query's person from its camera.
+        similarity: float [k], their cosine similarity, descending.
 
     Raises:
-      ValueError: an argument has a wrong shape, type or value; it is named.
+        ValueError: an argument has a wrong shape, type or value; it is named.
     """
     k = arguments.positive("k", k)
     query = arguments.embeddings("query_embedding", query_embedding, ndim=1)
@@ -222,7 +248,9 @@ def ranked_list(
     return rows[best], scores[best]
 
 
-def _similarities(query, gallery, block, distance):
+def _similarities(
+    query: np.ndarray, gallery: np.ndarray, block: int, distance: Distance | None
+) -> Iterator[np.ndarray]:
     """Yields what to rank by, highest first, [<=block, gallery]; the caller may write on it."""
     starts = range(0, len(query), block)
     if distance is None or not len(gallery):
@@ -236,31 +264,6 @@ def _similarities(query, gallery, block, distance):
         if part.shape != shape or not np.isfinite(part).all():
             raise ValueError(f"distance must yield finite {shape} for row {start}, not {part!r}")
         yield np.negative(part)
-
-
-def _count_before(scores: np.ndarray, matches: np.ndarray) -> np.ndarray:
-    """How many gallery pictures a stable descending sort puts before each match.
-
-    Only pictures at or above the worst match can stand before any. Where they are few,
-    their scores are sorted and each match looked up; where they are many, each match is
-    compared with the whole gallery, which a CPU does many scores at a time.
-    """
-    wanted = scores[matches]
-    contending = scores >= wanted.min()
-    if np.count_nonzero(contending) * _SORT_COST > matches.size * scores.size:
-        return np.array([_count_before_one(scores, match) for match in matches.tolist()])
-    ordered = np.sort(scores[contending])
-    above = np.searchsorted(ordered, wanted, "right")
-    before = ordered.size - above
-    for tied in np.flatnonzero(above - np.searchsorted(ordered, wanted, "left") > 1):
-        before[tied] = _count_before_one(scores, int(matches[tied]))
-    return before
-
-
-def _count_before_one(scores: np.ndarray, match: int) -> int:
-    """Rows before the match go first when equal to it, rows after it only when above."""
-    score = scores[match]
-    return np.count_nonzero(scores[:match] >= score) + np.count_nonzero(scores[match:] > score)
 
 
 def _query_scores(ranks: np.ndarray) -> tuple[float, float, float]:

@@ -1,8 +1,7 @@
 """Draws ranked lists: a query picture and its first gallery pictures, one query per line.
 
-A right gallery picture has a green border, a wrong one a red border. The result is for
-`arn_tf.evaluate --ranked_lists=FILE.png` and, as `numpy.asarray(image)` (uint8
-[height, width, 3]), for an image summary of TensorBoard.
+A right gallery picture has a green border, a wrong one a red border. The result can be saved as a
+file and, as `numpy.asarray(image)` (uint8 [height, width, 3]), be an image summary of TensorBoard.
 """
 
 import dataclasses
@@ -29,10 +28,10 @@ class Thumbnail:
     """One picture of a list.
 
     Attributes:
-      image: an encoded picture (JPEG, PNG, ...) of any size.
-      caption: what is written below, such as "0.83\\ncamera 2"; what is wider than the
-        thumbnail is cut off.
-      correct: right (True), wrong (False), or neither (None), as for the query itself.
+        image: an encoded picture (JPEG, PNG, ...) of any size.
+        caption: what is written below, such as "0.83\\ncamera 2"; what is wider than the
+            thumbnail is cut off.
+        correct: right (True), wrong (False), or neither (None), as for the query itself.
     """
 
     image: bytes
@@ -42,7 +41,12 @@ class Thumbnail:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A query and its gallery pictures, best first; rows may differ in length."""
+    """A query and its gallery pictures, best first; rows may differ in length.
+
+    Attributes:
+        query: the query picture.
+        gallery: its gallery pictures.
+    """
 
     query: Thumbnail
     gallery: Sequence[Thumbnail]
@@ -54,17 +58,17 @@ def draw(
     """Draws one line of thumbnails per query, below a header and the ranks from 1.
 
     Args:
-      queries: at least one row.
-      header: a line above everything, such as the name of the run and its scores.
-      width, height: pixels of a thumbnail inside its border. Pictures are scaled to fit
-        and letterboxed, never stretched.
+        queries: at least one row.
+        header: a line above everything, such as the name of the run and its scores.
+        width: of a thumbnail inside its border, pixels.
+        height: likewise. Pictures are scaled to fit and letterboxed, never stretched.
 
     Returns:
-      An RGB image as large as the lists need.
+        An RGB image as large as the lists need.
 
     Raises:
-      ValueError: there is no row, a thumbnail would have no size, or the bytes of a
-        picture cannot be read; the message says which one.
+        ValueError: there is no row, a thumbnail would have no size, or the bytes of a
+            picture cannot be read; the message says which one.
     """
     if not queries:
         raise ValueError("queries is empty: there is no ranked list to draw")
@@ -128,7 +132,13 @@ def _fit(picture: Image.Image, width: int, height: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.BICUBIC)
 
 
-def _write(pen: ImageDraw.ImageDraw, font, position: tuple[int, int], text: str, width: int):
+def _write(
+    pen: ImageDraw.ImageDraw,
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    position: tuple[int, int],
+    text: str,
+    width: int,
+) -> None:
     """Writes one line of text, of which it leaves out the end that does not fit."""
     if pen.textlength(text, font) > width:
         while text and pen.textlength(text + "…", font) > width:

@@ -21,9 +21,11 @@ Nothing here is N x N. Memory grows with N * k1, and with N * k1 * k2 for equati
 """
 
 import dataclasses
+import sys
 
-import keras
 import numpy as np
+import numpy.typing as npt
+import tqdm
 from scipy import sparse
 
 # Work on fewer images takes a few seconds and shows no progress.
@@ -41,8 +43,8 @@ class Encoding:
     """k-reciprocal encodings of N images.
 
     Attributes:
-      vectors: float32 CSR [N, N], at least 0; each row sums to 1.
-      farthest: float [N], the largest 2 - 2 cos of each image to any other.
+        vectors: float32 CSR [N, N], at least 0; each row sums to 1.
+        farthest: float [N], the largest 2 - 2 cos of each image to any other.
     """
 
     vectors: sparse.csr_array
@@ -50,13 +52,13 @@ class Encoding:
 
 
 def encode(units: np.ndarray, k1: int, k2: int, block: int) -> Encoding:
-    """Encodes images as the module says.
+    """Returns the encodings of images, as the module defines them.
 
     Args:
-      units: float [N, D] of unit length.
-      k1: neighbours considered; those beyond N - 1 do not exist and are not missed.
-      k2: images averaged over, itself included; 1 leaves V as it is.
-      block: images compared with all at a time.
+        units: float [N, D] of unit length.
+        k1: neighbours considered; those beyond N - 1 do not exist and are not missed.
+        k2: images averaged over, itself included; 1 leaves V as it is.
+        block: images compared with all at a time.
     """
     neighbours, farthest = _nearest(units, max(k1 + 1, k2), block)
     half = int(np.around(k1 / 2))
@@ -69,13 +71,13 @@ def encode(units: np.ndarray, k1: int, k2: int, block: int) -> Encoding:
     return Encoding(vectors, farthest)
 
 
-def jaccard_rows(vectors: sparse.csr_array, others: sparse.csc_array, out: np.ndarray):
-    """Fills `out` with the Jaccard distances of equation 10.
+def jaccard_rows(vectors: sparse.csr_array, others: sparse.csc_array, out: np.ndarray) -> None:
+    """Writes the Jaccard distances of equation 10 into `out`.
 
     Args:
-      vectors: CSR [R, N], rows of `Encoding.vectors`.
-      others: CSC [M, N], the same or other rows of it.
-      out: float [R, M].
+        vectors: CSR [R, N], rows of `Encoding.vectors`.
+        others: CSC [M, N], the same or other rows of it.
+        out: float [R, M].
     """
     width = others.shape[0]
     holders = np.diff(others.indptr)[vectors.indices]  # images each entry of V meets
@@ -100,55 +102,64 @@ def jaccard_rows(vectors: sparse.csr_array, others: sparse.csc_array, out: np.nd
         start = stop
 
 
-def progress_bar(title: str, images: int) -> keras.utils.Progbar:
-    """A bar over the images, silent where the work is short."""
-    if images >= _LONG:
+def progress_bar(title: str, images: int) -> tqdm.tqdm:
+    """Returns a progress bar over the images, for `with`; it is silent where the work is short.
+
+    Args:
+        title: what is computed.
+        images: their number; `update` takes how many more are done.
+    """
+    short = images < _LONG
+    if not short:
         print(f"{title}: {images} images", flush=True)
-    return keras.utils.Progbar(images, unit_name="image", verbose=int(images >= _LONG))
+    return tqdm.tqdm(total=images, unit=" images", file=sys.stdout, mininterval=1, disable=short)
 
 
-def _nearest(units, count, block):
-    """Rows nearest to each image, itself first, int32 [N, <=count]; and `Encoding.farthest`."""
+def _nearest(units: np.ndarray, count: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows nearest to each image, itself first, and `Encoding.farthest`.
+
+    The rows are int32 [N, <=count].
+    """
     images = len(units)
     count = min(count, images)
     neighbours = np.empty((images, count), np.int32)
     farthest = np.empty(images, units.dtype)
     cosine = np.empty((min(block, images), images), units.dtype)
-    bar = progress_bar("k-reciprocal neighbours", images)
-    for start in range(0, images, block):
-        part = units[start : start + block]
-        scores = np.matmul(part, units.T, out=cosine[: len(part)])
-        stop = start + len(part)
-        rows = np.arange(len(part))
-        farthest[start:stop] = 2 - 2 * scores.min(axis=1)
-        scores[rows, start + rows] = np.inf
-        # All that reach the last place: some may equal it, and then the first rows win.
-        reach = np.partition(scores, images - count, axis=1)[:, images - count]
-        row, column = np.nonzero(scores >= reach[:, np.newaxis])
-        ordered = column[np.lexsort((column, -scores[row, column], row))]
-        first = np.searchsorted(row, rows)
-        neighbours[start:stop] = ordered[first[:, np.newaxis] + np.arange(count)]
-        bar.update(stop)
+    with progress_bar("k-reciprocal neighbours", images) as bar:
+        for start in range(0, images, block):
+            part = units[start : start + block]
+            scores = np.matmul(part, units.T, out=cosine[: len(part)])
+            stop = start + len(part)
+            rows = np.arange(len(part))
+            farthest[start:stop] = 2 - 2 * scores.min(axis=1)
+            scores[rows, start + rows] = np.inf
+            # All that reach the last place: some may equal it, and then the first rows win.
+            reach = np.partition(scores, images - count, axis=1)[:, images - count]
+            row, column = np.nonzero(scores >= reach[:, np.newaxis])
+            ordered = column[np.lexsort((column, -scores[row, column], row))]
+            first = np.searchsorted(row, rows)
+            neighbours[start:stop] = ordered[first[:, np.newaxis] + np.arange(count)]
+            bar.update(len(part))
     # Above zero, for images that are all the same.
     return neighbours, np.maximum(farthest, np.finfo(np.float32).eps)
 
 
-def _lists(neighbours, dtype):
-    """Lists of rows [N, k] as CSR [N, N] of ones."""
+def _lists(neighbours: np.ndarray, dtype: npt.DTypeLike) -> sparse.csr_array:
+    """Returns lists of rows [N, k] as CSR [N, N] of ones."""
     images, count = neighbours.shape
     starts = np.arange(0, images * count + 1, count)
     ones = np.ones(images * count, dtype)
     return sparse.csr_array((ones, neighbours.ravel(), starts), shape=(images, images))
 
 
-def _mutual(neighbours):
-    """R of equation 3 as a symmetric CSR [N, N] of ones, from the lists N(p, k)."""
+def _mutual(neighbours: np.ndarray) -> sparse.csr_array:
+    """Returns R of equation 3 as a symmetric CSR [N, N] of ones, from the lists N(p, k)."""
     lists = _lists(neighbours, np.int32)
     return lists.multiply(lists.T.tocsr()).tocsr()
 
 
-def _expanded(mutual, half):
-    """R* of equation 5 as CSR [N, N] with sorted columns, from R(p, k1) and R(q, k1/2)."""
+def _expanded(mutual: sparse.csr_array, half: sparse.csr_array) -> sparse.csr_array:
+    """Returns R* of equation 5 as CSR [N, N] with sorted columns, from R(p, k1) and R(q, k1/2)."""
     size = np.diff(half.indptr)
     parts = []
     for start in range(0, mutual.shape[0], _ROWS):
@@ -163,8 +174,10 @@ def _expanded(mutual, half):
     return members
 
 
-def _weighted(members, units, farthest):
-    """V of equation 7, divided by its sum, on the members of R*."""
+def _weighted(
+    members: sparse.csr_array, units: np.ndarray, farthest: np.ndarray
+) -> sparse.csr_array:
+    """Returns V of equation 7, divided by its sum, on the members of R*."""
     count = np.diff(members.indptr)
     rows = np.repeat(np.arange(len(count)), count)
     weights = np.empty(len(rows), np.float32)

@@ -1,13 +1,49 @@
 """Scores embeddings of a query and a gallery split, draws their ranked lists, prints tables."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
 from arn_tf.errors import UserError
 from arn_tf.ranking import intervals, protocol, ranked_lists
 
+# A score; or (mean, sample deviation) over seeds, or (low, high) of an interval.
+Metric = float | tuple[float, float]
 
-def score(query_embeddings, gallery_embeddings, query, gallery, distance=None):
-    """`ranking.rank_gallery` for two `input_pipeline.Split`s, by its own distance or another.
+
+class Split(Protocol):
+    """What is read of an `arn_tf.data.reid_data.Split`; its attributes are described there."""
+
+    @property
+    def images(self) -> np.ndarray: ...
+
+    @property
+    def person_id(self) -> np.ndarray: ...
+
+    @property
+    def camera_id(self) -> np.ndarray: ...
+
+    def __len__(self) -> int: ...
+
+
+def score(
+    query_embeddings: npt.ArrayLike,
+    gallery_embeddings: npt.ArrayLike,
+    query: Split,
+    gallery: Split,
+    distance: protocol.Distance | None = None,
+) -> protocol.RankingResult:
+    """Returns the scores of two splits by `protocol.rank_gallery`.
+
+    Args:
+        query_embeddings: real [Q, D], of any length above zero.
+        gallery_embeddings: real [G, D].
+        query: the Q pictures.
+        gallery: the G pictures.
+        distance: ranks instead of cosine similarity; see `protocol.rank_gallery`.
 
     Raises:
         UserError: no query can be scored, or embeddings are not finite.
@@ -26,8 +62,27 @@ def score(query_embeddings, gallery_embeddings, query, gallery, distance=None):
         raise UserError(f"the query and gallery splits can't be scored: {error}") from error
 
 
-def draw_ranked_lists(query_embeddings, gallery_embeddings, query, gallery, title, count=8):
-    """Ranked lists of evenly spread queries, as a `PIL.Image`; arguments as in `score`."""
+def draw_ranked_lists(
+    query_embeddings: np.ndarray,
+    gallery_embeddings: np.ndarray,
+    query: Split,
+    gallery: Split,
+    title: str,
+    count: int = 8,
+) -> Image.Image:
+    """Draws ranked lists of evenly spread queries.
+
+    Args:
+        query_embeddings: real [Q, D], of any length above zero.
+        gallery_embeddings: real [G, D].
+        query: the Q pictures.
+        gallery: the G pictures.
+        title: a line above the lists.
+        count: lists to draw; of fewer queries, all.
+
+    Returns:
+        an RGB image; see `ranked_lists.draw`.
+    """
     rows = np.unique(np.linspace(0, len(query) - 1, min(count, len(query))).astype(int))
     lists = []
     for row in rows:
@@ -52,45 +107,48 @@ def draw_ranked_lists(query_embeddings, gallery_embeddings, query, gallery, titl
     return ranked_lists.draw(lists, header=title)
 
 
-def metrics(results):
-    """What a table and a file say of one row.
+def metrics(results: Sequence[protocol.RankingResult]) -> dict[str, Metric]:
+    """Returns the metrics of one row of a table, by name.
 
     Args:
-        results: `ranking.RankingResult`s of the same queries, one for each seed.
+        results: of the same queries, one for each seed.
 
     Returns:
         the scores of `RankingResult.to_json`, with more than one seed as (mean, sample deviation)
         over seeds; and `rank-1_interval` and `mean_ap_interval`, (low, high) over queries, see
-        `bootstrap.interval`.
+        `intervals.interval`.
     """
     several = [result.to_json() for result in results]
-    if len(several) == 1:
-        [found] = several
-    else:
-        found = {}
-        for name in several[0]:
-            numbers = [each[name] for each in several]
+    found: dict[str, Metric] = {}
+    for name in several[0]:
+        numbers = [each[name] for each in several]
+        if len(numbers) == 1:
+            found[name] = numbers[0]
+        else:
             found[name] = float(np.mean(numbers)), float(np.std(numbers, ddof=1))
     per_query = [result.per_query() for result in results]
-    return found | {
-        f"{name}_interval": intervals.interval([each[name] for each in per_query])
-        for name in per_query[0]
-    }
+    for name in per_query[0]:
+        found[f"{name}_interval"] = intervals.interval([each[name] for each in per_query])
+    return found
 
 
-def table(rows):
-    """Rows (name, metrics) as a Markdown table in percent; metrics as `metrics` gives them."""
+def table(rows: Iterable[tuple[str, Mapping[str, Metric]]]) -> str:
+    """Returns a Markdown table in percent.
+
+    Args:
+        rows: (name of the row, its metrics as `metrics` gives them).
+    """
     columns = {
-        "rank-1": ("rank-1", _number), "rank-5": ("rank-5", _number),
-        "rank-10": ("rank-10", _number), "rank-20": ("rank-20", _number),
-        "mean_ap": ("mAP", _number), "mean_ap_interval": ("mAP 95%", _interval),
-        "mean_ap_trapezoid": ("trapezoid mAP", _number),
-    }  # fmt: skip
-    body = [
-        [name, *(text(metrics[key]) for key, (_, text) in columns.items())]
-        for name, metrics in rows
-    ]
-    header = ["", *(title for title, _ in columns.values())]
+        "rank-1": "rank-1",
+        "rank-5": "rank-5",
+        "rank-10": "rank-10",
+        "rank-20": "rank-20",
+        "mean_ap": "mAP",
+        "mean_ap_interval": "mAP 95%",
+        "mean_ap_trapezoid": "trapezoid mAP",
+    }
+    body = [[name, *(_cell(key, row[key]) for key in columns)] for name, row in rows]
+    header = ["", *columns.values()]
     widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
     lines = [header, ["-" * width for width in widths], *body]
     return "\n".join(
@@ -101,11 +159,9 @@ def table(rows):
     )
 
 
-def _number(value):
-    if isinstance(value, tuple):
-        return f"{100 * value[0]:.1f} ± {100 * value[1]:.1f}"
-    return f"{100 * value:.1f}"
-
-
-def _interval(value):
-    return f"[{100 * value[0]:.1f}, {100 * value[1]:.1f}]"
+def _cell(name: str, value: Metric) -> str:
+    if not isinstance(value, tuple):
+        return f"{100 * value:.1f}"
+    if name.endswith("_interval"):
+        return f"[{100 * value[0]:.1f}, {100 * value[1]:.1f}]"
+    return f"{100 * value[0]:.1f} ± {100 * value[1]:.1f}"

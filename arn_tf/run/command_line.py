@@ -1,26 +1,26 @@
 """How every command line starts and ends."""
 
+import contextlib
+import os
 import re
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 from absl import app, flags, logging
 
-from arn_tf.errors import ArgumentError, UserError
+from arn_tf.errors import UserError
 
 
 def message(error: Exception) -> str:
-    """Returns the text of an error, with the arguments that an `ArgumentError` names as flags."""
-    if not isinstance(error, ArgumentError):
-        return str(error)
-    problem = error.problem
-    if error.also:
-        # Not inside a longer name or a path.
-        names = "|".join(map(re.escape, error.also))
-        problem = re.sub(rf"(?<![\w./-])({names})(?![\w/-])", r"--\1", problem)
-    argument = error.argument.replace("/", "/--")
-    given = "" if error.value is None else f"={error.value}"
-    return f"--{argument}{given}{error.joint}{problem}"
+    """Returns the text of an error, with the arguments that a `UserError` names as flags."""
+    text = str(error)
+    if not isinstance(error, UserError) or not error.arguments:
+        return text
+    # Not inside a longer name, a path or a value.
+    names = "|".join(map(re.escape, error.arguments))
+    return re.sub(rf"(?<![\w./=-])({names})(?![\w/-])", r"--\1", text)
 
 
 def run(main: Callable[[], None]) -> None:
@@ -51,3 +51,42 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(2)
 
     app.run(guarded, flags_parser=parse)
+
+
+def start_tensorflow(replicas: int = 1) -> ModuleType:
+    """Imports TensorFlow, without its notes on drivers and logs that a user can't act on.
+
+    Called after the flags are checked: the import takes seconds.
+
+    Args:
+        replicas: parts that a CPU without GPU is to count as.
+
+    Returns:
+        the module `tensorflow`.
+    """
+    with _stderr_held_back():
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    from arn_tf.layers.replicas import split_cpu
+
+    split_cpu(replicas)
+    return tensorflow
+
+
+@contextlib.contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """Drops what the process writes to stderr, C++ included; shows it where the block fails."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -3,14 +3,22 @@
 import dataclasses
 import json
 import os
+from collections.abc import Iterable, Mapping
 
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.atomic_files import replace_text
 
 DATASETS = ("market", "duke", "toy_market", "toy_duke")
 
 
-def setting(default, help_text, choices=None, changes_result=True):
+def setting(
+    default: object,
+    help_text: str,
+    choices: Iterable[object] | None = None,
+    changes_result: bool = True,
+    more_than: float | None = None,
+    less_than: float = float("inf"),
+) -> object:
     """A field of a `RunSettings`, and what its flag says.
 
     Args:
@@ -18,17 +26,33 @@ def setting(default, help_text, choices=None, changes_result=True):
         help_text: for --help.
         choices: the values that it may have, or None.
         changes_result: whether a run with another value is another run.
+        more_than: limit of a number; None: it must not be negative.
+        less_than: limit of a number.
     """
     return dataclasses.field(
         default=default,
-        metadata={"help": help_text, "choices": choices, "changes_result": changes_result},
+        metadata={
+            "help": help_text,
+            "choices": choices,
+            "changes_result": changes_result,
+            "more_than": more_than,
+            "less_than": less_than,
+        },
     )
+
+
+def positive(default: float, help_text: str, **options) -> object:
+    """A `setting` that must be more than 0."""
+    return setting(default, help_text, more_than=0, **options)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What every run can be told, whatever its recipe."""
+    """Settings of every run. A recipe adds its own, and gives these defaults of its own."""
 
+    preset: str
+    input_size: str
+    batch_size: int
     source: str = setting("toy_market", "labelled data set", DATASETS)
     target: str = setting("toy_duke", "unlabelled data set to adapt to", DATASETS)
     model_dir: str = setting(
@@ -38,71 +62,87 @@ class RunSettings:
         "~/tensorflow_datasets", "where TFDS keeps prepared data sets", changes_result=False
     )
     manual_dir: str = setting(
-        "", "folder with the official archives; DATA_DIR/downloads/manual when empty",
+        "",
+        "folder with the official archives; DATA_DIR/downloads/manual when empty",
         changes_result=False,
-    )  # fmt: skip
+    )
     skip_bad_images: bool = setting(False, "count, list and leave out pictures that can't be read")
     backbone: str = setting("ResNet50", "E_I, a network of keras.applications (paper)")
     backbone_weights: str = setting("imagenet", "imagenet, random or the path of a weights file")
-    images_per_identity: int = setting(4, "of each identity in a source batch (measured)")
+    images_per_identity: int = positive(4, "of each identity in a source batch (measured)")
     seed: int = setting(0, "of weights, batches, flips and dropout: equal seeds give equal runs")
     replicas: int = setting(
         0, "0: all GPUs, or one CPU; N: as many GPUs, or parts of the CPU", changes_result=False
     )
 
     @property
-    def image_size(self):
+    def image_size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         parts = self.input_size.lower().split("x")
         if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-            raise UserError(f"--input_size={self.input_size}: give HEIGHTxWIDTH, such as 224x224")
+            raise ArgumentError("input_size", self.input_size, "give HEIGHTxWIDTH, such as 224x224")
         return int(parts[0]), int(parts[1])
 
     @property
-    def run_dir(self):
+    def run_dir(self) -> str:
+        """Folder of the run."""
         recipe = "" if self.preset == "paper" else f"{self.preset}_"
         name = f"{recipe}{self.source}_to_{self.target}"
         return os.path.expanduser(self.model_dir or os.path.join("runs", name))
 
-    def check(self):
+    def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
         for field in dataclasses.fields(self):
-            value, choices = getattr(self, field.name), field.metadata["choices"]
-            if choices and value not in choices:
-                raise UserError(
-                    f"--{field.name}={value}: choose one of {', '.join(map(str, choices))}"
-                )
-            if isinstance(value, float | int) and not 0 <= value < float("inf"):
-                raise UserError(f"--{field.name}={value}: must be a number that is not negative")
-        for name in self.POSITIVE:
-            if getattr(self, name) <= 0:
-                raise UserError(f"--{name}={getattr(self, name)}: must be more than 0")
+            self._check_limits(field)
         if self.source == self.target:
             raise UserError(
-                f"--source and --target are both {self.source}: adaptation goes from one data set "
-                "to another"
+                f"source and target are both {self.source}: adaptation goes from one data set "
+                "to another",
+                ["source", "target"],
             )
         if self.batch_size % self.images_per_identity:
             raise UserError(
-                f"--batch_size={self.batch_size} is not a multiple of --images_per_identity="
-                f"{self.images_per_identity}"
+                f"batch_size={self.batch_size} is not a multiple of images_per_identity="
+                f"{self.images_per_identity}",
+                ["batch_size", "images_per_identity"],
             )
         if self.replicas and self.batch_size % self.replicas:
             raise UserError(
-                f"--batch_size={self.batch_size} can't be divided by --replicas={self.replicas}"
+                f"batch_size={self.batch_size} can't be divided by replicas={self.replicas}",
+                ["batch_size", "replicas"],
             )
         self.image_size  # noqa: B018 - parsed for its error
 
-    def save(self, path):
+    def save(self, path: str) -> None:
+        """Writes the settings as JSON."""
         replace_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
-    def differences(self, other):
-        """Lines naming each setting that changes a run's result and isn't equal in both."""
-        if self.preset != other.preset:
-            return [f"--preset: {self.preset} there, {other.preset} here"]
-        return [
-            f"--{field.name}: {getattr(self, field.name)} there, {getattr(other, field.name)} here"
-            for field in dataclasses.fields(self)
-            if field.metadata["changes_result"]
-            and getattr(self, field.name) != getattr(other, field.name)
-        ]
+    def differences(self, there: Mapping[str, object]) -> list[str]:
+        """Lines naming each setting that changes a run's result and isn't equal in both.
+
+        Args:
+            there: {name: value} of a run's file; what it lacks has its default.
+        """
+        preset = there.get("preset", "paper")
+        if self.preset != preset:
+            return [f"preset: {preset} there, {self.preset} here"]
+        lines = []
+        for field in dataclasses.fields(self):
+            here, other = getattr(self, field.name), there.get(field.name, field.default)
+            if field.metadata["changes_result"] and here != other:
+                lines.append(f"{field.name}: {other} there, {here} here")
+        return lines
+
+    def _check_limits(self, field: dataclasses.Field) -> None:
+        name, limits, value = field.name, field.metadata, getattr(self, field.name)
+        if limits["choices"] and value not in limits["choices"]:
+            choices = ", ".join(map(str, limits["choices"]))
+            raise ArgumentError(name, value, f"choose one of {choices}")
+        if not isinstance(value, float | int):
+            return
+        if not 0 <= value < float("inf"):
+            raise ArgumentError(name, value, "must be a number that is not negative")
+        if limits["more_than"] is not None and value <= limits["more_than"]:
+            raise ArgumentError(name, value, f"must be more than {limits['more_than']}")
+        if value >= limits["less_than"]:
+            raise ArgumentError(name, value, f"must be less than {limits['less_than']}")

@@ -1,6 +1,7 @@
 """How every run begins, whatever its recipe: its folder, its devices, its data, and warnings."""
 
 import contextlib
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from arn_tf.data.reid_data import ReidData
 from arn_tf.layers import replicas
 from arn_tf.run.folder import RunDir
+from arn_tf.run.settings import RunSettings
 
 # Sources of 20 and 74 persons made the target's ranking worse than no training at all.
 _FEW_IDENTITIES = 100
@@ -15,21 +17,23 @@ _SPLITS = ("train", "query", "gallery")
 
 
 @contextlib.contextmanager
-def started(settings):
+def started(
+    settings: RunSettings,
+) -> Iterator[tuple[RunDir, tf.distribute.Strategy, ReidData, ReidData]]:
     """Claims a run's folder for this process and opens what the run needs.
 
     Args:
-        settings: the run's `RunSettings`.
+        settings: of the run.
 
     Yields:
-        its `RunDir`, the distribution strategy, and `ReidData` of source and target.
+        the run's folder, the distribution strategy, source and target.
 
     Raises:
         UserError: see `RunSettings.check`, `replicas.make_strategy`, `RunDir`, `ReidData`.
     """
     settings.check()
     run = RunDir(settings.run_dir)
-    strategy = replicas.make_strategy(settings)
+    strategy = replicas.make_strategy(settings.replicas, settings.batch_size)
     with run.claimed_for(settings):
         tf.config.experimental.enable_op_determinism()
         # TF32 has ten bits: too few for distances between codes that are nearly equal.
@@ -46,12 +50,8 @@ def started(settings):
         yield run, strategy, source, target
 
 
-def warnings(source, target):
-    """What makes a result worse or worthless, and yet is no error: a list of sentences.
-
-    Args:
-        source, target: `ReidData`.
-    """
+def warnings(source: ReidData, target: ReidData) -> list[str]:
+    """Returns sentences about what makes a result worse or worthless, and yet is no error."""
     train = source.split("train")
     identities, found = train.labels()[1], []
     if identities < _FEW_IDENTITIES:

@@ -1,13 +1,15 @@
-"""What a served `ARN` computes: guarded pictures in, embeddings and their space out.
+"""What an export computes: guarded pictures in, embeddings and their space out.
 
 TensorFlow Serving runs the graph as it is and checks nothing of a request but its dtypes: a picture
 of another size would be embedded in silence and one of another rank can abort the process. So every
-guard is an op of the graph, and comes before the first op that it protects. Those that every export
-needs are functions here; `strong_signatures` has the models of the strong recipe.
+guard is an op of the graph, and comes before the first op that it protects.
 """
 
+import dataclasses
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
 from arn_tf.data.images import decode
+from arn_tf.layers.normalization import TARGET
 
 PRECISIONS = ("float32", "bfloat16")
 # A decoded picture this large takes 50 MB; a crop of a person is a hundredth of it.
@@ -23,61 +26,112 @@ JPEG_MAGIC = b"\xff\xd8\xff"
 # With the header of the chunk that must come first: libpng would pass over another before it, and
 # the guard would read that one's bytes as width and height.
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+# Of a picture whose camera isn't known.
+UNKNOWN_CAMERA = -1
 # Raise it when decoding, resizing or what lies between weights and embedding changes its result.
 _SPACE_VERSION = 1
 
 
-class ServedModel:
-    """E_I and E_C of an `ARN`, as the functions that the export saves.
+class Cameras(Protocol):
+    """Rows of statistics, one for each camera that has its own."""
 
-    Args:
-        model: the `ARN`.
-        precision: "float32", or "bfloat16" for the arithmetic of E_I (its weights stay float32).
+    cameras: list[int]
+
+    def known_and_rows(self, camera_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Cameras, int64 [N] -> whether each is known, bool [N], and its row, int32 [N]."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A model as the functions that the export saves.
+
+    With `table` it has two more signatures, which take the pictures' cameras: TensorFlow Serving
+    knows no optional input.
 
     Attributes:
+        embed: uint8 [N, height, width, 3] and rows of the table, int32 [N], or None -> embeddings,
+            float32 [N, D] of unit length; the computation that is saved.
+        reference: NumPy pictures and cameras, int64 [N], or None -> embeddings by the Keras model.
+        table: of the cameras; None for a model that takes none.
         embedding_space: 16 hexadecimal digits, equal if and only if embeddings may be compared.
+        embedding_dim: D.
         input_size: (height, width) in pixels.
-        precision: of the arithmetic.
-        exact: whether that is the arithmetic of the model itself, in float32.
+        backbone: name of E_I.
+        precision: of the arithmetic of E_I.
+        exact: whether that is the arithmetic of the Keras model itself, in float32.
     """
 
-    def __init__(self, model, precision="float32"):
-        self.precision = precision
-        self.exact = precision == "float32"
-        self._model = model
-        self._encoder_i = model.encoder_i if precision == "float32" else _mixed(model.encoder_i)
-        self.input_size = model.input_size
-        self.embedding_space = _fingerprint(model, precision)
+    embed: Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
+    reference: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    table: Cameras | None = None
+    embedding_space: str
+    embedding_dim: int
+    input_size: tuple[int, int]
+    backbone: str
+    precision: str
+    exact: bool
 
-    def signatures(self):
-        """{signature: (function of tensors, list of their `tf.TensorSpec`)}."""
-        encoded, images = picture_specs(self.input_size)
-        return {
+    def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
+        """{signature: (function of tensors, their specifications)}."""
+        encoded = tf.TensorSpec([None], tf.string, name="image_bytes")
+        images = tf.TensorSpec([None, *self.input_size, 3], tf.uint8, name="images")
+        found = {
             "serving_default": (self.embed_encoded, [encoded]),
             "images": (self.embed_images, [images]),
         }
+        if self.table is not None:
+            camera_id = tf.TensorSpec([None], tf.int64, name="camera_id")
+            found["by_camera"] = (self.embed_encoded_by_camera, [encoded, camera_id])
+            found["images_by_camera"] = (self.embed_images_by_camera, [images, camera_id])
+        return found
 
-    def facts(self):
-        """{}: nothing more to say in a sidecar."""
-        return {}
+    def facts(self) -> dict[str, object]:
+        """What a sidecar holds of the model."""
+        facts = {
+            "embedding_space": self.embedding_space,
+            "embedding_dim": self.embedding_dim,
+            "input_size": list(self.input_size),
+            "backbone": self.backbone,
+            "precision": self.precision,
+        }
+        if self.table is not None:
+            facts["cameras"] = [int(camera) for camera in self.table.cameras]
+        return facts
 
-    def examples(self, pictures):
+    def examples(
+        self, pictures: Sequence[bytes]
+    ) -> dict[str, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
         """What the signatures must give for some pictures, by the Keras model.
 
+        The cameras are an unknown one and then those of the model, in turn.
+
         Args:
-            pictures: encoded pictures, bytes objects [N].
+            pictures: encoded pictures [N].
 
         Returns:
             {signature: ({input: array}, {output: array})}.
         """
         images = np.stack([decode(picture, self.input_size).numpy() for picture in pictures])
-        expected = {"embedding": self._model.embed(images)}
-        return {
-            "serving_default": ({"image_bytes": np.array(pictures, object)}, expected),
-            "images": ({"images": images}, expected),
+        inputs = {"image_bytes": np.array(pictures, object), "images": images}
+        names = {"serving_default": "image_bytes", "images": "images"}
+        if self.table is None:
+            expected = {"embedding": self.reference(images, None)}
+            return {
+                signature: ({name: inputs[name]}, expected) for signature, name in names.items()
+            }
+        cameras = self.table.cameras
+        camera_id = np.resize([UNKNOWN_CAMERA, *cameras], len(images)).astype(np.int64)
+        plain = {"embedding": self.reference(images, np.full(len(images), UNKNOWN_CAMERA))}
+        by_camera = {
+            "embedding": self.reference(images, camera_id),
+            "camera_known": np.isin(camera_id, cameras),
+        }
+        return {signature: ({name: inputs[name]}, plain) for signature, name in names.items()} | {
+            signature: ({name: inputs[name], "camera_id": camera_id}, by_camera)
+            for signature, name in (("by_camera", "image_bytes"), ("images_by_camera", "images"))
         }
 
-    def embed_encoded(self, image_bytes):
+    def embed_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """JPEG or PNG pictures of any size, string [N] -> as `embed_images`.
 
         Raises:
@@ -85,8 +139,10 @@ class ServedModel:
         """
         return self.embed_images(decoded(image_bytes, self.input_size))
 
-    def embed_images(self, images):
+    def embed_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Embeds pictures that already have the model's size.
+
+        With a table: by the statistics of the whole target.
 
         Args:
             images: uint8 [N, height, width, 3].
@@ -99,41 +155,64 @@ class ServedModel:
             InvalidArgumentError: N is 0, or another rank or size.
         """
         images = sized(images, self.input_size)
-        model = self._model
-        maps = self._encoder_i(model._preprocess(tf.cast(images, tf.float32)), training=False)
-        embedding = model.embed_maps(tf.cast(maps, tf.float32))
-        return {"embedding": embedding, "embedding_space": repeated(self.embedding_space, images)}
+        rows = None if self.table is None else tf.fill([tf.shape(images)[0]], TARGET)
+        return self._embedded(images, rows)
+
+    def embed_encoded_by_camera(
+        self, image_bytes: tf.Tensor, camera_id: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """As `embed_images_by_camera`, of JPEG or PNG pictures of any size, string [N]."""
+        pictures, camera_id = _paired(tf.ensure_shape(image_bytes, [None]), camera_id)
+        return self.embed_images_by_camera(decoded(pictures, self.input_size), camera_id)
+
+    def embed_images_by_camera(
+        self, images: tf.Tensor, camera_id: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Embeds pictures by the statistics of their cameras.
+
+        Args:
+            images: uint8 [N, height, width, 3].
+            camera_id: int64 [N], -1 where it is unknown.
+
+        Returns:
+            as `embed_images`, and "camera_known", bool [N]: whether the camera has statistics of
+            its own. Where it hasn't, the picture was embedded by those of the whole target.
+
+        Raises:
+            InvalidArgumentError: as `embed_images`; or `camera_id` has another rank or length.
+        """
+        images, camera_id = _paired(tf.ensure_shape(images, [None, *self.input_size, 3]), camera_id)
+        images = sized(images, self.input_size)
+        known, rows = self.table.known_and_rows(camera_id)
+        return self._embedded(images, rows) | {"camera_known": known}
+
+    def _embedded(self, images: tf.Tensor, rows: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        space = tf.fill([tf.shape(images)[0]], self.embedding_space)
+        return {"embedding": self.embed(images, rows), "embedding_space": space}
 
 
-def picture_specs(input_size):
-    """The `tf.TensorSpec` of encoded pictures, and that of pictures of the model's size."""
-    return (
-        tf.TensorSpec([None], tf.string, name="image_bytes"),
-        tf.TensorSpec([None, *input_size, 3], tf.uint8, name="images"),
-    )
+def embedding_space(
+    facts: Mapping[str, object], weights: Iterable[np.ndarray], scale: bytes = b""
+) -> str:
+    """Fingerprint of all that decides an embedding, 16 hexadecimal digits.
+
+    Args:
+        facts: beside the weights, as JSON can hold it.
+        weights: of the networks that embed.
+        scale: bytes of a number that they are scaled by.
+    """
+    facts = {"version": _SPACE_VERSION, **facts}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for weight in weights:
+        digest.update(str(weight.shape).encode() + weight.tobytes())
+    digest.update(scale)
+    return digest.hexdigest()[:16]
 
 
-def decoded(image_bytes, input_size):
-    """JPEG or PNG pictures, string [N] -> uint8 [N, height, width, 3], guarded."""
-    return tf.map_fn(
-        lambda encoded: decode(_guarded(encoded), input_size),
-        _some(tf.ensure_shape(image_bytes, [None])),
-        fn_output_signature=tf.TensorSpec([*input_size, 3], tf.uint8),
-    )
-
-
-def sized(images, input_size):
-    """The same pictures, if they are [N, height, width, 3] and N isn't 0."""
-    return _some(tf.ensure_shape(images, [None, *input_size, 3]))
-
-
-def repeated(embedding_space, images):
-    """The fingerprint for each of N pictures, string [N]."""
-    return tf.fill([tf.shape(images)[0]], embedding_space)
-
-
-def _mixed(network):
-    """The same network and weights with its arithmetic in bfloat16."""
+def at_precision(network: keras.Model, precision: str) -> keras.Model:
+    """Returns a float32 network, or one with its weights and arithmetic in bfloat16."""
+    if precision == "float32":
+        return network
     clone = keras.models.clone_model(
         network,
         clone_function=lambda layer: type(layer).from_config(
@@ -144,22 +223,38 @@ def _mixed(network):
     return clone
 
 
-def _fingerprint(model, precision):
-    config = model.get_config()
-    facts = {
-        "version": _SPACE_VERSION,
-        "precision": precision,
-        **{key: config[key] for key in ("backbone", "input_size", "shared_encoder")},
-    }
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for network in (model.encoder_i, model.encoder_c):
-        for weight in network.get_weights():
-            digest.update(str(weight.shape).encode() + weight.tobytes())
-    digest.update(model.feature_scale.numpy().tobytes())
-    return digest.hexdigest()[:16]
+def decoded(image_bytes: tf.Tensor, input_size: tuple[int, int]) -> tf.Tensor:
+    """JPEG or PNG pictures, string [N] -> uint8 [N, height, width, 3], guarded."""
+    return tf.map_fn(
+        lambda encoded: decode(_guarded(encoded), input_size),
+        _some(tf.ensure_shape(image_bytes, [None])),
+        fn_output_signature=tf.TensorSpec([*input_size, 3], tf.uint8),
+    )
 
 
-def _some(batch):
+def sized(images: tf.Tensor, input_size: tuple[int, int]) -> tf.Tensor:
+    """The same pictures, if they are [N, height, width, 3] and N isn't 0."""
+    return _some(tf.ensure_shape(images, [None, *input_size, 3]))
+
+
+def _paired(pictures: tf.Tensor, camera_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Both, if there is a camera for each picture; before anything is computed of either."""
+    camera_id = tf.ensure_shape(camera_id, [None])
+    numbers, count = tf.shape(camera_id)[0], tf.shape(pictures)[0]
+    check = tf.debugging.Assert(
+        tf.equal(numbers, count),
+        [
+            "give camera_id one number for each picture, -1 where it is unknown; there are",
+            numbers,
+            "numbers, and pictures:",
+            count,
+        ],
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(pictures), tf.identity(camera_id)
+
+
+def _some(batch: tf.Tensor) -> tf.Tensor:
     """The batch, if there is anything in it.
 
     The control dependency matters: kernels of an empty batch fail with messages of their own.
@@ -171,7 +266,7 @@ def _some(batch):
         return tf.identity(batch)
 
 
-def _guarded(encoded):
+def _guarded(encoded: tf.Tensor) -> tf.Tensor:
     """One encoded picture, if it is a JPEG or PNG of no more than `MAX_IMAGE_PIXELS`."""
     is_jpeg = tf.equal(tf.strings.substr(encoded, 0, len(JPEG_MAGIC)), JPEG_MAGIC)
     # Width and height are at byte 16.

@@ -1,147 +1,28 @@
-"""E_I as the strong recipe tunes it: batch statistics of a camera's own, and a last stride of 1.
+"""E_I as the strong recipe tunes it: statistics of batches and of cameras, and a last stride of 1.
 
-Every BatchNormalization of a network of `keras.applications` is replaced by one that knows three
-ways to normalise, chosen around the call of the network:
-
-    plain            its running statistics, those of the source it was trained on
-    `BatchMoments`   the statistics of the batch, synchronised over replicas
-    `ChosenMoments`  statistics of each picture's own camera, one row of a table per picture
-
-The table holds all layers side by side, so that a mixed batch costs one gather.
+Every BatchNormalization of a network of `keras.applications` is replaced by one that
+`layers.normalization.normalized_by` can give other statistics: those of the batch, or those of each
+picture's camera from a table that holds all layers side by side.
 """
-
-import contextlib
-import dataclasses
-import threading
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from arn_tf.backbones import keras_applications as backbones
-from arn_tf.errors import UserError
-from arn_tf.layers import replicas
+from arn_tf.backbones import keras_applications
+from arn_tf.errors import ArgumentError
+from arn_tf.layers.normalization import CameraBatchNormalization
 
 _STRIDED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-_scope = threading.local()
 
 
-@dataclasses.dataclass
-class BatchMoments:
-    """Statistics of the batch that a network was called with.
-
-    Attributes:
-        update: whether the running statistics follow.
-        means: of each layer in turn, float [channels].
-        variances: likewise.
-    """
-
-    update: bool
-    means: list = dataclasses.field(default_factory=list)
-    variances: list = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass(frozen=True)
-class ChosenMoments:
-    """Statistics for each picture of a batch, float [B, all channels of all layers]."""
-
-    means: tf.Tensor
-    variances: tf.Tensor
-
-
-@contextlib.contextmanager
-def normalized_by(moments):
-    """Calls of a network inside use `BatchMoments` or `ChosenMoments`."""
-    outer = getattr(_scope, "moments", None)
-    _scope.moments = moments
-    try:
-        yield moments
-    finally:
-        _scope.moments = outer
-
-
-@keras.saving.register_keras_serializable(package="arn_tf")
-class CameraBatchNormalization(keras.layers.Layer):
-    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over the last axis.
-
-    Args:
-        start: where this layer's channels begin in the table of `ChosenMoments`.
-        momentum: share of the running statistics that one step keeps.
-        epsilon: added to the variance.
-        scale: whether there is a gamma.
-    """
-
-    def __init__(self, start=0, momentum=0.9, epsilon=1e-3, scale=True, **kwargs):
-        super().__init__(**kwargs)
-        self.scale = scale
-        self.start = start
-        self.momentum = momentum
-        self.epsilon = epsilon
-
-    def build(self, input_shape):
-        shape = (input_shape[-1],)
-        self.gamma = np.ones(shape, np.float32)
-        if self.scale:
-            self.gamma = self.add_weight(
-                name="gamma", shape=shape, initializer="ones", autocast=False
-            )
-        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
-        # All replicas compute the same statistics: "mean" keeps their copies equal.
-        self.moving_mean, self.moving_variance = (
-            self.add_weight(
-                name=name, shape=shape, initializer=initializer, trainable=False,
-                aggregation="mean", autocast=False,
-            )
-            for name, initializer in (("moving_mean", "zeros"), ("moving_variance", "ones"))
-        )  # fmt: skip
-
-    @property
-    def channels(self):
-        return self.gamma.shape[0]
-
-    def call(self, x, mask=None):
-        moments = getattr(_scope, "moments", None)
-        if isinstance(moments, ChosenMoments):
-            return self._each_by_its_own(x, moments)
-        if moments is None:
-            mean, variance = self.moving_mean, self.moving_variance
-        else:
-            mean, variance = self._of_batch(x, moments)
-        return tf.nn.batch_normalization(
-            x, *(tf.cast(value, x.dtype) for value in (mean, variance, self.beta, self.gamma)),
-            self.epsilon,
-        )  # fmt: skip
-
-    def get_config(self):
-        return super().get_config() | {
-            "start": self.start,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "scale": self.scale,
-        }
-
-    def _of_batch(self, x, moments):
-        mean, variance = replicas.moments(tf.cast(x, tf.float32))
-        moments.means.append(mean)
-        moments.variances.append(variance)
-        if moments.update:
-            for running, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                running.assign(running + (1 - self.momentum) * (tf.stop_gradient(value) - running))
-        return mean, variance
-
-    def _each_by_its_own(self, x, moments):
-        own = slice(self.start, self.start + self.channels)
-        mean, variance = moments.means[:, own], moments.variances[:, own]
-        scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(variance + self.epsilon)
-        offset = tf.convert_to_tensor(self.beta) - mean * scale
-        wide = [-1, *[1] * (x.shape.rank - 2), self.channels]
-        return x * tf.cast(tf.reshape(scale, wide), x.dtype) + tf.cast(
-            tf.reshape(offset, wide), x.dtype
-        )
-
-
-def build(name, input_size, weights="imagenet", last_stride=1, precision="float32"):
+def build(
+    name: str,
+    input_size: tuple[int, int],
+    weights: str = "imagenet",
+    last_stride: int = 1,
+    precision: str = "float32",
+) -> tuple[keras.Model, dict[str, slice]]:
     """Builds E_I with `CameraBatchNormalization`: float [B, height, width, 3] -> X.
 
     Args:
@@ -154,25 +35,28 @@ def build(name, input_size, weights="imagenet", last_stride=1, precision="float3
             statistics stay float32.
 
     Returns:
-        the network, and the number of channels of all its normalisations.
+        the network, and {name of a normalisation: where its channels are in a row that holds all}.
 
     Raises:
-        UserError: as `backbone.build`; or the network's last stride can't be taken away, or it
-            has no BatchNormalization.
+        UserError: as `keras_applications.build`; or the network's last stride can't be taken
+            away, or it has no BatchNormalization.
     """
-    network = backbones.build(name, input_size, weights)
+    network = keras_applications.build(name, input_size, weights)
     strided, paddings = _last_strides(network, name) if last_stride == 1 else (set(), set())
-    channels = 0
+    channels = {}
 
     def replaced(layer):
-        nonlocal channels
         config = layer.get_config() | {"dtype": _POLICIES[precision]}
         if isinstance(layer, keras.layers.BatchNormalization):
-            start, channels = channels, channels + layer.moving_mean.shape[0]
+            start = next(reversed(channels.values())).stop if channels else 0
+            channels[layer.name] = slice(start, start + layer.moving_mean.shape[0])
             return CameraBatchNormalization(
-                start, epsilon=layer.epsilon, scale=layer.scale, name=layer.name,
+                domains=None,
+                epsilon=layer.epsilon,
+                scale=layer.scale,
+                name=layer.name,
                 dtype=config["dtype"],
-            )  # fmt: skip
+            )
         if layer.name in strided:
             config |= {"strides": (1, 1), "padding": "same"}
         elif layer.name in paddings:
@@ -184,15 +68,29 @@ def build(name, input_size, weights="imagenet", last_stride=1, precision="float3
     except ValueError as error:  # A pooling beside the convolution goes on halving the map.
         raise _fixed_stride(name) from error
     if not channels:
-        raise UserError(
-            f"--backbone={name} has no batch normalisation, and no statistics of a camera to take: "
-            "choose another, such as MobileNetV2 or ResNet50"
+        raise ArgumentError(
+            "backbone",
+            name,
+            "it has no batch normalisation, and no statistics of a camera to take: choose "
+            "another, such as MobileNetV2 or ResNet50",
         )
-    backbones.copy_weights(network, tuned)
+    keras_applications.copy_weights(network, tuned)
     return tuned, channels
 
 
-def _last_strides(network, name):
+def running_statistics(network: keras.Model, channels: dict[str, slice]) -> list[np.ndarray]:
+    """Running mean and variance of all normalisations of E_I, float32 [all channels] each."""
+    layers = [network.get_layer(name) for name in channels]
+    return [
+        np.concatenate([variable.numpy() for variable in variables])
+        for variables in (
+            [layer.moving_mean for layer in layers],
+            [layer.moving_variance for layer in layers],
+        )
+    ]
+
+
+def _last_strides(network: keras.Model, name: str) -> tuple[set[str], set[str]]:
     """Names of the layers that last halve the map, and of the paddings made for them."""
     height = network.output_shape[1]
     strided, paddings = set(), set()
@@ -210,7 +108,10 @@ def _last_strides(network, name):
     return strided, paddings
 
 
-def _fixed_stride(name):
-    return UserError(
-        f"--backbone={name}: its last stride can't be taken away; pass --last_stride=2"
+def _fixed_stride(name: str) -> ArgumentError:
+    return ArgumentError(
+        "backbone",
+        name,
+        "its last stride can't be taken away; pass last_stride=2",
+        also=["last_stride"],
     )

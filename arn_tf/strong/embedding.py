@@ -1,37 +1,43 @@
 """Embeds pictures with a `StrongModel`, in the ways that its tables compare."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
+
+from arn_tf.strong.model import StrongModel
 
 _BATCH = 64
 
 
-def embed_plain(model, pictures):
+def embed_plain(model: StrongModel, pictures: np.ndarray) -> np.ndarray:
     """By the running statistics, those of the source: float32 [N, D], of unit length.
 
     Args:
         model: `StrongModel`.
         pictures: uint8 [N, height, width, 3].
     """
-    features = _batched(pictures, lambda batch: model.compiled_features(batch))
+    features = _batched(pictures, model.compiled_features)
     return features / np.linalg.norm(features, axis=1, keepdims=True)
 
 
-def embed_by_camera(model, pictures, camera_id):
+def embed_by_camera(model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
     """By each picture's camera, with its mirror image: float32 [N, D], of unit length.
 
     A camera that isn't calibrated takes the statistics of the whole target.
     """
-    rows = model.rows_of(camera_id)
+    rows = model.table.rows_of(camera_id)
     return _batched(pictures, model.compiled_call, rows)
 
 
-def source_logits(model, pictures, camera_id):
+def source_logits(model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
     """What the source's classifier says of pictures, by their cameras: float32 [N, identities]."""
-    return _batched(pictures, model.compiled_logits, model.rows_of(camera_id))
+    return _batched(pictures, model.compiled_logits, model.table.rows_of(camera_id))
 
 
-def _batched(pictures, function, *more):
+def _batched(
+    pictures: np.ndarray, function: Callable[..., tf.Tensor], *more: np.ndarray
+) -> np.ndarray:
     parts = [
         function(*(tf.constant(each[start : start + _BATCH]) for each in (pictures, *more))).numpy()
         for start in range(0, len(pictures), _BATCH)

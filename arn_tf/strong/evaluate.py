@@ -1,43 +1,58 @@
 """Scores a run of the strong recipe, in rows that say what each part gives.
 
-Called by `arn_tf.evaluate`. No statistic comes from the query or the gallery, but the last rows
-re-rank, which uses the gallery as a whole.
+No statistic comes from the query or the gallery, but rows (c) re-rank, which uses the gallery as a
+whole.
 """
 
 import json
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.reid_data import ReidData
+from arn_tf.data.reid_data import ReidData, Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import reranking, scores
-from arn_tf.strong import batches, camera_statistics, keep_stage
+from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import batches, camera_statistics, stage_choice
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_by_camera, embed_plain
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.rounds import ADAPTED as ADAPTED_FILE
+from arn_tf.strong.rounds import round_file
+from arn_tf.strong.settings import StrongSettings
 
-UNTRAINED = "untrained pooled backbone"
-UNTRAINED_CAMERAS = "untrained, standardised per camera"
-SOURCE_ONLY = "source only (a) plain statistics"
-SOURCE_ONLY_CAMERAS = "source only (b) camera statistics, flip"
-SOURCE_ONLY_RERANKED = "source only (c) = (b) + re-ranking"
-ADAPTED = "self-trained (a) plain statistics"
-ADAPTED_CAMERAS = "self-trained (b) camera statistics, flip"
-ORACLE_MARK = "ORACLE, by labels:"
-ADAPTED_RERANKED = "self-trained (c) = (b) + re-ranking"
+UNTRAINED = "untrained"
+UNTRAINED_CAMERAS = "untrained_cameras"
+SOURCE_ONLY = "source_only"
+SOURCE_ONLY_CAMERAS = "source_only_cameras"
+SOURCE_ONLY_RERANKED = "source_only_reranked"
+ADAPTED = "adapted"
+ADAPTED_CAMERAS = "adapted_cameras"
+ADAPTED_RERANKED = "adapted_reranked"
+TITLES = {
+    UNTRAINED: "untrained pooled backbone",
+    UNTRAINED_CAMERAS: "untrained, standardised per camera",
+    SOURCE_ONLY: "source only (a) plain statistics",
+    SOURCE_ONLY_CAMERAS: "source only (b) camera statistics, flip",
+    SOURCE_ONLY_RERANKED: "source only (c) = (b) + re-ranking",
+    ADAPTED: "self-trained (a) plain statistics",
+    ADAPTED_CAMERAS: "self-trained (b) camera statistics, flip",
+    ADAPTED_RERANKED: "self-trained (c) = (b) + re-ranking",
+}
+# Rows about the model that is served; the last one that a table has counts.
+SERVED_ROWS = (SOURCE_ONLY_CAMERAS, ADAPTED_CAMERAS)
 
 
-def evaluate(run, settings):
+def evaluate(run: RunDir, settings: StrongSettings, rerank: bool | None = None) -> Evaluation:
     """Scores every stage of a finished run on the target.
 
     Args:
-        run: `RunDir`.
-        settings: the run's `StrongSettings`.
-
-    Returns:
-        {row name: RankingResult}, the ranked lists of the last row (b) as a `PIL.Image`, and what
-        a reader of the table must know, a list of sentences.
+        run: folder of the run.
+        settings: of the run.
+        rerank: whether there are rows (c), which are re-ranked; None: yes.
 
     Raises:
         UserError: the run isn't finished, or its data can't be read.
@@ -46,50 +61,49 @@ def evaluate(run, settings):
         settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
     )
     splits = [data.split(name) for name in ("query", "gallery")]
-    run.keep_data(
-        {f"target {n}": s.digest for n, s in zip(("query", "gallery"), splits, strict=True)}
-    )
+    run.keep_data({"target query": splits[0].digest, "target gallery": splits[1].digest})
     tf.config.experimental.enable_tensor_float_32_execution(False)
     pictures = [batches.decoded(split, settings.image_size) for split in splits]
     model = run.load_model(strong_train.RESULT)
-    results = {}
+    rows = []
 
-    def add(name, embeddings, **how):
-        results[name] = scores.score(*embeddings, *splits, **how)
-        return embeddings
+    def add(key: str, embeddings: list[np.ndarray], distance: Callable | None = None) -> None:
+        rows.append(Row(key, TITLES[key], scores.score(*embeddings, *splits, distance=distance)))
 
-    def by_camera(model):
-        return [
+    def add_stage(model: StrongModel, plain: str, cameras: str, reranked: str) -> list[np.ndarray]:
+        add(plain, [embed_plain(model, each) for each in pictures])
+        embeddings = [
             embed_by_camera(model, each, split.camera_id)
             for each, split in zip(pictures, splits, strict=True)
         ]
+        add(cameras, embeddings)
+        if rerank in (None, True):
+            add(reranked, embeddings, reranking.rerank)
+        return embeddings
 
-    initial = run.load_model("initial.keras")
-    plain = add(UNTRAINED, [embed_plain(initial, each) for each in pictures])
+    initial = run.load_model(strong_train.INITIAL)
+    plain = [embed_plain(initial, each) for each in pictures]
+    add(UNTRAINED, plain)
     train = data.split("train")
     known = embed_plain(initial, batches.decoded(train, settings.image_size))
-    add(UNTRAINED_CAMERAS, [
+    standardized = [
         _standardized(each, split.camera_id, known, train.camera_id)
         for each, split in zip(plain, splits, strict=True)
-    ])  # fmt: skip
-    trained = os.path.exists(run.file(strong_train.round_file(1)))
+    ]
+    add(UNTRAINED_CAMERAS, standardized)
+    trained = os.path.exists(run.file(round_file(1)))
     # Without a round the result is the source's model, perhaps calibrated since.
-    adapted = run.load_model(strong_train.ADAPTED) if trained else model
-    add(SOURCE_ONLY, [embed_plain(adapted, each) for each in pictures])
-    embeddings = add(SOURCE_ONLY_CAMERAS, by_camera(adapted))
-    add(SOURCE_ONLY_RERANKED, embeddings, distance=reranking.rerank)
-    mark = f"{ORACLE_MARK} " if settings.keep_best == "labelled" else ""
+    adapted = run.load_model(ADAPTED_FILE) if trained else model
+    embeddings = add_stage(adapted, SOURCE_ONLY, SOURCE_ONLY_CAMERAS, SOURCE_ONLY_RERANKED)
     notes = _cameras_without_statistics(model, splits)
     if trained:
-        add(mark + ADAPTED, [embed_plain(model, each) for each in pictures])
-        embeddings = add(mark + ADAPTED_CAMERAS, by_camera(model))
-        add(mark + ADAPTED_RERANKED, embeddings, distance=reranking.rerank)
+        embeddings = add_stage(model, ADAPTED, ADAPTED_CAMERAS, ADAPTED_RERANKED)
         notes.append(f"the self-trained rows are those of {_kept(run)}")
-    title = f"{settings.source} to {settings.target}: {mark}strong recipe (b)"
-    return results, scores.draw_ranked_lists(*embeddings, *splits, title), notes
+    title = f"{settings.source} to {settings.target}: strong recipe (b)"
+    return Evaluation(rows, scores.draw_ranked_lists(*embeddings, *splits, title), notes)
 
 
-def _cameras_without_statistics(model, splits):
+def _cameras_without_statistics(model: StrongModel, splits: list[Split]) -> list[str]:
     cameras = np.unique(np.concatenate([split.camera_id for split in splits]))
     missing = [int(camera) for camera in cameras if camera not in model.cameras]
     if not missing:
@@ -100,9 +114,9 @@ def _cameras_without_statistics(model, splits):
     ]
 
 
-def _kept(run):
+def _kept(run: RunDir) -> str:
     """The stage that the run keeps, and why."""
-    path = run.file(keep_stage.CHOICE_FILE)
+    path = run.file(stage_choice.CHOICE_FILE)
     try:
         with open(path) as file:
             choice = json.load(file)
@@ -114,7 +128,9 @@ def _kept(run):
         ) from error
 
 
-def _standardized(embeddings, camera_id, known, known_camera_id):
+def _standardized(
+    embeddings: np.ndarray, camera_id: np.ndarray, known: np.ndarray, known_camera_id: np.ndarray
+) -> np.ndarray:
     """Embeddings less the mean of their camera's training pictures, over their deviation."""
     result = np.empty_like(embeddings)
     for camera in np.unique(camera_id):

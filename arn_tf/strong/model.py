@@ -1,30 +1,31 @@
 """A tuned backbone with batch statistics per camera: the model of `--preset=strong`."""
 
 import functools
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.backbones import keras_applications as backbones
+from arn_tf.backbones import keras_applications
 from arn_tf.layers import replicas
-from arn_tf.layers.normalization import DomainBatchNormalization
+from arn_tf.layers.normalization import (
+    BatchStatistics,
+    DomainBatchNormalization,
+    PictureStatistics,
+    normalized_by,
+)
 from arn_tf.strong import backbone as tuned_backbone
-from arn_tf.strong import losses as identity_losses
-
-# Rows of the table of statistics before those of the cameras.
-SOURCE_ROW, TARGET_ROW = 0, 1
-UNKNOWN_CAMERA = -1
+from arn_tf.strong import losses
+from arn_tf.strong.camera_table import CameraTable
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
 class StrongModel(keras.Model):
     """E_I, average pooling, and a classifier behind a normalisation (Luo et al., CVPRW 2019).
 
-    Trained like any re-ID baseline; what it adds is a table of statistics, one row for the source,
-    one for the target as a whole and one for each camera that has been calibrated. A row holds
-    the mean and variance of every normalisation of E_I, and mean and standard deviation of the
-    embedding.
+    Trained like any re-ID baseline; what it adds is `table`, a `CameraTable` with statistics of the
+    source, of the target as a whole and of each camera that has been calibrated.
 
     Args:
         num_identities: identities of the source data set.
@@ -41,10 +42,21 @@ class StrongModel(keras.Model):
     """
 
     def __init__(
-        self, num_identities, backbone="ResNet50", backbone_weights="imagenet",
-        input_size=(256, 128), last_stride=1, label_smoothing=0.1, margin=0.3, weight_decay=5e-4,
-        precision="float32", cameras=(), seed=0, name="strong", **kwargs,
-    ):  # fmt: skip
+        self,
+        num_identities: int,
+        backbone: str = "ResNet50",
+        backbone_weights: str = "imagenet",
+        input_size: tuple[int, int] = (256, 128),
+        last_stride: int = 1,
+        label_smoothing: float = 0.1,
+        margin: float = 0.3,
+        weight_decay: float = 5e-4,
+        precision: str = "float32",
+        cameras: Sequence[int] = (),
+        seed: int = 0,
+        name: str = "strong",
+        **kwargs,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self._settings = {
             "num_identities": num_identities,
@@ -62,67 +74,67 @@ class StrongModel(keras.Model):
         self.label_smoothing = label_smoothing
         self.margin = margin
         self.weight_decay = weight_decay
-        self.cameras = list(cameras)
-        self._preprocess = backbones.application(backbone).preprocess_input
-        self.encoder_i, self.channels = tuned_backbone.build(
+        self._preprocess = keras_applications.application(backbone).preprocess_input
+        self.encoder_i, self._channels = tuned_backbone.build(
             backbone, self.input_size, backbone_weights, last_stride, precision
         )
         self.embedding_dim = self.encoder_i.output_shape[-1]
         self.neck, self.classifier = identity_head(
             self.embedding_dim, num_identities, seed, "source"
         )
-        self.table = {
-            key: self.add_weight(
-                name=key, shape=(2 + len(self.cameras), width), trainable=False,
-                initializer="zeros" if key.endswith("mean") else "ones",
-            )
-            for key, width in (
-                ("mean", self.channels), ("variance", self.channels),
-                ("embedding_mean", self.embedding_dim), ("embedding_deviation", self.embedding_dim),
-            )
-        }  # fmt: skip
+        channels = sum(own.stop - own.start for own in self._channels.values())
+        self.table = CameraTable(self.add_weight, cameras, channels, self.embedding_dim)
         self._means = {key: keras.metrics.Mean(name=key) for key in ("loss", "class", "triplet")}
         self.built = True
 
+    @property
+    def cameras(self) -> list[int]:
+        """camera_id of those that have statistics of their own."""
+        return self.table.cameras
+
+    def running_statistics(self) -> list[np.ndarray]:
+        """Running mean and variance of E_I's normalisations, float32 [table.channels] each."""
+        return tuned_backbone.running_statistics(self.encoder_i, self._channels)
+
     # Embedding.
 
-    def feature_maps(self, images):
-        """Images, uint8 or float in 0..255 -> X, float32 [B, h, w, D].
-
-        Normalised as `tuned_backbone.normalized_by` says around it.
-        """
-        maps = self.encoder_i(self._preprocess(tf.cast(images, tf.float32)))
+    def feature_maps(self, images: tf.Tensor) -> tf.Tensor:
+        """Images, uint8 or float in 0..255 -> X, float32 [B, h, w, D], by running statistics."""
+        maps = self.encoder_i(self._preprocess(tf.cast(images, tf.float32)), training=False)
         return tf.cast(maps, tf.float32)
 
-    def features(self, images):
-        """Images -> the average of X over positions, float32 [B, D]; else as `feature_maps`."""
-        return tf.reduce_mean(self.feature_maps(images), axis=[1, 2])
+    def batch_maps(self, images: tf.Tensor, update: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """X by the statistics of the batch, synchronised over replicas.
 
-    def rows_of(self, camera_id):
-        """Rows of the table for camera ids, int [N]; `TARGET_ROW` where one isn't calibrated."""
-        known = {camera: row for row, camera in enumerate(self.cameras, start=2)}
-        return np.array([known.get(int(camera), TARGET_ROW) for camera in camera_id], np.int32)
+        Args:
+            images: as `feature_maps` takes them.
+            update: whether the running statistics follow.
 
-    def features_by(self, images, rows):
-        """As `features`, each picture by the statistics of its row, int [B]."""
-        moments = tuned_backbone.ChosenMoments(
-            *(
-                tf.gather(tf.convert_to_tensor(self.table[key]), rows)
-                for key in ("mean", "variance")
-            )
-        )
-        with tuned_backbone.normalized_by(moments):
-            return self.features(images)
+        Returns:
+            X, and mean and variance of every normalisation, float32 [table.channels] each.
+        """
+        found = BatchStatistics()
+        with normalized_by(found):
+            maps = self.feature_maps(images)
+        if update:
+            self._follow(found)
+        means, variances = zip(*(found[name] for name in self._channels), strict=True)
+        return maps, tf.concat(means, axis=0), tf.concat(variances, axis=0)
 
-    def standardized(self, features, rows):
-        """Features less the mean of their row, over its deviation, of unit length; float [B, D]."""
-        mean, deviation = (
-            tf.gather(tf.convert_to_tensor(self.table[key]), rows)
-            for key in ("embedding_mean", "embedding_deviation")
-        )
-        return tf.math.l2_normalize((features - mean) / deviation, axis=1)
+    def camera_features(self, images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """X averaged over positions, float32 [B, D], each picture by its row of the table.
 
-    def call(self, images, rows=None, training=False):
+        Args:
+            images: as `feature_maps` takes them.
+            rows: of the table, int [B].
+        """
+        moments = self.table.moments(rows)
+        with normalized_by(PictureStatistics.from_table(self._channels, *moments)):
+            return pooled(self.feature_maps(images))
+
+    def call(
+        self, images: tf.Tensor, rows: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
         """Images [B, height, width, 3] -> embeddings, float32 [B, D], of unit length.
 
         Without rows: plain, by the running statistics, as everybody reports it. With rows of the
@@ -130,9 +142,9 @@ class StrongModel(keras.Model):
         its mirror image's standardised vectors.
         """
         if rows is None:
-            return tf.math.l2_normalize(self.features(images), axis=1)
+            return tf.math.l2_normalize(pooled(self.feature_maps(images)), axis=1)
         both = [
-            self.standardized(self.features_by(view, rows), rows)
+            self.table.standardized(self.camera_features(view, rows), rows)
             for view in (images, tf.reverse(images, axis=[2]))
         ]
         return tf.math.l2_normalize(both[0] + both[1], axis=1)
@@ -140,39 +152,56 @@ class StrongModel(keras.Model):
     @functools.cached_property
     def compiled_call(self):
         """`call` of uint8 images and rows, traced once for any batch size."""
-        signature = [
-            tf.TensorSpec([None, *self.input_size, 3], tf.uint8), tf.TensorSpec([None], tf.int32),
-        ]  # fmt: skip
-        return tf.function(self.call, input_signature=signature)
+        return tf.function(self.call, input_signature=self._pictures_and_rows)
 
     @functools.cached_property
     def compiled_logits(self):
         """Logits of the source's identities, of uint8 images and rows, traced once."""
 
         def logits(images, rows):
-            return self.classifier(self.neck(self.features_by(images, rows)))
+            return self.classifier(self.neck(self.camera_features(images, rows)))
 
-        return tf.function(logits, input_signature=self.compiled_call.input_signature)
+        return tf.function(logits, input_signature=self._pictures_and_rows)
 
     @functools.cached_property
     def compiled_features(self):
-        """`features` by the running statistics, traced once for any batch size."""
-        signature = [tf.TensorSpec([None, *self.input_size, 3], tf.uint8)]
-        return tf.function(self.features, input_signature=signature)
+        """X by the running statistics, averaged over positions; traced once for any batch size."""
+        return tf.function(
+            lambda images: pooled(self.feature_maps(images)),
+            input_signature=self._pictures_and_rows[:1],
+        )
+
+    @property
+    def _pictures_and_rows(self) -> list[tf.TensorSpec]:
+        return [
+            tf.TensorSpec([None, *self.input_size, 3], tf.uint8),
+            tf.TensorSpec([None], tf.int32),
+        ]
 
     # Training.
 
-    def identity_losses(self, features, labels, head):
-        """Cross-entropy behind a head and triplet loss, of all replicas' pictures together."""
+    def identity_losses(
+        self,
+        features: tf.Tensor,
+        labels: tf.Tensor,
+        head: tuple[keras.layers.Layer, keras.layers.Layer],
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Cross-entropy behind a head and triplet loss, of all replicas' pictures together.
+
+        Args:
+            features: one replica's, float [B, D].
+            labels: rows of the head's classifier, int [B].
+            head: normalisation and classifier, as `identity_head` makes them.
+        """
         neck, classifier = head
         features, labels = replicas.gather(features), replicas.gather(labels)
         logits = classifier(neck(features, training=True))
         return (
-            identity_losses.smoothed_classification(logits, labels, self.label_smoothing),
-            identity_losses.batch_hard_triplet(features, labels, self.margin),
+            losses.smoothed_classification(logits, labels, self.label_smoothing),
+            losses.batch_hard_triplet(features, labels, self.margin),
         )
 
-    def train_step(self, batch):
+    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step on augmented source pictures; returns the epoch's running means by name.
 
         Args:
@@ -180,16 +209,21 @@ class StrongModel(keras.Model):
         """
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
-            with tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=True)):
-                features = self.features(batch["source_images"])
+            maps, *_ = self.batch_maps(batch["source_images"], update=True)
             terms = self.identity_losses(
-                features, batch["source_labels"], (self.neck, self.classifier)
+                pooled(maps), batch["source_labels"], (self.neck, self.classifier)
             )
             scaled = sum(terms) / replicas.count()
         self.descend(self.optimizer, tape.gradient(scaled, variables), variables)
         return self.logged(sum(terms), *terms)
 
-    def descend(self, optimizer, gradients, variables, undecayed=()):
+    def descend(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        gradients: Sequence[tf.Tensor],
+        variables: Sequence[keras.Variable],
+        undecayed: Iterable[keras.Variable] = (),
+    ) -> None:
         """Applies gradients; the optimizer sums over replicas.
 
         Args:
@@ -207,32 +241,55 @@ class StrongModel(keras.Model):
             variables,
         )
 
-    def logged(self, *values):
+    def logged(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
         """Adds a step's loss, cross-entropy and triplet loss to the epoch's means."""
         for mean, value in zip(self._means.values(), values, strict=True):
             mean.update_state(value)
         return {name: mean.result() for name, mean in self._means.items()}
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return list(self._means.values())
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"name": self.name, "cameras": self.cameras, **self._settings}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "StrongModel":
         # The file that holds this configuration holds the weights of E_I too.
         return cls(**config, backbone_weights="random")
 
+    def _follow(self, found: BatchStatistics) -> None:
+        """Moves the running statistics of E_I toward those of a batch."""
+        for name, (mean, variance) in found.items():
+            layer = self.encoder_i.get_layer(name)
+            share = 1 - layer.momentum
+            layer.set_statistics(
+                None,
+                *(
+                    running + share * (tf.stop_gradient(value) - running)
+                    for running, value in zip(layer.statistics(), (mean, variance), strict=True)
+                ),
+            )
 
-def identity_head(width, identities, seed, name):
-    """A normalisation without shift and a classifier without bias, built for float [B, width]."""
+
+def pooled(maps: tf.Tensor) -> tf.Tensor:
+    """X, float [B, h, w, D], averaged over positions: float [B, D]."""
+    return tf.reduce_mean(maps, axis=[1, 2])
+
+
+def identity_head(
+    width: int, identities: int, seed: int, name: str
+) -> tuple[keras.layers.Layer, keras.layers.Layer]:
+    """Returns a normalisation without shift and a classifier without bias, for float [B, width]."""
     neck = DomainBatchNormalization(center=False, dtype="float32", name=f"{name}_neck")
     neck.build((None, width))
     classifier = keras.layers.Dense(
-        identities, use_bias=False, dtype="float32", name=f"{name}_classifier",
+        identities,
+        use_bias=False,
+        dtype="float32",
+        name=f"{name}_classifier",
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.001, seed=1000 * seed + 7),
-    )  # fmt: skip
+    )
     classifier.build((None, width))
     return neck, classifier

@@ -7,7 +7,6 @@ Each ends in a file of the run's folder. No label of the target is read, but for
 the log marks as such.
 """
 
-import dataclasses
 import json
 import os
 
@@ -17,90 +16,104 @@ import tensorflow as tf
 
 from arn_tf.data.reid_data import Split
 from arn_tf.data.sampling import Sampler
+from arn_tf.layers.normalization import TARGET
+from arn_tf.run import tensorboard
 from arn_tf.run.atomic_files import replace_text
-from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard
+from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
-from arn_tf.run.tensorboard import ProgressBar
-from arn_tf.strong import camera_statistics, clustering, self_training, tensorboard
+from arn_tf.strong import camera_statistics, clustering, self_training, unlabelled_scores
+from arn_tf.strong.camera_table import UNKNOWN_CAMERA
 from arn_tf.strong.embedding import embed_by_camera, source_logits
-from arn_tf.strong.model import TARGET_ROW, UNKNOWN_CAMERA
+from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
-from studies.label_free_scores import (  # fmt: skip
-    classifier_entropy,
-    mutual_rate,
-    other_camera_share,
-    similarity_entropy,
-)
 
 ADAPTED = "adapted.keras"
 
 
-def round_file(number):
+def round_file(number: int) -> str:
     """Name of the model after a round of self-training; `ADAPTED` after none."""
     return f"round_{number}.keras" if number else ADAPTED
 
 
-@dataclasses.dataclass(frozen=True)
 class TargetRounds:
-    """The target's stages of one run.
+    """Trains the target's stages of one run, and embeds the target by each.
 
     Args:
-        settings: `StrongSettings`.
-        run: `RunDir`.
+        settings: of the run.
+        run: its folder.
         strategy: distribution strategy.
         sampler: of source batches.
         source: its training pictures, uint8 [N, height, width, 3].
         pictures: the target's training pictures, likewise.
-        split: the target's training `Split`.
+        split: the target's training split.
     """
 
-    settings: StrongSettings
-    run: RunDir
-    strategy: tf.distribute.Strategy
-    sampler: Sampler
-    source: np.ndarray
-    pictures: np.ndarray
-    split: Split
-    _known: dict = dataclasses.field(default_factory=dict, init=False)
+    def __init__(
+        self,
+        settings: StrongSettings,
+        run: RunDir,
+        strategy: tf.distribute.Strategy,
+        sampler: Sampler,
+        source: np.ndarray,
+        pictures: np.ndarray,
+        split: Split,
+    ) -> None:
+        self._settings = settings
+        self._run = run
+        self._strategy = strategy
+        self._sampler = sampler
+        self._source = source
+        self._pictures = pictures
+        self._split = split
+        # Of the last stage that was trained or loaded: (number, model).
+        self._current: tuple[int, StrongModel] | None = None
+        # {round: (embeddings, alarm)}.
+        self._assessed: dict[int, tuple[np.ndarray, str | None]] = {}
 
-    def adapt(self, tuned):
-        """Gives the tuned model of that name a table of camera statistics."""
-        for note in notes(self.split.camera_id):
+    def adapt(self, tuned: StrongModel) -> None:
+        """Saves the source's model with a table of the target's cameras."""
+        for note in notes(self._split.camera_id):
             print(note)
-        self._save_calibrated(self.run.load_model(tuned), ADAPTED)
+        self._save_calibrated(tuned, 0)
 
-    def train(self):
-        """Has every round that isn't there yet; returns the number of the last one."""
-        for number in range(1, self.settings.self_training_rounds + 1):
-            if os.path.exists(self.run.file(round_file(number))):
+    def train(self) -> int:
+        """Trains every round whose file is missing; returns the number of the last round."""
+        for number in range(1, self._settings.self_training_rounds + 1):
+            if os.path.exists(self._run.file(round_file(number))):
                 continue
-            reason = self._round(number)
+            reason = self._train_round(number)
             if reason:
-                print(f"self-training stops before round {number}: {reason}. What it has "
-                      "learnt until then is kept")  # fmt: skip
+                print(
+                    f"self-training stops before round {number}: {reason}. What it has learnt "
+                    "until then is kept"
+                )
                 return number - 1
-        return self.settings.self_training_rounds
+        return self._settings.self_training_rounds
 
-    def embeddings(self, number):
-        """Of the target's training pictures after a round, float32 [N, D]; its scores are logged.
+    def embeddings(self, number: int) -> np.ndarray:
+        """Embeddings of the target's training pictures after a round, float32 [N, D].
 
         Computed once: the next round clusters them, and the choice of a stage compares them.
         """
-        return self._looked_at(number)[0]
+        return self._assess(number)[0]
 
-    def alarm(self, number):
+    def alarm(self, number: int) -> str | None:
         """Why the model after a round can't tell pictures apart, in words; or None."""
-        return self._looked_at(number)[1]
+        return self._assess(number)[1]
 
-    def _looked_at(self, number):
-        if number not in self._known:
-            model = self.run.load_model(round_file(number))
-            found = embed_by_camera(model, self.pictures, self.split.camera_id)
+    def _model(self, number: int) -> StrongModel:
+        if self._current is None or self._current[0] != number:
+            self._current = number, self._run.load_model(round_file(number))
+        return self._current[1]
+
+    def _assess(self, number: int) -> tuple[np.ndarray, str | None]:
+        """Embeddings and alarm after a round; logs scores that need no labels."""
+        if number not in self._assessed:
+            model = self._model(number)
+            found = embed_by_camera(model, self._pictures, self._split.camera_id)
             # Standardising hides that all are the same.
-            alarm = collapsed_statistics(
-                *(model.table[f"embedding_{name}"][TARGET_ROW] for name in ("mean", "deviation"))
-            )
+            alarm = collapsed_statistics(*model.table.embedding_statistics(TARGET))
             alarm = alarm or collapsed(found)
             if alarm:
                 print(f"WARNING: {round_file(number)}: {alarm}", flush=True)
@@ -109,109 +122,116 @@ class TargetRounds:
                 scores = self._scores(model, found)
                 text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
                 print(f"{round_file(number)}, without labels: {text}", flush=True)
-            tensorboard.write_stage(
-                self.run, "rounds", number,
-                {f"unlabelled/{name}": value for name, value in scores.items()}, text,
-            )  # fmt: skip
-            self._known[number] = found, alarm
-        return self._known[number]
+            curves = {f"unlabelled/{name}": value for name, value in scores.items()}
+            tensorboard.write_stage(self._run, "rounds", number, curves, text)
+            self._assessed[number] = found, alarm
+        return self._assessed[number]
 
-    def _scores(self, model, embeddings):
-        camera_id = self.split.camera_id
-        logits = source_logits(model, self.pictures, camera_id)
+    def _scores(self, model: StrongModel, embeddings: np.ndarray) -> dict[str, float]:
+        camera_id = self._split.camera_id
+        logits = source_logits(model, self._pictures, camera_id)
         return {
-            "classifier_entropy": classifier_entropy(logits),
-            "other_camera_share": other_camera_share(embeddings, camera_id),
-            "mutual_rate": mutual_rate(embeddings, camera_id),
-            "similarity_entropy": similarity_entropy(embeddings, camera_id),
+            "classifier_entropy": unlabelled_scores.classifier_entropy(logits),
+            "other_camera_share": unlabelled_scores.other_camera_share(embeddings, camera_id),
+            "mutual_rate": unlabelled_scores.mutual_rate(embeddings, camera_id),
+            "similarity_entropy": unlabelled_scores.similarity_entropy(embeddings, camera_id),
         }
 
-    def _round(self, number):
-        """One round; a reason not to have it, or None once its model is saved."""
+    def _train_round(self, number: int) -> str | None:
+        """Trains one round and saves its model; returns the reason why it could not."""
         if self.alarm(number - 1):
             return self.alarm(number - 1)
         embeddings = self.embeddings(number - 1)
         labels, counts = clustering.cluster(
-            embeddings, self.split.camera_id, eps=self.settings.cluster_eps or clustering.EPS
+            embeddings, self._split.camera_id, eps=self._settings.cluster_eps or clustering.EPS
         )
         reason = clustering.stop_reason(counts)
         record = self._log(number, labels, counts, reason)
         if reason:
             return reason
-        centroids = np.stack([
-            embeddings[labels == label].mean(axis=0) for label in range(counts.clusters)
-        ])  # fmt: skip
+        centroids = np.stack(
+            [embeddings[labels == label].mean(axis=0) for label in range(counts.clusters)]
+        )
         try:
             trained = self._trained(number, labels, centroids)
         except NonFiniteError as error:
             reason = f"{error.what}; a lower --self_training_learning_rate may help"
             self._write(number, record | {"stopped": reason})
             return reason
-        self._save_calibrated(trained, round_file(number))
+        self._save_calibrated(trained, number)
         return None
 
-    def _log(self, number, labels, counts, reason):
-        """Prints and writes what a round's clusters are; returns the record."""
+    def _log(
+        self, number: int, labels: np.ndarray, counts: clustering.ClusterCounts, reason: str | None
+    ) -> dict[str, object]:
+        """Prints and writes a round's clusters; returns the record."""
         print(
             f"round {number}: {counts.clusters} clusters of {counts.used} of {counts.images} "
             f"pictures within {counts.eps}; {counts.noise} in none, {counts.too_large} clusters "
-            f"too large, {counts.one_camera} seen by one camera only", flush=True,
-        )  # fmt: skip
+            f"too large, {counts.one_camera} seen by one camera only",
+            flush=True,
+        )
         record = {"stopped": reason, **vars(counts)}
-        if counts.used and (self.split.person_id > 0).any():
-            purity = clustering.purity(labels, self.split.person_id)
+        if counts.used and (self._split.person_id > 0).any():
+            purity = clustering.purity(labels, self._split.person_id)
             record["diagnosis_by_labels"] = {"purity": purity}
             print(f"  diagnosis by labels, which nothing else reads: purity {purity:.2f}")
         self._write(number, record)
         shown = ("clusters", "used", "noise", "too_large", "one_camera", "eps")
-        tensorboard.write_stage(
-            self.run, "rounds", number, {f"clusters/{key}": record[key] for key in shown},
-            "```json\n" + json.dumps(record, indent=2) + "\n```",
-        )  # fmt: skip
+        curves = {f"clusters/{key}": record[key] for key in shown}
+        text = "```json\n" + json.dumps(record, indent=2) + "\n```"
+        tensorboard.write_stage(self._run, "rounds", number, curves, text)
         return record
 
-    def _write(self, number, record):
-        replace_text(self.run.file(f"round_{number}.json"), json.dumps(record, indent=2) + "\n")
+    def _write(self, number: int, record: dict[str, object]) -> None:
+        replace_text(self._run.file(f"round_{number}.json"), json.dumps(record, indent=2) + "\n")
 
-    def _trained(self, number, labels, centroids):
+    def _trained(self, number: int, labels: np.ndarray, centroids: np.ndarray) -> StrongModel:
         """The model of the round before, trained on both domains."""
-        settings, steps = self.settings, self.settings.self_training_steps
+        settings, steps = self._settings, self._settings.self_training_steps
         keras.utils.set_random_seed(settings.seed + number)
-        with self.strategy.scope():
-            trainer = self_training.SelfTrainer(
-                self.run.load_model(round_file(number - 1)), centroids
-            )
+        with self._strategy.scope():
+            before = self._model(number - 1)
+            # A copy, whose variables the strategy knows.
+            model = camera_statistics.with_cameras(before, before.cameras)
+            trainer = self_training.SelfTrainer(model, centroids)
             trainer.compile(
                 optimizer=keras.optimizers.Adam(settings.self_training_learning_rate),
                 jit_compile=False,
             )
         pairs = self_training.PairSampler(
-            labels, self.split.camera_id, settings.batch_size, settings.seed
+            labels, self._split.camera_id, settings.batch_size, settings.seed
         )
         # Source batches that the source stage hasn't drawn.
-        first = settings.epochs * self.sampler.steps_per_epoch + (number - 1) * steps
-        name = f"round_{number}"
-        with tensorboard.log_writer(self.run, name) as writer:
+        first = settings.epochs * self._sampler.steps_per_epoch + (number - 1) * steps
+        guard = NonFiniteGuard(
+            lambda: self._run.file(round_file(number - 1)), "self_training_learning_rate"
+        )
+        with tensorboard.log_writer(self._run, f"round_{number}") as writer:
             trainer.fit(
                 self_training.batches(
-                    self.sampler, self.source, pairs, self.pictures, steps, first, settings.seed
+                    self._sampler, self._source, pairs, self._pictures, steps, first, settings.seed
                 ),
-                epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0,
+                epochs=1,
+                steps_per_epoch=steps,
+                shuffle=False,
+                verbose=0,
                 callbacks=[
-                    ProgressBar(steps, 1),
-                    NonFiniteGuard(lambda: self.run.file(round_file(number - 1))),
-                    tensorboard.StrongLog(writer, steps),
+                    ProgressBar(steps, 1, ("loss", "class", "triplet")),
+                    guard,
+                    tensorboard.MeansLog(writer, steps),
                 ],
-            )  # fmt: skip
+            )
         return trainer.model
 
-    def _save_calibrated(self, model, name):
-        adapted, _ = camera_statistics.estimate(model, self.pictures, self.split.camera_id)
-        self.run.save_model(adapted, name)
+    def _save_calibrated(self, model: StrongModel, number: int) -> None:
+        adapted, _ = camera_statistics.estimate(model, self._pictures, self._split.camera_id)
+        self._run.save_model(adapted, round_file(number))
+        self._current = number, adapted
 
 
-def notes(camera_id):
-    """What the cameras of a target make different, in sentences.
+def notes(camera_id: np.ndarray) -> list[str]:
+    """Returns sentences about what the cameras of a target make different.
 
     Args:
         camera_id: int [N] of the training pictures; -1 unknown.

@@ -1,27 +1,26 @@
 """One round of self-training: clusters of the unlabelled target as identities, source loss kept.
 
-As in strong.md's measured recipe (after Fan et al. 2018; Ge et al. 2020): every target batch holds
-two cameras, each normalised by its own batch statistics, so that a cluster can't be told by the
-camera's look.
+After Fan et al. ("Unsupervised Person Re-identification: Clustering and Fine-tuning", 2018) and Ge
+et al. (ICLR 2020): every target batch holds two cameras, each normalised by its own batch
+statistics, so that the look of a camera tells nothing of the cluster.
 """
 
-import dataclasses
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from arn_tf.data import batches as data_batches
+from arn_tf.data.sampling import Sampler
 from arn_tf.layers import replicas
-from arn_tf.strong import backbone as tuned_backbone
 from arn_tf.strong import batches as strong_batches
 from arn_tf.strong.augmentation import augment
-from arn_tf.strong.model import identity_head
+from arn_tf.strong.model import StrongModel, identity_head, pooled
 
 _CLUSTERS_PER_BATCH = 8
 
 
-@dataclasses.dataclass(frozen=True)
 class PairSampler:
     """Target batches of two cameras and of clusters that both have seen.
 
@@ -30,16 +29,41 @@ class PairSampler:
         camera_id: int [N]; below 0 is unknown.
         batch_size: pictures in a batch, half of each camera.
         seed: of all drawing.
+
+    Attributes:
+        labels: as given.
+        batch_size: as given.
     """
 
-    labels: np.ndarray
-    camera_id: np.ndarray
-    batch_size: int
-    seed: int
+    def __init__(
+        self, labels: np.ndarray, camera_id: np.ndarray, batch_size: int, seed: int
+    ) -> None:
+        self.labels = labels
+        self.batch_size = batch_size
+        self._seed = seed
+        used = np.flatnonzero(labels >= 0)
+        if (camera_id[used] >= 0).any():
+            # Beside known cameras an unknown one is none.
+            used = used[camera_id[used] >= 0]
+        rows = {}
+        for row in used:
+            rows.setdefault((labels[row], camera_id[row]), []).append(row)
+        cameras = np.unique(camera_id[used])
+        pairs = []
+        for i, first in enumerate(cameras):
+            # A target of one camera is paired with itself.
+            for second in cameras[i + 1 :] if len(cameras) > 1 else cameras:
+                shared = [c for c, camera in rows if camera == first and (c, second) in rows]
+                if shared:
+                    pairs.append((first, second, np.array(shared)))
+        weights = np.array([len(shared) for *_, shared in pairs], np.float64)
+        self._rows = rows
+        self._pairs = pairs
+        self._weights = weights / weights.sum()
 
-    def step(self, step):
+    def step(self, step: int) -> np.ndarray:
         """Rows of one batch, int64 [2, batch_size / 2]: the same cluster at the same place."""
-        rng = np.random.default_rng([self.seed, step])
+        rng = np.random.default_rng([self._seed, step])
         first, second, shared = self._pairs[rng.choice(len(self._pairs), p=self._weights)]
         half = self.batch_size // 2
         count = min(_CLUSTERS_PER_BATCH, len(shared), half)
@@ -49,29 +73,16 @@ class PairSampler:
             for camera in (first, second)
         ], np.int64)  # fmt: skip
 
-    def __post_init__(self):
-        used = np.flatnonzero(self.labels >= 0)
-        if (self.camera_id[used] >= 0).any():
-            # Beside known cameras an unknown one is none.
-            used = used[self.camera_id[used] >= 0]
-        rows = {}
-        for row in used:
-            rows.setdefault((self.labels[row], self.camera_id[row]), []).append(row)
-        cameras = np.unique(self.camera_id[used])
-        pairs = []
-        for i, first in enumerate(cameras):
-            # A target of one camera is paired with itself.
-            for second in cameras[i + 1 :] if len(cameras) > 1 else cameras:
-                shared = [c for c, camera in rows if camera == first and (c, second) in rows]
-                if shared:
-                    pairs.append((first, second, np.array(shared)))
-        weights = np.array([len(shared) for *_, shared in pairs], np.float64)
-        object.__setattr__(self, "_rows", rows)
-        object.__setattr__(self, "_pairs", pairs)
-        object.__setattr__(self, "_weights", weights / weights.sum())
 
-
-def batches(source_sampler, source, target_sampler, target, steps, first_step, seed):
+def batches(
+    source_sampler: Sampler,
+    source: np.ndarray,
+    target_sampler: PairSampler,
+    target: np.ndarray,
+    steps: int,
+    first_step: int,
+    seed: int,
+) -> tf.data.Dataset:
     """Batches of both domains, augmented; a function of the seed and the step's number.
 
     Args:
@@ -123,14 +134,14 @@ class SelfTrainer(keras.Model):
         centroids: float [K, D], mean feature of each cluster: the first target classifier.
     """
 
-    def __init__(self, model, centroids):
+    def __init__(self, model: StrongModel, centroids: np.ndarray) -> None:
         super().__init__(name="self_trainer")
         self.model = model
         self.neck, self.classifier = identity_head(model.embedding_dim, len(centroids), 0, "target")
         self.classifier.kernel.assign(tf.math.l2_normalize(tf.transpose(centroids), axis=0))
         self.built = True
 
-    def train_step(self, batch):
+    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step; returns the epoch's running means by name."""
         features, tapes = zip(
             self._features(batch["source_images"], update=True),
@@ -163,18 +174,16 @@ class SelfTrainer(keras.Model):
         return model.logged(sum(terms), *terms)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return self.model.metrics
 
     @property
-    def _heads(self):
+    def _heads(self) -> list[keras.Variable]:
         layers = self.model.neck, self.model.classifier, self.neck, self.classifier
         return [variable for layer in layers for variable in layer.trainable_variables]
 
-    def _features(self, images, update):
-        """Features by the statistics of their batch, and the tape that has seen them made."""
-        with (
-            tf.GradientTape() as tape,
-            tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=update)),
-        ):
-            return self.model.features(images), tape
+    def _features(self, images: tf.Tensor, update: bool) -> tuple[tf.Tensor, tf.GradientTape]:
+        """Features by the statistics of their batch, and the tape that recorded them."""
+        with tf.GradientTape() as tape:
+            maps, *_ = self.model.batch_maps(images, update=update)
+            return pooled(maps), tape

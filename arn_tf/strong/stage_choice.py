@@ -1,12 +1,19 @@
-"""Chooses among the checkpoints of one run without a target label; an alarm for collapse."""
+"""Chooses the stage of a run to keep without a target label; an alarm for collapse."""
 
 import dataclasses
+import json
+from collections.abc import Sequence
 
 import numpy as np
 
 from arn_tf.ranking import arguments, protocol
 from arn_tf.ranking.arguments import units_of
+from arn_tf.run import tensorboard
+from arn_tf.run.atomic_files import replace_text
+from arn_tf.run.folder import RunDir
 from arn_tf.strong import clustering
+
+CHOICE_FILE = "choice.json"
 
 # Networks that work: mean cosine up to .93 (plain embeddings), effective rank from 26.
 _MOST_COSINE, _LEAST_RANK = 0.99, 3
@@ -30,7 +37,11 @@ class Choice:
     scores: tuple[float, ...]
 
 
-def choose(candidates, camera_id, alarms=None) -> Choice:
+def choose(
+    candidates: Sequence[np.ndarray],
+    camera_id: np.ndarray,
+    alarms: Sequence[str | None] | None = None,
+) -> Choice:
     """The latest checkpoint that none beats clearly in consensus; of collapsed ones none.
 
     Later rounds are better as a rule, so the burden of proof lies on an earlier one: it must
@@ -78,7 +89,28 @@ def choose(candidates, camera_id, alarms=None) -> Choice:
     return Choice(sound[row], "; ".join(notes), tuple(scores.tolist()))
 
 
-def consensus(candidates, camera_id):
+def record(run: RunDir, stages: Sequence[str], choice: Choice) -> None:
+    """Writes a choice into the run's folder and TensorBoard, and prints it.
+
+    Args:
+        run: folder of the run.
+        stages: names of the stages' files, in the order of training.
+        choice: among them.
+    """
+    stage = stages[choice.index]
+    scores = {
+        name: None if np.isnan(score) else score
+        for name, score in zip(stages, choice.scores, strict=True)
+    }
+    text = json.dumps({"stage": stage, "reason": choice.reason, "scores": scores}, indent=2)
+    replace_text(run.file(CHOICE_FILE), text + "\n")
+    tensorboard.write_stage(run, "choice", 0, {}, f"```json\n{text}\n```")
+    print(f"kept: {stage} ({choice.reason})", flush=True)
+
+
+def consensus(
+    candidates: Sequence[np.ndarray], camera_id: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, str | None]:
     """How well each candidate ranks, by clusters of all candidates together.
 
     The clusters are those of the candidates' mean cosine: their ensemble is the teacher, as
@@ -120,7 +152,7 @@ def consensus(candidates, camera_id):
     return labels[used][valid], precision[:, valid], None
 
 
-def collapsed(embeddings) -> str | None:
+def collapsed(embeddings: np.ndarray) -> str | None:
     """Why embeddings can't tell pictures apart, in words; None where they seem to.
 
     They are nearly the same, zero or not finite, or vary in hardly more than a direction or two.
@@ -150,11 +182,11 @@ def collapsed(embeddings) -> str | None:
     return None
 
 
-def collapsed_statistics(mean, deviation) -> str | None:
+def collapsed_statistics(mean: np.ndarray, deviation: np.ndarray) -> str | None:
     """As `collapsed`, from the mean and deviation that embeddings are standardised by.
 
     Args:
-      mean: real [D], such as a camera's row of `StrongModel.table["embedding_mean"]`.
+      mean: real [D], as `CameraTable.embedding_statistics` has them.
       deviation: real [D], likewise.
     """
     squares = [float(np.sum(np.square(value, dtype=np.float64))) for value in (mean, deviation)]
@@ -165,7 +197,7 @@ def collapsed_statistics(mean, deviation) -> str | None:
     return None
 
 
-def effective_rank(units) -> float:
+def effective_rank(units: np.ndarray) -> float:
     """exp of the entropy of the covariance's spectrum (Roy and Vetterli, EUSIPCO 2007).
 
     Args:
@@ -181,7 +213,7 @@ def effective_rank(units) -> float:
     return float(np.exp(-np.sum(share * np.log(share))))
 
 
-def _alike(candidates):
+def _alike(candidates: Sequence[np.ndarray]) -> list[np.ndarray]:
     candidates = [np.asarray(each) for each in candidates]
     if not candidates:
         raise ValueError("there are no candidates to choose from")
@@ -191,7 +223,7 @@ def _alike(candidates):
     return candidates
 
 
-def _paired(difference, labels):
+def _paired(difference: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Mean of a difference and its standard error over clusters, each as large as it is."""
     mean = difference.mean()
     sums = np.bincount(labels, difference - mean)

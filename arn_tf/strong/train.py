@@ -1,55 +1,110 @@
-"""Trains the strong recipe: `python -m arn_tf.train --preset=strong --source= --target=`.
+"""Trains the strong recipe, stage by stage.
 
     source    E_I and a classifier, tuned on the labelled source; a checkpoint after every epoch
     adapted   the same weights, with batch statistics of each target camera
     round N   clusters of the unlabelled target, then both domains together; statistics anew
     result    the stage to keep, chosen without a label of the target
 
-Each stage ends in a file of the run's folder, so the same command goes on from the last one.
+Each stage ends in a file of the run's folder, so the same call goes on from the last one.
 """
 
 import os
+from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
+import tensorflow as tf
 
+from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
-from arn_tf.errors import UserError
-from arn_tf.run import start
-from arn_tf.run.callbacks import Checkpoints, NonFiniteGuard
-from arn_tf.run.tensorboard import ProgressBar
-from arn_tf.strong import batches, keep_stage, tensorboard
+from arn_tf.errors import ArgumentError
+from arn_tf.run import start, tensorboard
+from arn_tf.run.callbacks import Checkpoints, NonFiniteGuard, ProgressBar
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import batches, stage_choice
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.rounds import ADAPTED, TargetRounds, round_file
-from studies.joint_training import JointTrainer
+from arn_tf.strong.settings import StrongSettings
 
 SOURCE, RESULT = "source.keras", "model.keras"
+INITIAL = "initial.keras"
 _WARM_UP = 0.1
+# Of settings, run, strategy, sampler, source pictures, target pictures: the tuned model.
+SourceStage = Callable[
+    [StrongSettings, RunDir, tf.distribute.Strategy, Sampler, np.ndarray, np.ndarray], StrongModel
+]
 
 
-def train(settings):
-    """Runs, or goes on with, the run that the `StrongSettings` describe; returns its `RunDir`.
+def tune(
+    settings: StrongSettings,
+    run: RunDir,
+    strategy: tf.distribute.Strategy,
+    sampler: Sampler,
+    source: np.ndarray,
+    target: np.ndarray,
+) -> StrongModel:
+    """The source stage: tunes E_I and a classifier on the labelled source.
+
+    Args:
+        settings: of the run.
+        run: its folder.
+        strategy: distribution strategy.
+        sampler: of source batches.
+        source: training pictures, uint8 [N, height, width, 3].
+        target: not used.
+
+    Returns:
+        the tuned model, not saved yet.
+    """
+    with strategy.scope():
+        model, epochs = resumed(settings, run, sampler)
+    if not model.compiled:
+        with strategy.scope():
+            compile_for_source(model, settings, sampler.steps_per_epoch)
+    data = batches.source_batches(sampler, source, epochs, settings.seed)
+    fit(settings, run, sampler, model, epochs, data)
+    return model
+
+
+def train(settings: StrongSettings, source_stage: SourceStage = tune) -> RunDir:
+    """Runs, or goes on with, the run that the settings describe; returns its folder.
+
+    Args:
+        settings: of the run.
+        source_stage: trains the first stage.
 
     Raises:
-        UserError: see `run_start.started`, `Sampler.check`, `backbone.build`; or a loss that is not
+        UserError: see `start.started`, `Sampler.check`, `backbone.build`; or a loss that is not
             finite.
     """
     with start.started(settings) as (run, strategy, source, target):
         if settings.batch_size % (2 * strategy.num_replicas_in_sync):
-            raise UserError(
-                f"--batch_size={settings.batch_size}: half a target batch, one camera's, can't be "
-                f"divided by the {strategy.num_replicas_in_sync} replicas"
+            raise ArgumentError(
+                "batch_size",
+                settings.batch_size,
+                "half a target batch, one camera's, can't be divided by the "
+                f"{strategy.num_replicas_in_sync} replicas",
             )
-        run.keep_data({
-            "source train": source.split("train").digest,
-            "target train": target.split("train").digest,
-        })  # fmt: skip
+        run.keep_data(
+            {
+                "source train": source.split("train").digest,
+                "target train": target.split("train").digest,
+            }
+        )
         if not os.path.exists(run.file(RESULT)):
-            _train(settings, run, strategy, source, target)
+            _train(settings, run, strategy, source, target, source_stage)
     return run
 
 
-def _train(settings, run, strategy, source, target):
-    labels, _ = source.split("train").labels()
+def _train(
+    settings: StrongSettings,
+    run: RunDir,
+    strategy: tf.distribute.Strategy,
+    source: ReidData,
+    target: ReidData,
+    source_stage: SourceStage,
+) -> None:
+    labels, identities = source.split("train").labels()
     split = target.split("train")
     sampler = Sampler(
         labels, len(split), settings.batch_size, settings.images_per_identity, settings.seed
@@ -58,77 +113,42 @@ def _train(settings, run, strategy, source, target):
     pictures, target_pictures = (
         batches.decoded(data.split("train"), settings.image_size) for data in (source, target)
     )
-    rounds = TargetRounds(settings, run, strategy, sampler, pictures, target_pictures, split)
+    tuned = None
     if not os.path.exists(run.file(SOURCE)):
-        _tune(
-            settings, run, strategy, sampler, pictures,
-            target_pictures if settings.arn_losses else None,
-        )  # fmt: skip
+        if not os.path.exists(run.file(INITIAL)):
+            keras.utils.set_random_seed(settings.seed)
+            with strategy.scope():
+                run.save_model(_initial_model(settings, identities), INITIAL)
+        tuned = source_stage(settings, run, strategy, sampler, pictures, target_pictures)
+        run.save_model(tuned, SOURCE)
     run.forget_checkpoints("source")
+    rounds = TargetRounds(settings, run, strategy, sampler, pictures, target_pictures, split)
     if not os.path.exists(run.file(ADAPTED)):
-        rounds.adapt(SOURCE)
+        rounds.adapt(tuned or run.load_model(SOURCE))
     numbers = range(rounds.train() + 1)
+    choice = stage_choice.choose(
+        [rounds.embeddings(number) for number in numbers],
+        split.camera_id,
+        [rounds.alarm(number) for number in numbers],
+    )
     stages = [round_file(number) for number in numbers]
-    embeddings = [rounds.embeddings(number) for number in numbers]
-    if settings.keep_best == "labelled":
-        choice = keep_stage.by_labels(stages, run, target, settings.image_size)
-    else:
-        alarms = [rounds.alarm(number) for number in numbers]
-        choice = keep_stage.without_labels(stages, embeddings, split.camera_id, alarms)
-    keep_stage.record(run, settings.keep_best, choice)
-    run.save_model(run.load_model(choice.stage), RESULT)
+    stage_choice.record(run, stages, choice)
+    run.copy_model(stages[choice.index], RESULT)
 
 
-def _tune(settings, run, strategy, sampler, source, target):
-    """The source stage; with target pictures ARN's losses take part."""
-    if not os.path.exists(run.file("initial.keras")):
-        keras.utils.set_random_seed(settings.seed)
-        with strategy.scope():
-            run.save_model(_initial_model(settings, int(sampler.labels.max()) + 1), "initial.keras")
+def resumed(settings: StrongSettings, run: RunDir, sampler: Sampler) -> tuple[keras.Model, range]:
+    """Loads the newest checkpoint of the source stage, or the model that it begins with.
+
+    Returns:
+        the model, compiled where it is a checkpoint, and the epochs that are left; none are where
+        a run stopped between its last checkpoint and the stage's result.
+    """
     epoch, name = run.newest_checkpoint("source")
-    with strategy.scope():
-        model = run.load_model(name or "initial.keras")
-        if not name:
-            if target is not None:
-                model = JointTrainer(model, seed=settings.seed)
-            _compile(model, settings, sampler.steps_per_epoch)
-    epochs = range(epoch or 0, settings.epochs)
-    # None are left where a run stopped between its last checkpoint and the stage's result.
-    if epochs:
-        _fit(settings, run, sampler, model, epochs, source, target)
-    run.save_model(model if target is None else model.model, SOURCE)
+    return run.load_model(name or INITIAL), range(epoch or 0, settings.epochs)
 
 
-def _fit(settings, run, sampler, model, epochs, source, target):
-    def last_good():
-        return run.file(run.newest_checkpoint("source")[1] or "initial.keras")
-
-    print(f"source: epochs {epochs.start + 1} to {epochs.stop}", flush=True)
-    steps = sampler.steps_per_epoch
-    guards = [NonFiniteGuard(last_good)]
-    if target is not None:
-        guards.append(tensorboard.FlatMapGuard(last_good))
-    with tensorboard.log_writer(run, "source") as writer:
-        model.fit(
-            batches.source_batches(sampler, source, epochs, settings.seed, target),
-            initial_epoch=epochs.start, epochs=epochs.stop, steps_per_epoch=steps, shuffle=False,
-            verbose=0,
-            callbacks=[
-                ProgressBar(steps, settings.epochs), *guards, Checkpoints(run, "source"),
-                tensorboard.StrongLog(writer, steps),
-            ],
-        )  # fmt: skip
-
-
-def _initial_model(settings, num_identities):
-    return StrongModel(
-        num_identities, settings.backbone, settings.backbone_weights, settings.image_size,
-        settings.last_stride, settings.label_smoothing, settings.triplet_margin,
-        settings.weight_decay, settings.precision, seed=settings.seed,
-    )  # fmt: skip
-
-
-def _compile(model, settings, steps_per_epoch):
+def compile_for_source(model: keras.Model, settings: StrongSettings, steps_per_epoch: int) -> None:
+    """Gives a model Adam, whose rate warms up and then falls along a cosine."""
     steps = settings.epochs * steps_per_epoch
     warm_up = int(_WARM_UP * steps)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -136,3 +156,67 @@ def _compile(model, settings, steps_per_epoch):
     )
     model.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
+
+
+def fit(
+    settings: StrongSettings,
+    run: RunDir,
+    sampler: Sampler,
+    model: keras.Model,
+    epochs: range,
+    data: tf.data.Dataset,
+    shown: Sequence[str] = ("loss", "class", "triplet"),
+    guards: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Trains the source stage for some epochs, with checkpoints, curves and guards.
+
+    Args:
+        settings: of the run.
+        run: its folder.
+        sampler: of the batches.
+        model: to train.
+        epochs: numbers of the epochs.
+        data: `sampler.steps_per_epoch` batches for each.
+        shown: logged means for the progress bar.
+        guards: more callbacks that may stop the run, before a checkpoint is saved.
+    """
+    if not epochs:
+        return
+    print(f"source: epochs {epochs.start + 1} to {epochs.stop}", flush=True)
+    steps = sampler.steps_per_epoch
+    with tensorboard.log_writer(run, "source") as writer:
+        model.fit(
+            data,
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            steps_per_epoch=steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                ProgressBar(steps, settings.epochs, shown),
+                NonFiniteGuard(lambda: last_good(run), "adam_learning_rate"),
+                *guards,
+                Checkpoints(run, "source"),
+                tensorboard.MeansLog(writer, steps),
+            ],
+        )
+
+
+def last_good(run: RunDir) -> str:
+    """Path of the newest state of the source stage."""
+    return run.file(run.newest_checkpoint("source")[1] or INITIAL)
+
+
+def _initial_model(settings: StrongSettings, identities: int) -> StrongModel:
+    return StrongModel(
+        identities,
+        backbone=settings.backbone,
+        backbone_weights=settings.backbone_weights,
+        input_size=settings.image_size,
+        last_stride=settings.last_stride,
+        label_smoothing=settings.label_smoothing,
+        margin=settings.triplet_margin,
+        weight_decay=settings.weight_decay,
+        precision=settings.precision,
+        seed=settings.seed,
+    )

@@ -1,14 +1,14 @@
-"""Bags: on the back, on the hip, in the hand, and the umbrella."""
+"""Draws bags: on the back, on the hip, in the hand, and the umbrella."""
 
 import math
 
 import numpy as np
 
-from datasets.toy_reid.figure import Figure, tone
+from datasets.toy_reid.figure import Figure, Point, tone
 
 
 def backpack(figure: Figure) -> None:
-    """The pack itself, behind the shoulder blades."""
+    """Draws the pack itself, behind the shoulder blades."""
     p, u = figure.person, figure.scale
     x, y = figure.at(0, -0.105, 0.70)
     wide = math.hypot(0.098 * figure.cos, 0.055 * figure.sin) * u
@@ -24,14 +24,14 @@ def backpack(figure: Figure) -> None:
 
 
 def straps(figure: Figure) -> None:
-    """The backpack's straps, on the chest."""
+    """Draws the backpack's straps, on the chest."""
     p = figure.person
     for azimuth in (-0.75, 0.6):
         figure.patch(azimuth, azimuth + 0.17, 0.66, 0.835, tone(p.bag_colour, 0.85), 1.06)
 
 
 def shoulder_bag(figure: Figure) -> None:
-    """A bag on the left hip, its strap over the right shoulder."""
+    """Draws a bag on the left hip, its strap over the right shoulder."""
     p, u = figure.person, figure.scale
     dark = tone(p.bag_colour, 0.75)
     steps = np.linspace(0, 1, 9)
@@ -52,8 +52,8 @@ def shoulder_bag(figure: Figure) -> None:
     figure.pen.rectangle((x - half, y - 0.05 * u, x + half, y - 0.005 * u), fill=dark)
 
 
-def handbag(figure: Figure, hand) -> None:
-    """A bag that hangs from a hand."""
+def handbag(figure: Figure, hand: Point) -> None:
+    """Draws a bag that hangs from a hand."""
     p, u = figure.person, figure.scale
     x, y = hand
     wide = (0.055 + 0.03 * abs(figure.sin)) * u
@@ -68,8 +68,8 @@ def handbag(figure: Figure, hand) -> None:
     )
 
 
-def umbrella(figure: Figure, hand) -> None:
-    """An open umbrella above the head, held by a hand."""
+def umbrella(figure: Figure, hand: Point) -> None:
+    """Draws an open umbrella above the head, held by a hand."""
     x, y = hand
     u = figure.scale
     colour = figure.person.bag_colour

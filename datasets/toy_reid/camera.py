@@ -1,4 +1,4 @@
-"""Takes a picture: a person in a scene, through a lens and a sensor, as JPEG bytes."""
+"""Makes a picture: a person in a scene, through a lens and a sensor, as JPEG bytes."""
 
 import functools
 import io
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from datasets.toy_reid import pedestrian, street
-from datasets.toy_reid.figure import Pose
+from datasets.toy_reid.figure import Point, Pose
 from datasets.toy_reid.network import NETWORKS, Lens, Place
 from datasets.toy_reid.wardrobe import Person, dress
 
@@ -24,7 +24,7 @@ def _rng(config: str, *key: int) -> np.random.Generator:
 
 @functools.lru_cache(maxsize=512)
 def person(config: str, number: int) -> Person:
-    """The person with a number (from 1) in a camera network."""
+    """Returns the person with a number (from 1) in a camera network."""
     return dress(_rng(config, _PERSON, number), NETWORKS[config].season)
 
 
@@ -35,17 +35,17 @@ def _scene(config: str, camera: int) -> Image.Image:
 
 
 def take(config: str, number: int, camera: int, shot: int, crop: str = "good") -> bytes:
-    """Takes one picture; the same arguments always give the same bytes.
+    """Makes one picture; the same arguments always give the same bytes.
 
     Args:
-      config: "market" or "duke".
-      number: of the person, from 1.
-      camera: from 1.
-      shot: from 0; tells apart the pictures of a person by a camera.
-      crop: "good"; "bad" cuts or shrinks the person; "empty" leaves the person out.
+        config: "market" or "duke".
+        number: of the person, from 1.
+        camera: from 1.
+        shot: from 0, the number of a picture of this person by this camera.
+        crop: "good"; "bad" cuts or shrinks the person; "empty" leaves the person out.
 
     Returns:
-      JPEG bytes of `SIZE`.
+        JPEG bytes of `SIZE`.
     """
     network = NETWORKS[config]
     place, lens = network.cameras[camera - 1]
@@ -76,7 +76,7 @@ def take(config: str, number: int, camera: int, shot: int, crop: str = "good") -
 
 
 def _background(rng: np.random.Generator, scene: Image.Image) -> Image.Image:
-    """A crop of the scene at the place where the person walks."""
+    """Returns a crop of the scene at the place where the person walks."""
     zoom = rng.uniform(0.85, 1.2)
     wide, high = _DRAWN[0] * zoom, _DRAWN[1] * zoom
     left = rng.uniform(0, scene.width - wide)
@@ -84,7 +84,14 @@ def _background(rng: np.random.Generator, scene: Image.Image) -> Image.Image:
     return scene.resize(_DRAWN, Image.Resampling.BILINEAR, (left, top, left + wide, top + high))
 
 
-def _walk(frame: Image.Image, rng, place: Place, who: Person, foot, height: float) -> None:
+def _walk(
+    frame: Image.Image,
+    rng: np.random.Generator,
+    place: Place,
+    who: Person,
+    foot: Point,
+    height: float,
+) -> None:
     """Puts a walking person and the shadow into the frame."""
     back = 180 if rng.random() < 0.5 else 0
     pose = Pose(
@@ -100,7 +107,7 @@ def _walk(frame: Image.Image, rng, place: Place, who: Person, foot, height: floa
     lay = (1, skew / flat, -skew * foot[1] / flat, 0, 1 / flat, foot[1] - foot[1] / flat)
     cast = alpha.transform(_DRAWN, Image.Transform.AFFINE, lay)
     touch = Image.new("L", _DRAWN)
-    x, y, r = *foot, 0.13 * height
+    (x, y), r = foot, 0.13 * height
     ImageDraw.Draw(touch).ellipse((x - r, y - r * 0.28, x + r, y + r * 0.28), fill=150)
     for mask, dark, blur in ((cast, place.shadow, 2.0), (touch, 0.75, 4.0)):
         mask = mask.filter(ImageFilter.GaussianBlur(blur)).point(lambda v, d=dark: int(v * d))
@@ -114,7 +121,7 @@ def _walk(frame: Image.Image, rng, place: Place, who: Person, foot, height: floa
 
 
 def _cover(frame: Image.Image, rng: np.random.Generator, kind: str) -> None:
-    """Something that stands between the camera and the person."""
+    """Draws something that stands between the camera and the person."""
     pen = ImageDraw.Draw(frame)
     wide, high = _DRAWN
     if kind == "pole":
@@ -143,7 +150,7 @@ def _cover(frame: Image.Image, rng: np.random.Generator, kind: str) -> None:
 
 
 def _develop(frame: Image.Image, rng: np.random.Generator, lens: Lens) -> bytes:
-    """Lens, sensor, colour processing and file."""
+    """Returns a frame, changed by lens, sensor and colour processing, as JPEG bytes."""
     keep = lens.sharpness * rng.uniform(0.85, 1.0)
     small = (max(8, round(SIZE[0] * keep)), max(16, round(SIZE[1] * keep)))
     frame = frame.resize(small, Image.Resampling.BOX).resize(SIZE, Image.Resampling.BICUBIC)

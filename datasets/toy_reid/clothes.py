@@ -1,4 +1,4 @@
-"""Clothes of the torso and skirts."""
+"""Draws clothes of the torso and skirts."""
 
 import math
 
@@ -8,7 +8,7 @@ from datasets.toy_reid.figure import Figure, tone
 
 
 def lower(figure: Figure) -> None:
-    """Seat of the trousers, or skirt, over the legs."""
+    """Draws the seat of the trousers, or the skirt, over the legs."""
     p = figure.person
     figure.garment(p.leg - 0.05, p.leg + 0.06, p.bottom_colour)
     if p.bottom not in ("skirt", "dress"):
@@ -19,7 +19,7 @@ def lower(figure: Figure) -> None:
 
 
 def upper(figure: Figure) -> None:
-    """Shirt, jacket or coat on the torso, with its pattern."""
+    """Draws shirt, jacket or coat on the torso, with its pattern."""
     p = figure.person
     low, high = p.hem, 0.86
     ease = {"coat": 1.16, "jacket": 1.1}.get(p.top, 1.02)

@@ -1,4 +1,4 @@
-"""The pencil that draws a body: a turned 3-D skeleton and a few shaded strokes.
+"""Draws parts of a body: a turned 3-D skeleton and a few shaded strokes.
 
 The body is a small 3-D skeleton in body heights: `l` to the person's left, `f` forward, `y` up from
 the ground. Turning it by the heading gives front, back and profile views from the same numbers; a
@@ -14,16 +14,19 @@ from PIL import Image, ImageDraw
 
 from datasets.toy_reid.wardrobe import Colour, Person
 
+# Column and row in a picture, pixels.
+Point = tuple[float, float]
+
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """How a person is met.
+    """How a person walks, seen from the camera.
 
     Attributes:
-      heading: direction walked, radians: 0 towards the camera, pi/2 to the right of the picture.
-      phase: of the walking cycle, radians.
-      stride: swing of the thighs, radians.
-      lean: forward lean of the shoulders, body heights.
+        heading: direction walked, radians: 0 towards the camera, pi/2 to the right of the picture.
+        phase: of the walking cycle, radians.
+        stride: swing of the thighs, radians.
+        lean: forward lean of the shoulders, body heights.
     """
 
     heading: float
@@ -33,24 +36,32 @@ class Pose:
 
 
 def tone(colour: Colour, factor: float) -> Colour:
-    """A colour in shade (factor below 1) or in light."""
-    return tuple(int(min(255, max(0, c * factor))) for c in colour)
+    """Returns a colour in shade (factor below 1) or in light."""
+    red, green, blue = (int(min(255, max(0, c * factor))) for c in colour)
+    return red, green, blue
 
 
 class Figure:
-    """The pencil: one person in one pose on one layer.
+    """One person in one pose on one layer, to be drawn stroke by stroke.
 
     Args:
-      layer: RGBA picture to draw on.
-      person, pose: who and how.
-      foot: pixel position between the feet.
-      scale: height of this person, pixels.
-      sun: side the light comes from: 1 right, -1 left.
+        layer: RGBA picture to draw on.
+        person: whom to draw.
+        pose: how the person walks.
+        foot: position between the feet.
+        scale: height of this person, pixels.
+        sun: side the light comes from: 1 right, -1 left.
     """
 
     def __init__(
-        self, layer: Image.Image, person: Person, pose: Pose, foot, scale: float, sun: float
-    ):
+        self,
+        layer: Image.Image,
+        person: Person,
+        pose: Pose,
+        foot: Point,
+        scale: float,
+        sun: float,
+    ) -> None:
         self.pen = ImageDraw.Draw(layer)
         self.person, self.pose, self.scale, self.sun = person, pose, scale, sun
         self.foot = foot
@@ -72,18 +83,24 @@ class Figure:
 
     # Geometry.
 
-    def at(self, l: float, f: float, y: float) -> tuple[float, float]:  # noqa: E741
-        """Picture coordinates (pixels) of a body point."""
+    def at(self, l: float, f: float, y: float) -> Point:  # noqa: E741
+        """Returns where a body point is in the picture."""
         f += self.pose.lean * max(0.0, y - 0.5) * 2
         x = l * self.cos + f * self.sin
         return self.foot[0] + x * self.scale, self.foot[1] - y * self.scale
 
     def nearness(self, l: float, f: float) -> float:  # noqa: E741
-        """How far a body point is in front of the body's axis, towards the camera."""
+        """Returns how far a body point is in front of the body's axis, towards the camera."""
         return f * self.cos - l * self.sin
 
-    def on_torso(self, azimuth: float, y: float, ease: float = 1.0) -> tuple[float, float]:
-        """Picture point of the torso's surface; `ease` widens it (clothes are not skin)."""
+    def on_torso(self, azimuth: float, y: float, ease: float = 1.0) -> Point:
+        """Returns where a point of the torso's surface is in the picture.
+
+        Args:
+            azimuth: from the breast bone, radians.
+            y: height, body heights.
+            ease: widens the torso, as clothes do.
+        """
         wide = np.interp(y, self.rows[:, 0], self.rows[:, 1])
         deep = np.interp(y, self.rows[:, 0], self.rows[:, 2])
         reach = math.hypot(wide * self.cos, deep * self.sin) * ease
@@ -91,7 +108,7 @@ class Figure:
         return x + reach * math.sin(azimuth + self.pose.heading) * self.scale, v
 
     def visible(self, left: float, right: float) -> tuple[float, float] | None:
-        """The part of an azimuth range (left < right) that faces the camera."""
+        """Returns the part of an azimuth range (left < right) that faces the camera, or None."""
         middle = (left + right) / 2 + self.pose.heading
         shift = middle - math.remainder(middle, 2 * math.pi)
         left, right = left + self.pose.heading - shift, right + self.pose.heading - shift
@@ -100,7 +117,15 @@ class Figure:
 
     # Strokes.
 
-    def patch(self, left, right, low, high, colour, ease=1.0) -> None:
+    def patch(
+        self,
+        left: float,
+        right: float,
+        low: float,
+        high: float,
+        colour: Colour,
+        ease: float = 1.0,
+    ) -> None:
         """Fills the torso's surface between two azimuths and two heights, where it is seen."""
         seen = self.visible(left, right)
         if seen is None or high <= low:
@@ -110,8 +135,8 @@ class Figure:
         edge += [self.on_torso(seen[1], y, ease) for y in heights[::-1]]
         self.pen.polygon(edge, fill=colour)
 
-    def garment(self, low, high, colour, ease=1.0) -> None:
-        """A shaded tube of cloth round the torso."""
+    def garment(self, low: float, high: float, colour: Colour, ease: float = 1.0) -> None:
+        """Draws a shaded tube of cloth round the torso, between two heights."""
         around = -self.pose.heading
         side = math.pi / 2
         self.patch(around - side, around + side, low, high, tone(colour, 0.72), ease)
@@ -120,8 +145,16 @@ class Figure:
         lit = (0.15, 1.0) if self.sun > 0 else (-1.0, -0.15)
         self.patch(around + lit[0], around + lit[1], low, high, tone(colour, 1.12), ease)
 
-    def limb(self, a, b, wide_a, wide_b, colour) -> None:
-        """A tapered, rounded and shaded limb between picture points; widths in body heights."""
+    def limb(self, a: Point, b: Point, wide_a: float, wide_b: float, colour: Colour) -> None:
+        """Draws a tapered, rounded and shaded limb between two points.
+
+        Args:
+            a: one end.
+            b: the other end.
+            wide_a: width at `a`, body heights.
+            wide_b: width at `b`, body heights.
+            colour: in full light.
+        """
         (ax, ay), (bx, by) = a, b
         along = math.hypot(bx - ax, by - ay) or 1.0
         nx, ny = (by - ay) / along, -(bx - ax) / along
@@ -143,8 +176,8 @@ class Figure:
                 fill=shade,
             )
 
-    def blob(self, centre, rx, ry, colour) -> None:
-        """An ellipse; radii in body heights."""
+    def blob(self, centre: Point, rx: float, ry: float, colour: Colour) -> None:
+        """Draws an ellipse; radii in body heights."""
         x, y = centre
         rx, ry = rx * self.scale, ry * self.scale
         self.pen.ellipse((x - rx, y - ry, x + rx, y + ry), fill=colour)

@@ -1,12 +1,12 @@
-"""Head: hair, face and hat."""
+"""Draws a head: hair, face and hat."""
 
 import math
 
-from datasets.toy_reid.figure import Figure, tone
+from datasets.toy_reid.figure import Figure, Point, tone
 
 
 def head(figure: Figure) -> None:
-    """Neck, hair, face and hat."""
+    """Draws neck, hair, face and hat."""
     p = figure.person
     facing = figure.cos
     centre = figure.at(0, 0.012, 0.925)
@@ -45,12 +45,12 @@ def head(figure: Figure) -> None:
 
 
 def long_hair(figure: Figure) -> None:
-    """Hair that falls on the shoulder blades."""
+    """Draws hair that falls on the shoulder blades."""
     p = figure.person
     figure.limb(figure.at(0, -0.012, 0.93), figure.at(0, -0.028, 0.79), 0.108, 0.096, p.hair)
 
 
-def _hat(figure: Figure, centre, wide: float) -> None:
+def _hat(figure: Figure, centre: Point, wide: float) -> None:
     p, u = figure.person, figure.scale
     x, y = centre
     box = (x - wide * 1.08 * u, y - 0.074 * u, x + wide * 1.08 * u, y + 0.05 * u)

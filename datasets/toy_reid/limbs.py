@@ -1,13 +1,18 @@
-"""Arms and legs in a walking pose, with sleeves, trousers and shoes."""
+"""Draws arms and legs in a walking pose, with sleeves, trousers and shoes."""
 
 import math
 
 from datasets.toy_reid import bags
-from datasets.toy_reid.figure import Figure, tone
+from datasets.toy_reid.figure import Figure, Point, tone
 
 
 def leg(figure: Figure, side: int) -> None:
-    """One leg with trousers or shorts and the shoe; side 1 is left, -1 right."""
+    """Draws one leg with trousers or shorts and the shoe.
+
+    Args:
+        figure: whose.
+        side: 1 left, -1 right.
+    """
     p, pose = figure.person, figure.pose
     phase = pose.phase if side > 0 else pose.phase + math.pi
     swing = pose.stride * math.sin(phase)
@@ -35,12 +40,17 @@ def leg(figure: Figure, side: int) -> None:
         figure.limb(hip_at, knee_at, 0.112 * g, 0.078 * g, p.bottom_colour)
     elif p.bottom == "shorts":
         t = 0.86
-        cut = tuple(h + (k - h) * t for h, k in zip(hip_at, knee_at, strict=True))
+        cut = _between(hip_at, knee_at, t)
         figure.limb(hip_at, cut, 0.116 * g, 0.104 * g, p.bottom_colour)
 
 
 def arm(figure: Figure, side: int) -> None:
-    """One arm with its sleeve and what the hand holds; side 1 is left, -1 right."""
+    """Draws one arm with its sleeve and what the hand holds.
+
+    Args:
+        figure: whose.
+        side: 1 left, -1 right.
+    """
     p, pose = figure.person, figure.pose
     phase = pose.phase if side < 0 else pose.phase + math.pi
     swing = 0.8 * pose.stride * math.sin(phase)
@@ -65,9 +75,14 @@ def arm(figure: Figure, side: int) -> None:
     figure.limb(e, h, 0.046 * g, 0.034 * g, p.skin if p.bare_arms else sleeve)
     if p.bare_arms:
         figure.limb(s, e, 0.050 * g, 0.044 * g, p.skin)
-        e = tuple(a + (b - a) * 0.6 for a, b in zip(s, e, strict=True))
+        e = _between(s, e, 0.6)
     figure.limb(s, e, 0.062 * g, (0.058 if p.bare_arms else 0.050) * g, sleeve)
     if p.bag == "handbag" and side < 0:
         bags.handbag(figure, h)
     elif p.bag == "umbrella" and side > 0:
         bags.umbrella(figure, h)
+
+
+def _between(start: Point, end: Point, share: float) -> Point:
+    x, y = (a + (b - a) * share for a, b in zip(start, end, strict=True))
+    return x, y

@@ -1,4 +1,4 @@
-"""The two camera networks: where each camera hangs and how it sees.
+"""The two camera networks: the scene, light and lens of each camera.
 
 `MARKET` is a sunny market square (6 cameras, tight crops), `DUKE` a winter campus (8 cameras, loose
 crops): other clothes, grounds, light and lenses, so that what is learned on one does not simply
@@ -12,16 +12,19 @@ from datasets.toy_reid.wardrobe import SUMMER, WINTER, Colour, Season
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """What is in front of a camera.
+    """The scene in front of a camera.
 
     Attributes:
-      far, ground: keys of `street.FAR_SIDES` and `street.GROUNDS`.
-      far_colour, ground_colour: their main colours.
-      horizon: row where the ground ends, share of the height from the top.
-      heading: direction of the path people walk along, degrees (0 towards the camera, 90 to the
-        right); they walk it both ways.
-      sun: side of the light, 1 right or -1 left; shadow: darkness of the cast shadow.
-      cover: what stands in the way now and then: pole, railing, bushes or car.
+        far: key of `street.FAR_SIDES`.
+        ground: key of `street.GROUNDS`.
+        far_colour: main colour of the far side.
+        ground_colour: main colour of the ground.
+        horizon: row where the ground ends, share of the height from the top.
+        heading: direction of the path people walk along, degrees (0 towards the camera, 90 to the
+            right); they walk it both ways.
+        sun: side of the light, 1 right or -1 left.
+        shadow: darkness of the cast shadow, from 0 to 1.
+        cover: what hides a part of some persons: pole, railing, bushes or car.
     """
 
     far: str
@@ -37,15 +40,17 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Lens:
-    """How a camera sees it.
+    """The lens, sensor and file of a camera.
 
     Attributes:
-      cast: gains of red, green, blue.
-      exposure: gain of all channels; gamma: tone curve; saturation: 0 is grey.
-      haze: share of milky grey mixed in.
-      sharpness: share of the resolution the lens keeps.
-      noise: standard deviation of the sensor noise, of 255.
-      quality: of the JPEG file.
+        cast: gains of red, green, blue.
+        exposure: gain of all channels.
+        gamma: exponent of the tone curve.
+        saturation: 0 is grey, 1 leaves colours as they are.
+        haze: share of milky grey mixed in.
+        sharpness: share of the resolution the lens keeps.
+        noise: standard deviation of the sensor noise, of 255.
+        quality: of the JPEG file.
     """
 
     cast: tuple[float, float, float]
@@ -66,10 +71,10 @@ class Network:
     """Cameras that share a season and a person detector.
 
     Attributes:
-      cameras: in the order of their numbers, from 1.
-      season: what people wear.
-      body: height of the average person, share of the crop.
-      jitter: standard deviation of the crop's position and size, share of the height.
+        cameras: in the order of their numbers, from 1.
+        season: what people wear.
+        body: height of the average person, share of the crop.
+        jitter: standard deviation of the crop's position and size, share of the height.
     """
 
     cameras: tuple[Camera, ...]

@@ -1,27 +1,27 @@
-"""One walking pedestrian on a transparent layer."""
+"""Draws one walking pedestrian on a transparent layer."""
 
 from PIL import Image
 
 from datasets.toy_reid import bags, clothes, head, limbs
-from datasets.toy_reid.figure import Figure, Pose
+from datasets.toy_reid.figure import Figure, Point, Pose
 from datasets.toy_reid.wardrobe import Person
 
 
 def draw(
-    size: tuple[int, int], person: Person, pose: Pose, foot, height: float, sun: float
+    size: tuple[int, int], person: Person, pose: Pose, foot: Point, height: float, sun: float
 ) -> Image.Image:
     """Draws a pedestrian, from the far side of the body to the near side.
 
     Args:
-      size: width and height of the layer, pixels.
-      person: who.
-      pose: how.
-      foot: pixel position between the feet.
-      height: of the average person, pixels.
-      sun: side the light comes from: 1 right, -1 left.
+        size: width and height of the layer, pixels.
+        person: whom to draw.
+        pose: how the person walks.
+        foot: position between the feet.
+        height: of the average person, pixels.
+        sun: side the light comes from: 1 right, -1 left.
 
     Returns:
-      RGBA layer, transparent round the person.
+        RGBA layer, transparent round the person.
     """
     layer = Image.new("RGBA", size)
     figure = Figure(layer, person, pose, foot, height * person.height, sun)

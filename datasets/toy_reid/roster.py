@@ -1,4 +1,4 @@
-"""Who is seen where: the pictures of each split, before any is drawn."""
+"""The pictures of each split, as a plan: which person, camera and shot, before any is drawn."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -20,10 +20,12 @@ class Sighting:
     """One picture to take.
 
     Attributes:
-      person_id: label; -1 junk and 0 distractor, as in Market-1501.
-      number: of the person drawn; camera: from 1; shot: from 0.
-      crop: see `camera.take`.
-      file_name: in the style of the layout.
+        person_id: label; -1 junk and 0 distractor, as in Market-1501.
+        number: of the person drawn, from 1.
+        camera: from 1.
+        shot: from 0.
+        crop: see `camera.take`.
+        file_name: as Market-1501 or DukeMTMC-reID would name it.
     """
 
     person_id: int
@@ -47,11 +49,11 @@ def _sighting(
 
 
 def sightings(config: str, split: str) -> Iterator[Sighting]:
-    """Lists a split in the order of its persons.
+    """Yields the pictures of a split in the order of its persons.
 
     Args:
-      config: "market" or "duke".
-      split: "train", "query" or "gallery".
+        config: "market" or "duke".
+        split: "train", "query" or "gallery".
     """
     cameras = len(NETWORKS[config].cameras)
     rng = np.random.default_rng([list(NETWORKS).index(config), _ROSTER])
@@ -71,8 +73,10 @@ def sightings(config: str, split: str) -> Iterator[Sighting]:
         yield from _crowd(config, rng, persons, sorted(tested), cameras)
 
 
-def _crowd(config: str, rng, persons: int, tested: list[int], cameras: int) -> Iterator[Sighting]:
-    """Gallery pictures that match no query."""
+def _crowd(
+    config: str, rng: np.random.Generator, persons: int, tested: list[int], cameras: int
+) -> Iterator[Sighting]:
+    """Yields gallery pictures that match no query."""
     if config == "duke":  # Other persons under their own numbers, each by one camera.
         for number in range(persons + 1, persons + (STRANGERS + JUNK) // 2 + 1):
             camera = int(rng.integers(1, cameras + 1))

@@ -1,4 +1,4 @@
-"""Street scenes that pedestrians walk through: a ground in perspective before a far side."""
+"""Paints street scenes: a ground in perspective before a far side."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -12,7 +12,7 @@ SIZE = (640, 320)  # Width, height of a whole scene, pixels.
 class _Scene:
     """A canvas with a horizon and a vanishing point."""
 
-    def __init__(self, rng: np.random.Generator, horizon: float):
+    def __init__(self, rng: np.random.Generator, horizon: float) -> None:
         self.rng = rng
         self.horizon = int(SIZE[1] * horizon)
         self.image = Image.new("RGB", SIZE)
@@ -20,28 +20,29 @@ class _Scene:
         self.vanish = (SIZE[0] * rng.uniform(0.2, 0.8), self.horizon - 60 * rng.uniform(0.6, 1.4))
 
     def fill(self, top: int, bottom: int, colour: Colour) -> None:
+        """Fills the rows between two."""
         self.pen.rectangle((0, top, SIZE[0], bottom), fill=colour)
 
     def ray(self, x: float, colour: Colour, width: int = 1) -> None:
-        """A line on the ground that runs to the vanishing point; `x` on the lower edge."""
+        """Draws a line on the ground that runs to the vanishing point; `x` on the lower edge."""
         vx, vy = self.vanish
         t = (SIZE[1] - self.horizon) / (SIZE[1] - vy)
         self.pen.line((x, SIZE[1], x + (vx - x) * t, self.horizon), fill=colour, width=width)
 
     def lane(self, left: float, right: float, colour: Colour) -> None:
-        """A strip of the ground that runs to the vanishing point; edges on the lower edge."""
+        """Draws a strip of the ground that runs to the vanishing point; edges on the lower edge."""
         vx, vy = self.vanish
         t = (SIZE[1] - self.horizon) / (SIZE[1] - vy)
         far = [(x + (vx - x) * t, self.horizon) for x in (right, left)]
         self.pen.polygon([(left, SIZE[1]), (right, SIZE[1]), *far], fill=colour)
 
     def depths(self, count: int) -> np.ndarray:
-        """Rows of equally far steps on the ground, pixels, from the near edge on."""
+        """Returns rows of equally far steps on the ground, pixels, from the near edge on."""
         vy = self.vanish[1]
         return vy + (SIZE[1] - vy) / (1 + 0.22 * np.arange(count))
 
     def grain(self, top: int, bottom: int, coarse: float, fine: float) -> None:
-        """Stains and speckles between two rows."""
+        """Adds stains and speckles between two rows."""
         if bottom <= top:
             return
         part = np.asarray(self.image.crop((0, top, SIZE[0], bottom)), np.float32)
@@ -54,7 +55,8 @@ class _Scene:
 
 
 def _shade(colour: Colour, factor: float) -> Colour:
-    return tuple(int(min(255, c * factor)) for c in colour)
+    red, green, blue = (int(min(255, c * factor)) for c in colour)
+    return red, green, blue
 
 
 # Grounds.
@@ -228,14 +230,14 @@ FAR_SIDES = {
 
 
 def paint(rng: np.random.Generator, place: Place) -> Image.Image:
-    """Paints what a camera looks at, without people.
+    """Paints the scene in front of a camera, without people.
 
     Args:
-      rng: decides where windows, cars and stains are.
-      place: what is there.
+        rng: decides where windows, cars and stains are.
+        place: the scene.
 
     Returns:
-      RGB picture of `SIZE`.
+        RGB picture of `SIZE`.
     """
     s = _Scene(rng, place.horizon)
     GROUNDS[place.ground](s, place.ground_colour)

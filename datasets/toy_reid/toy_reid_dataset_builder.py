@@ -1,6 +1,8 @@
 """Toy re-identification: drawn pedestrians under two camera networks, no download."""
 
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -9,7 +11,7 @@ from datasets.toy_reid import camera, roster
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Draws the pictures; see README.md."""
+    """The toy data set: its pictures are drawn when it is prepared; see README.md."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012
@@ -32,11 +34,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             supervised_keys=None,
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         del dl_manager  # Nothing is downloaded.
         return {split: self._generate_examples(split) for split in ("train", "query", "gallery")}
 
-    def _generate_examples(self, split: str):
+    def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         config = self.builder_config.name
         for seen in roster.sightings(config, split):
             picture = camera.take(config, seen.number, seen.camera, seen.shot, seen.crop)

@@ -1,10 +1,11 @@
-"""Who a pedestrian is: build, skin, hair, clothes, shoes and bag.
+"""The looks of a pedestrian: build, skin, hair, clothes, shoes and bag.
 
 A person is only a handful of choices from short lists, so several persons always share the colour
 of a coat or the kind of a bag: an identity is a combination, never one colour.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -41,15 +42,16 @@ HAIRS: tuple[Colour, ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Season:
-    """What people wear where a camera network hangs: name -> relative frequency.
+    """What people wear in a camera network: name -> relative frequency.
 
     Attributes:
-      tops: kinds of upper garment: tee, shirt, jacket (worn open), coat (long).
-      bottoms: trousers, shorts, skirt, dress.
-      top_colours, bottom_colours: keys of `COLOURS`.
-      patterns: of the upper garment, see `pedestrian.draw`.
-      hats: none, cap, beanie, hood.
-      bags: none, backpack, shoulder, handbag, umbrella.
+        tops: kinds of upper garment: tee, shirt, jacket (worn open), coat (long).
+        bottoms: trousers, shorts, skirt, dress.
+        top_colours: keys of `COLOURS`.
+        bottom_colours: likewise.
+        patterns: of the upper garment, see `pedestrian.draw`.
+        hats: none, cap, beanie, hood.
+        bags: none, backpack, shoulder, handbag, umbrella.
     """
 
     tops: dict[str, float]
@@ -98,13 +100,25 @@ class Person:
     """Everything about a person that no camera changes. Lengths are in body heights.
 
     Attributes:
-      height: relative to the average person.
-      girth: width factor of torso and limbs.
-      leg: height of the hip above the ground.
-      hair_style: bald, short, long or tail.
-      hem: height of the lower edge of the upper garment.
-      bare_arms: whether the sleeves are short.
-      trim: second colour: pattern, lining, shirt under an open jacket.
+        height: relative to the average person.
+        girth: width factor of torso and limbs.
+        leg: height of the hip above the ground.
+        skin: its colour.
+        hair: its colour.
+        hair_style: bald, short, long or tail.
+        hat: see `Season.hats`.
+        hat_colour: its colour.
+        top: see `Season.tops`.
+        top_colour: its colour.
+        trim: second colour: pattern, lining, shirt under an open jacket.
+        pattern: see `Season.patterns`, or open.
+        hem: height of the lower edge of the upper garment.
+        bare_arms: whether the sleeves are short.
+        bottom: see `Season.bottoms`.
+        bottom_colour: its colour.
+        shoes: their colour.
+        bag: see `Season.bags`.
+        bag_colour: its colour.
     """
 
     height: float
@@ -128,19 +142,20 @@ class Person:
     bag_colour: Colour
 
 
-def _pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
+def _pick(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
     share = np.asarray(list(weights.values()), np.float64)
     return list(weights)[int(rng.choice(len(share), p=share / share.sum()))]
 
 
 def _dye(rng: np.random.Generator, name: str) -> Colour:
-    """A colour of the palette, as it comes out of different washing machines."""
+    """Returns a colour of the palette, changed a little at random."""
     shade = np.asarray(COLOURS[name]) * rng.uniform(0.9, 1.1) + rng.normal(0, 4, 3)
-    return tuple(int(v) for v in np.clip(shade, 12, 240))
+    red, green, blue = (int(v) for v in np.clip(shade, 12, 240))
+    return red, green, blue
 
 
 def dress(rng: np.random.Generator, season: Season) -> Person:
-    """Makes up a person for a season."""
+    """Draws a person at random for a season."""
     top = _pick(rng, season.tops)
     bottom = _pick(rng, season.bottoms)
     top_name = _pick(rng, season.top_colours)

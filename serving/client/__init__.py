@@ -7,18 +7,24 @@
         gallery = client.embed_files(["gallery/0001.jpg", "gallery/0002.jpg"])
     cosine = query.vectors @ gallery.vectors.T
 
-From a shell:
+`AsyncEmbeddingClient` has the same methods as coroutines. From a shell:
 
     python -m serving.client embed --server=localhost:8500 --output=emb.npz crops/
     python -m serving.client status --server=localhost:8500
 """
 
-from serving.client.arguments import add_server_flags
-from serving.client.embedding_client import EmbeddingClient, from_arguments
-from serving.client.results import Embeddings, ModelDescription, VersionStatus
-from serving.client.tls import Tls
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from serving.client.async_client import AsyncEmbeddingClient
+    from serving.client.embedding_client import EmbeddingClient
+    from serving.client.flags import add_server_flags, from_arguments
+    from serving.client.results import Embeddings, ModelDescription, VersionStatus
+    from serving.client.tls import Tls
 
 __all__ = [
+    "AsyncEmbeddingClient",
     "EmbeddingClient",
     "Embeddings",
     "ModelDescription",
@@ -27,3 +33,23 @@ __all__ = [
     "add_server_flags",
     "from_arguments",
 ]
+
+# Imported when first used: `--help` needs neither gRPC nor NumPy, and few need asyncio.
+_MODULES = {
+    "AsyncEmbeddingClient": "async_client",
+    "EmbeddingClient": "embedding_client",
+    "Embeddings": "results",
+    "ModelDescription": "results",
+    "Tls": "tls",
+    "VersionStatus": "results",
+    "add_server_flags": "flags",
+    "from_arguments": "flags",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,7 +1,7 @@
 """`python -m serving.client`."""
 
 from serving import command
-from serving.client import commands
+from serving.client import command_line
 
 if __name__ == "__main__":
-    command.run(commands.main)
+    command.run(command_line.main)

@@ -1,70 +1,33 @@
-"""Arguments and flags of the clients, checked where they come in."""
+"""Arguments of the clients, checked where they come in."""
 
 import math
 import os
+import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from serving.client.camera_names import LARGEST_CAMERA, UNKNOWN_CAMERA
-from serving.client.tls import Tls
+from datasets import camera_names
 from serving.errors import BadInputError
 
 
-def add_server_flags(parser):
-    """Adds the flags that say which server to ask, and how, to an `argparse` parser."""
-    group = parser.add_argument_group("server")
-    group.add_argument("--server", required=True, help="host:port of the gRPC port")
-    group.add_argument("--model", default="arn", help="its name at the server (%(default)s)")
-    group.add_argument(
-        "--timeout", type=float, default=30.0, help="seconds for one request (%(default)s)"
-    )
-    group.add_argument(
-        "--batch_size", type=int, default=8, help="pictures in a request (%(default)s)"
-    )
-    group.add_argument(
-        "--in_flight", type=int, default=4, help="requests under way at a time (%(default)s)"
-    )
-    group.add_argument(
-        "--tls_ca", metavar="FILE", help="turns TLS on; PEM of the authority behind the server"
-    )
-    group.add_argument(
-        "--tls_certificate", metavar="FILE", help="PEM of our own certificate, for mTLS"
-    )
-    group.add_argument("--tls_key", metavar="FILE", help="PEM of the certificate's key")
-
-
-def from_flags(args):
-    """The arguments of a client, by name, from the flags of `add_server_flags`.
-
-    Raises:
-        BadInputError: --tls_certificate or --tls_key without --tls_ca.
-    """
-    tls = None
-    if args.tls_ca is not None:
-        tls = Tls(args.tls_ca, args.tls_certificate, args.tls_key)
-    elif args.tls_certificate is not None or args.tls_key is not None:
-        raise BadInputError("--tls_certificate and --tls_key need --tls_ca, which turns TLS on")
-    names = ("server", "model", "timeout", "batch_size", "in_flight")
-    return {name: getattr(args, name) for name in names} | {"tls": tls}
-
-
-def check(model, timeout, batch_size, in_flight):
+def check(model: str, timeout: float, batch_size: int, in_flight: int) -> None:
     """Checks what a client is made with.
 
     Raises:
-        BadInputError: the argument is named.
+        BadInputError: one of them is wrong; it is named.
     """
     if not isinstance(model, str) or not model:
-        raise BadInputError(f"--model={model}: give the model's name at the server")
+        raise BadInputError("give the model's name at the server", arguments={"model": model})
     if not _is_number(timeout) or not 0 < timeout < math.inf:
-        raise BadInputError(f"--timeout={timeout}: give seconds above 0")
+        raise BadInputError("give seconds above 0", arguments={"timeout": timeout})
     for name, value in (("batch_size", batch_size), ("in_flight", in_flight)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise BadInputError(f"--{name}={value}: give a whole number of at least 1")
+            raise BadInputError("give a whole number of at least 1", arguments={name: value})
 
 
-def names(paths):
-    """List of paths as str.
+def names(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Returns paths as str.
 
     Raises:
         BadInputError: one path instead of a list, or something that is no path.
@@ -77,11 +40,17 @@ def names(paths):
         raise BadInputError(f"paths must be a list of str or path objects: {error}") from error
 
 
-def encoded(pictures, names_):
-    """Two lists as long: bytes objects and their names.
+def encoded(
+    pictures: Iterable[bytes | bytearray | memoryview], names_: Iterable[str] | None
+) -> tuple[list[bytes], list[str]]:
+    """Returns two lists of equal length, pictures and their names.
+
+    Args:
+        pictures: bytes objects.
+        names_: of the pictures; "image 0", ... where it is None.
 
     Raises:
-        BadInputError: it is something else.
+        BadInputError: they are something else, or not as many.
     """
     if isinstance(pictures, bytes | bytearray | memoryview | str):
         raise BadInputError("give a list of bytes objects, not one")
@@ -97,12 +66,12 @@ def encoded(pictures, names_):
     return [bytes(data) for data in pictures], names_
 
 
-def images(array, image_size):
-    """The array, checked.
+def images(array: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Returns decoded pictures, checked.
 
     Args:
         array: should be uint8 [N, height, width, 3].
-        image_size: (height, width).
+        image_size: (height, width) in pixels.
 
     Raises:
         BadInputError: another type or shape, or N is 0.
@@ -116,8 +85,8 @@ def images(array, image_size):
     return array
 
 
-def cameras(camera_id, count):
-    """List of the cameras' numbers, or None where none were given.
+def cameras(camera_id: Sequence[int] | np.ndarray | None, count: int) -> list[int] | None:
+    """Returns the cameras' numbers, or None where none were given.
 
     Args:
         camera_id: should be whole numbers [count], -1 where a camera is unknown; or None.
@@ -138,10 +107,39 @@ def cameras(camera_id, count):
     if len(found) != count:
         raise BadInputError(f"camera_id has {len(found)} numbers for {count} pictures: {wanted}")
     for camera in found.tolist():
-        if not UNKNOWN_CAMERA <= camera <= LARGEST_CAMERA:
+        if not camera_names.UNKNOWN_CAMERA <= camera <= camera_names.LARGEST_CAMERA:
             raise BadInputError(f"camera_id has {camera}: {wanted}")
     return found.tolist()
 
 
-def _is_number(value):
+def camera_pattern(text: str) -> re.Pattern[str]:
+    """Returns the compiled pattern of a camera in a file's name.
+
+    Raises:
+        BadInputError: it is no regular expression with exactly one group.
+    """
+    try:
+        return camera_names.compile_pattern(text)
+    except ValueError as error:
+        raise BadInputError(str(error), arguments={"camera_pattern": text}) from error
+
+
+def camera_numbers(files: Sequence[str], pattern: str) -> list[int]:
+    """Returns the camera's number of each file.
+
+    Args:
+        files: paths.
+        pattern: see `camera_pattern`.
+
+    Raises:
+        BadInputError: the pattern is wrong, or finds no number in a file's name.
+    """
+    numbers = camera_names.numbers_of(files, camera_pattern(pattern))
+    if camera_names.UNKNOWN_CAMERA in numbers:
+        file = files[numbers.index(camera_names.UNKNOWN_CAMERA)]
+        raise BadInputError("no camera's number in its name by `camera_pattern`", file)
+    return numbers
+
+
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,9 +2,11 @@
 
 import json
 import re
+from typing import Any
 
 import grpc
 
+from serving.client.tls import Tls
 from serving.errors import BadInputError
 
 # A server that restarts or whose queue is full is asked again, for about 1.5 seconds; Predict
@@ -40,13 +42,13 @@ _OPTIONS = (
     # Below 300 s servers answer "too_many_pings" and hang up.
     ("grpc.keepalive_time_ms", 300_000),
     ("grpc.keepalive_timeout_ms", 20_000),
-    # How long connecting may take: an address that swallows packets is told from a slow model.
+    # How long connecting may take; an address that swallows packets is then no slow model.
     ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
 
 
-def check_server(server):
+def check_server(server: str) -> None:
     """Checks "host:port".
 
     Raises:
@@ -54,19 +56,20 @@ def check_server(server):
     """
     if not isinstance(server, str) or "://" in server:
         raise BadInputError(
-            f"--server={server}: give host:port of the gRPC port, localhost:8500 say, without http"
+            "give host:port of the gRPC port, localhost:8500 say, without http",
+            arguments={"server": server},
         )
     match = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})", server, re.ASCII)
     if not match or not 0 < int(match[2]) < 65536:
-        raise BadInputError(f"--server={server}: give host:port, localhost:8500 say")
+        raise BadInputError("give host:port, localhost:8500 say", arguments={"server": server})
 
 
-def open_channel(server, tls):
-    """A `grpc.Channel`; nothing is sent yet.
+def open_channel(server: str, tls: Tls | None) -> grpc.Channel:
+    """Returns a channel; nothing is sent yet.
 
     Args:
         server: "host:port".
-        tls: `Tls`, or None for plain text.
+        tls: files for TLS, or None for plain text.
 
     Raises:
         BadInputError: the address or a TLS file is not what it should be.
@@ -74,12 +77,12 @@ def open_channel(server, tls):
     return _open(grpc, server, tls)
 
 
-def open_aio_channel(server, tls):
-    """As `open_channel`, a `grpc.aio.Channel`."""
+def open_aio_channel(server: str, tls: Tls | None) -> grpc.aio.Channel:
+    """As `open_channel`, for asyncio."""
     return _open(grpc.aio, server, tls)
 
 
-def _open(kind, server, tls):
+def _open(kind: Any, server: str, tls: Tls | None) -> Any:
     check_server(server)
     if tls is None:
         return kind.insecure_channel(server, options=_OPTIONS)

@@ -1,18 +1,31 @@
 """The client for ordinary Python; `serving.client.async_client` has the one for asyncio."""
 
 import collections
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import grpc
+import numpy as np
 
 from serving.client import arguments, messages, picture_files, request_batches, status_errors, tls
-from serving.client.base_client import Connection
-from serving.client.job import Outcome
-from serving.client.progress import Progress
-from serving.client.results import Embeddings, Gathered, ModelDescription, VersionStatus
+from serving.client.base_client import BaseClient
+from serving.client.job import Job, Outcome
+from serving.client.request_batches import RequestBatch
+from serving.client.results import (
+    Embeddings,
+    Gathered,
+    ModelDescription,
+    VersionStatus,
+    progress_bar,
+)
 from serving.errors import BadInputError, TlsError
 
+# Requests under way, each with gRPC's future; None where a batch has no pictures to send.
+_Window = collections.deque[tuple[RequestBatch, Any]]
 
-class EmbeddingClient(Connection):
+
+class EmbeddingClient(BaseClient):
     """One channel to a server, for as long as there is something to ask; use it with `with`.
 
     Methods may be called from several threads. Every call has a deadline; one that finds the
@@ -29,24 +42,24 @@ class EmbeddingClient(Connection):
         timeout: for one request, in seconds.
         batch_size: pictures in a request at most; also about 4 MiB at most.
         in_flight: requests under way at a time.
-        tls: `serving.client.tls.Tls`, or None for plain text.
+        tls: files for TLS, or None for plain text.
 
     Raises:
         BadInputError: an argument is not what it must be. Nothing is sent yet.
     """
 
-    def __enter__(self):
+    def __enter__(self) -> "EmbeddingClient":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Ends the channel and whatever is under way."""
         self._channel.close()
 
     def describe(self) -> ModelDescription:
-        """Asks what model is served now. Later jobs may find a newer version.
+        """Returns what model is served now. Later jobs may find a newer version.
 
         Raises:
             ModelNotFoundError: the server doesn't have the model.
@@ -57,7 +70,7 @@ class EmbeddingClient(Connection):
         return messages.read_metadata(reply, self._server, self._model)
 
     def versions(self) -> list[VersionStatus]:
-        """The versions of the model that the server knows, newest first.
+        """Returns the versions of the model that the server knows, newest first.
 
         Raises:
             ServingError: as in `describe`.
@@ -65,12 +78,16 @@ class EmbeddingClient(Connection):
         return messages.read_status(self._ask(self._status, messages.status_request(self._model)))
 
     def embed_files(
-        self, paths, skip_bad_images=False, progress=False, camera_id=None
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        skip_bad_images: bool = False,
+        progress: bool = False,
+        camera_id: Sequence[int] | np.ndarray | None = None,
     ) -> Embeddings:
         """Embeds JPEG and PNG files.
 
-        Files are read as they are sent. Without `skip_bad_images` the beginning of each is
-        looked at before the first is sent.
+        Files are read as they are sent. Without `skip_bad_images` the first bytes of each are
+        checked before the first file is sent.
 
         Args:
             paths: of the files; they name the rows.
@@ -80,6 +97,9 @@ class EmbeddingClient(Connection):
             camera_id: whole numbers [N], or None. Those that the model doesn't know are in
                 `unknown_cameras` of the result.
 
+        Returns:
+            Embeddings, rows in the order of `paths`.
+
         Raises:
             BadImageError: a file can't be read or decoded; it is named.
             NoCameraSignatureError: cameras were given, and the model takes none.
@@ -88,48 +108,62 @@ class EmbeddingClient(Connection):
                 this client too, is one of the new model.
             ServingError: the server can't be asked, or its answer can't be used.
         """
-        paths = arguments.names(paths)
-        job, parts = self._files_job(paths, skip_bad_images, camera_id)
-        return self._gathered(job, parts, len(paths), progress)
+        files = arguments.names(paths)
+        job, batches = self._files_job(files, skip_bad_images, camera_id)
+        return self._gathered(job, batches, len(files), progress)
 
-    def stream_files(self, paths, skip_bad_images=False, camera_id=None):
-        """As `embed_files`, chunk by chunk, for callers who put each away before the next.
+    def stream_files(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        skip_bad_images: bool = False,
+        camera_id: Sequence[int] | np.ndarray | None = None,
+    ) -> Iterator[Embeddings]:
+        """As `embed_files`, for callers who store the embeddings of a request before the next.
 
-        Whatever ends the job, all chunks before it have been given out.
+        Whatever ends the job, the embeddings of all requests before it have been returned.
 
         Returns:
-            Iterator of `Embeddings`, in the order of `paths`.
+            Iterator of the embeddings of each request, in the order of `paths`.
         """
         return self._run(*self._files_job(arguments.names(paths), skip_bad_images, camera_id))
 
     def embed_encoded(
-        self, encoded, names=None, skip_bad_images=False, camera_id=None
+        self,
+        encoded: Iterable[bytes | bytearray | memoryview],
+        names: Iterable[str] | None = None,
+        skip_bad_images: bool = False,
+        camera_id: Sequence[int] | np.ndarray | None = None,
     ) -> Embeddings:
         """As `embed_files`, for pictures in memory.
 
         Args:
             encoded: bytes objects, each a JPEG or PNG file.
             names: of the pictures, as many; "image 0", ... by default.
+            skip_bad_images: see `embed_files`.
+            camera_id: see `embed_files`.
 
         Raises:
             BadInputError: an argument is something else.
             ServingError: as in `embed_files`.
         """
-        encoded, names = arguments.encoded(encoded, names)
-        cameras = arguments.cameras(camera_id, len(encoded))
+        pictures, names = arguments.encoded(encoded, names)
+        cameras = arguments.cameras(camera_id, len(pictures))
         if not skip_bad_images:
-            picture_files.check_all_encoded(encoded, names)
-        parts = request_batches.of_encoded(
-            encoded, names, self._batch_size, skip_bad_images, cameras
+            picture_files.check_all_encoded(pictures, names)
+        batches = request_batches.of_encoded(
+            pictures, names, self._batch_size, skip_bad_images, cameras
         )
-        return self._gathered(self._job(cameras, skip_bad_images), parts, len(encoded))
+        return self._gathered(self._job(cameras, skip_bad_images), batches, len(pictures))
 
-    def embed_images(self, images, camera_id=None) -> Embeddings:
+    def embed_images(
+        self, images: np.ndarray, camera_id: Sequence[int] | np.ndarray | None = None
+    ) -> Embeddings:
         """As `embed_files`, for decoded pictures of the model's size.
 
         Args:
             images: uint8 array [N, height, width, 3], RGB; height and width are those of
                 `describe().image_size`. Rows are named "image 0", ...
+            camera_id: see `embed_files`.
 
         Raises:
             BadInputError: the array has another type or shape, or N is 0.
@@ -138,32 +172,36 @@ class EmbeddingClient(Connection):
         job = self._job(camera_id)
         images = arguments.images(images, job.description.image_size)
         cameras = arguments.cameras(camera_id, len(images))
-        parts = request_batches.of_images(images, self._batch_size, cameras)
-        return self._gathered(job, parts, len(images))
+        batches = request_batches.of_images(images, self._batch_size, cameras)
+        return self._gathered(job, batches, len(images))
 
-    def _job(self, camera_id, skip=False):
+    def _job(self, camera_id: Sequence[int] | np.ndarray | None, skip: bool = False) -> Job:
         return self._new_job(self.describe(), camera_id, skip)
 
-    def _files_job(self, paths, skip, camera_id):
+    def _files_job(
+        self, paths: list[str], skip: bool, camera_id: Sequence[int] | np.ndarray | None
+    ) -> tuple[Job, Iterator[RequestBatch]]:
         cameras = arguments.cameras(camera_id, len(paths))
         if not skip:
             picture_files.check_all(paths)
-        parts = request_batches.of_files(paths, self._batch_size, skip, cameras)
-        return self._job(cameras, skip), parts
+        batches = request_batches.of_files(paths, self._batch_size, skip, cameras)
+        return self._job(cameras, skip), batches
 
-    def _gathered(self, job, parts, count, progress=False):
+    def _gathered(
+        self, job: Job, batches: Iterator[RequestBatch], count: int, progress: bool = False
+    ) -> Embeddings:
         gathered = Gathered(job.description, count)
-        with Progress(count, progress) as bar:
-            for part in self._run(job, parts):
-                bar.reach(gathered.add(part))
+        with progress_bar(count, progress) as advance:
+            for part in self._run(job, batches):
+                advance(gathered.add(part))
         return gathered.embeddings()
 
-    def _run(self, job, parts):
-        """Sends chunks, a few at a time, and yields their embeddings in order."""
-        window = collections.deque()
+    def _run(self, job: Job, batches: Iterator[RequestBatch]) -> Iterator[Embeddings]:
+        """Sends batches, a few at a time, and yields their embeddings in order."""
+        window: _Window = collections.deque()
         try:
-            for chunk in parts:
-                window.append((chunk, self._send(job.request(chunk))))
+            for batch in batches:
+                window.append((batch, self._send(job.request(batch))))
                 if len(window) == self._in_flight:
                     yield self._receive(job, window)
                     window.popleft()
@@ -176,17 +214,17 @@ class EmbeddingClient(Connection):
                     call.cancel()
         job.finish()
 
-    def _receive(self, job, window):
-        chunk, call = window[0]
+    def _receive(self, job: Job, window: _Window) -> Embeddings:
+        batch, call = window[0]
         outcome = self._outcome(call) if call else None
-        if not job.about_pictures(chunk, outcome):
-            return job.settle(chunk, outcome)
+        if not job.about_pictures(batch, outcome):
+            return job.settle(batch, outcome)
         settled = []
-        for single in chunk.singles():  # each settled before the next is sent: it may be the last
+        for single in batch.singles():  # each settled before the next is sent: it may be the last
             settled.append(job.settle_single(single, self._alone(job, single, window)))
-        return job.join(chunk, settled)
+        return job.join(batch, settled)
 
-    def _alone(self, job, single, window):
+    def _alone(self, job: Job, single: RequestBatch, window: _Window) -> Outcome:
         # A server that batches mustn't put it together with another bad picture of ours.
         for _, call in window:
             if call:
@@ -198,7 +236,7 @@ class EmbeddingClient(Connection):
             outcome = self._outcome(self._send(request))
         return outcome
 
-    def _send(self, request, method=None):
+    def _send(self, request: Any, method: Any = None) -> Any:
         if request is None:
             return None
         try:
@@ -206,28 +244,19 @@ class EmbeddingClient(Connection):
         except ValueError as error:  # gRPC's word for a closed channel
             raise BadInputError(f"this client is closed ({error})") from error
 
-    def _outcome(self, call):
+    def _outcome(self, call: Any) -> Outcome:
         code = call.code()
         details = call.details()
         if code is grpc.StatusCode.UNAVAILABLE:
             wrong = tls.diagnosis(self._server, self._tls)
             if wrong:
-                raise TlsError(f"{self._server}: {wrong} ({status_errors.said(details)})")
+                raise TlsError(f"{self._server}: {wrong} ({status_errors.one_line(details)})")
         return Outcome(code, details, call.result() if code is grpc.StatusCode.OK else None)
 
-    def _ask(self, method, request):
+    def _ask(self, method: Any, request: Any) -> Any:
         outcome = self._outcome(self._send(request, method))
         if outcome.code is not grpc.StatusCode.OK:
             raise status_errors.from_status(
                 outcome.code, outcome.details, self._server, self._model, timeout=self._timeout
             )
         return outcome.reply
-
-
-def from_arguments(args) -> EmbeddingClient:
-    """The client that the flags of `add_server_flags` ask for.
-
-    Raises:
-        BadInputError: a flag is not what it must be.
-    """
-    return EmbeddingClient(**arguments.from_flags(args))

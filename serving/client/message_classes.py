@@ -6,6 +6,7 @@ two seconds and half a gigabyte. These classes are built from recorded descripto
 """
 
 import pathlib
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -22,7 +23,7 @@ _SERVICE = "/tensorflow.serving.PredictionService/"
 _MODEL_SERVICE = "/tensorflow.serving.ModelService/"
 
 
-def _pool():
+def _pool() -> descriptor_pool.DescriptorPool:
     files = descriptor_pb2.FileDescriptorSet.FromString(RECORD.read_bytes())
     pool = descriptor_pool.DescriptorPool()
     for file in files.file:
@@ -32,7 +33,7 @@ def _pool():
     return pool
 
 
-def _pack_floats(file):
+def _pack_floats(file: descriptor_pb2.FileDescriptorProto) -> None:
     """Makes `TensorProto.float_val` bytes, which is what packed floats are on the wire.
 
     They then become an array in one step. As a repeated float they become Python objects one by
@@ -47,7 +48,7 @@ def _pack_floats(file):
 _POOL = _pool()
 
 
-def _message(name):
+def _message(name: str) -> Any:
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
 
 
@@ -61,15 +62,15 @@ GetModelStatusResponse = _message("tensorflow.serving.GetModelStatusResponse")
 TensorProto = _message("tensorflow.TensorProto")
 
 
-def state_name(number):
-    """The name of a ModelVersionStatus.State, "AVAILABLE" say."""
+def state_name(number: int) -> str:
+    """Returns the name of a ModelVersionStatus.State, "AVAILABLE" say."""
     states = _POOL.FindEnumTypeByName("tensorflow.serving.ModelVersionStatus.State")
     state = states.values_by_number.get(number)
     return state.name if state else str(number)
 
 
-def methods(channel):
-    """Predict, GetModelMetadata and GetModelStatus of a `grpc.Channel` or `grpc.aio.Channel`."""
+def methods(channel: Any) -> list[Any]:
+    """Returns Predict, GetModelMetadata and GetModelStatus of a channel, of asyncio's too."""
     return [
         channel.unary_unary(
             path,

@@ -5,6 +5,8 @@ another model version or of no length would otherwise spoil a gallery without a 
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,19 +26,21 @@ _SPACE_FORM = re.compile(rb"[0-9a-f]{16}")
 _UNIT_TOLERANCE = 1e-3
 
 
-def metadata_request(model):
-    """Asks for a model's signatures and its newest version."""
+def metadata_request(model: str) -> Any:
+    """Returns a request for a model's signatures and its newest version."""
     request = message_classes.GetModelMetadataRequest()
     request.model_spec.name = model
     request.metadata_field.append("signature_def")
     return request
 
 
-def read_metadata(reply, server, model):
-    """Checks the signatures of a model and takes from them what a client needs.
+def read_metadata(reply: Any, server: str, model: str) -> ModelDescription:
+    """Returns what a client needs of a model's signatures, checked.
 
-    Returns:
-        ModelDescription.
+    Args:
+        reply: GetModelMetadataResponse.
+        server: "host:port", for errors.
+        model: the name that was asked for.
 
     Raises:
         ReplyError: they are not those of an `arn_tf` export; the text says what there is.
@@ -57,7 +61,7 @@ def read_metadata(reply, server, model):
             f"{server}: model {model} is not an export of arn_tf. It has {_listed(signatures)}; "
             "an export has serving_default(image_bytes) and images(images), both -> embedding, "
             "embedding_space, and of --preset=strong also by_camera and images_by_camera. Check "
-            "--model, and what the server loads"
+            "`model`, and what the server loads"
         ) from None
     if not reply.model_spec.HasField("version"):
         raise ReplyError(f"{server}: the metadata of model {model} name no version")
@@ -65,31 +69,44 @@ def read_metadata(reply, server, model):
     return ModelDescription(model, version, dim, (image[1], image[2]), cameras)
 
 
-def encoded_request(description, pictures, camera_id=None):
-    """A Predict request for JPEG or PNG pictures.
+def encoded_request(
+    description: ModelDescription, pictures: list[bytes], camera_id: list[int] | None = None
+) -> Any:
+    """Returns a Predict request for JPEG or PNG pictures.
 
     Args:
-        description: `ModelDescription` whose version is asked for.
-        pictures: list of bytes objects.
-        camera_id: list of as many numbers, or None.
+        description: of the model; its version is asked for.
+        pictures: encoded, N of them.
+        camera_id: N numbers, or None.
     """
     request, tensor = _request(description, _ENCODED, camera_id)
     tensors.put_strings(tensor, pictures)
     return request
 
 
-def images_request(description, images, camera_id=None):
+def images_request(
+    description: ModelDescription, images: np.ndarray, camera_id: list[int] | None = None
+) -> Any:
     """As `encoded_request`, for uint8 [N, height, width, 3]."""
     request, tensor = _request(description, _IMAGES, camera_id)
     tensors.put_uint8(tensor, images)
     return request
 
 
-def read_reply(reply, rows, description, server, camera_id=None):
-    """Takes the embeddings from a Predict reply.
+def read_reply(
+    reply: Any,
+    rows: int,
+    description: ModelDescription,
+    server: str,
+    camera_id: Sequence[int] | None = None,
+) -> tuple[np.ndarray, str, list[int]]:
+    """Returns the embeddings of a Predict reply, checked.
 
     Args:
+        reply: PredictResponse.
         rows: how many pictures were sent, at least 1.
+        description: of the model that was asked.
+        server: "host:port", for errors.
         camera_id: the numbers that were sent with them, or None.
 
     Returns:
@@ -129,15 +146,15 @@ def read_reply(reply, rows, description, server, camera_id=None):
         raise type(error)(f"{server}: {error}") from None
 
 
-def status_request(model):
-    """Asks for all versions of a model."""
+def status_request(model: str) -> Any:
+    """Returns a request for all versions of a model."""
     request = message_classes.GetModelStatusRequest()
     request.model_spec.name = model
     return request
 
 
-def read_status(reply):
-    """List of `VersionStatus`, newest first."""
+def read_status(reply: Any) -> list[VersionStatus]:
+    """Returns the versions of a GetModelStatusResponse, newest first."""
     versions = [
         VersionStatus(
             each.version,
@@ -149,7 +166,9 @@ def read_status(reply):
     return sorted(versions, key=lambda each: -each.version)
 
 
-def _request(description, names, camera_id):
+def _request(
+    description: ModelDescription, names: tuple[str, str], camera_id: list[int] | None
+) -> tuple[Any, Any]:
     """A request for a signature, or for its twin with cameras; and the tensor of its pictures."""
     signature, field = names if camera_id is None else _BY_CAMERA[names]
     request = message_classes.PredictRequest()
@@ -161,7 +180,9 @@ def _request(description, names, camera_id):
     return request, request.inputs[field]
 
 
-def _read_pair(signatures, encoded, images):
+def _read_pair(
+    signatures: Mapping[str, Any], encoded: tuple[str, str], images: tuple[str, str]
+) -> tuple[list[int], int]:
     """The sizes of pictures and of embeddings, of two signatures that must agree."""
     _field(signatures, encoded, message_classes.DT_STRING, (None,))
     image = _field(signatures, images, message_classes.DT_UINT8, (None, 0, 0, 3))
@@ -174,16 +195,16 @@ def _read_pair(signatures, encoded, images):
     return image, dim
 
 
-def _check_cameras(signatures, sizes):
+def _check_cameras(signatures: Mapping[str, Any], sizes: tuple[list[int], int]) -> None:
     """Raises ValueError or KeyError if the signatures with cameras aren't as the others."""
-    if _read_pair(signatures, *_BY_CAMERA.values()) != sizes:
+    if _read_pair(signatures, _BY_CAMERA[_ENCODED], _BY_CAMERA[_IMAGES]) != sizes:
         raise ValueError(_BY_CAMERA)
     for signature, _ in _BY_CAMERA.values():
         _field(signatures, (signature, _CAMERA), message_classes.DT_INT64, (None,))
         _shape(signatures[signature].outputs, _KNOWN, message_classes.DT_BOOL, (None,))
 
 
-def _check_unit(vectors):
+def _check_unit(vectors: np.ndarray) -> None:
     # In float64: a float32 sum of huge values would warn of overflow.
     squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
     # Written so that NaN fails.
@@ -195,14 +216,18 @@ def _check_unit(vectors):
         )
 
 
-def _field(signatures, names, dtype, shape):
+def _field(
+    signatures: Mapping[str, Any], names: tuple[str, str], dtype: int, shape: tuple[int | None, ...]
+) -> list[int]:
     signature, field = names
     if signature not in signatures:
         raise KeyError(signature)
     return _shape(signatures[signature].inputs, field, dtype, shape)
 
 
-def _shape(fields, name, dtype, wanted):
+def _shape(
+    fields: Mapping[str, Any], name: str, dtype: int, wanted: tuple[int | None, ...]
+) -> list[int]:
     """The sizes of a tensor; in `wanted`, None is any number of rows and 0 any fixed size."""
     if name not in fields or fields[name].dtype != dtype:
         raise KeyError(name)
@@ -216,7 +241,7 @@ def _shape(fields, name, dtype, wanted):
     return sizes
 
 
-def _listed(signatures):
+def _listed(signatures: Mapping[str, Any]) -> str:
     # __saved_model_init_op is no signature of the exporter's.
     found = [
         f"{name}({', '.join(sorted(fields.inputs))}) -> {', '.join(sorted(fields.outputs))}"

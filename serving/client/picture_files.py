@@ -1,11 +1,13 @@
 """Picture files: found, checked and read, before anything is sent.
 
-The server decodes, and alone knows whether a picture is whole. What can be told without decoding
-is told here: one bad picture fails the whole request that it is in.
+The server decodes, and alone knows whether a picture is whole. What can be found without decoding
+is found here: one bad picture fails the whole request that it is in.
 """
 
 import os
 import stat
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from serving.errors import BadImageError, BadInputError
 
@@ -26,27 +28,24 @@ _KINDS = (
 )
 
 
-def find(paths):
-    """The picture files that a command line names.
+def find(paths: Iterable[str]) -> list[str]:
+    """Returns the picture files that a command line names, each once, where it came first.
 
     Args:
         paths: files, taken as they are, and folders, searched for .jpg, .jpeg and .png to any
             depth, through links too, sorted.
 
-    Returns:
-        List of paths, each file once, where it came first.
-
     Raises:
-        BadInputError: a folder can't be read or has no pictures. Files are not looked at.
+        BadInputError: a folder can't be read or has no pictures. Files are not opened.
     """
-    found = {}
+    found: dict[str, str] = {}
     for path in paths:
         for file in _in_folder(path) if os.path.isdir(path) else [path]:
             found.setdefault(os.path.realpath(file), file)
     return list(found.values())
 
 
-def check(path):
+def check(path: str) -> None:
     """Checks a file by its beginning; cheap enough for all files before the first is sent.
 
     Raises:
@@ -55,14 +54,14 @@ def check(path):
     _read(path, _HEAD)
 
 
-def check_all(paths):
+def check_all(paths: Iterable[str]) -> None:
     """As `check`, for several."""
     for path in paths:
         check(path)
 
 
-def read(path):
-    """The bytes of a file.
+def read(path: str) -> bytes:
+    """Returns the bytes of a file.
 
     Raises:
         BadImageError: as in `check`.
@@ -70,7 +69,7 @@ def read(path):
     return _read(path, LARGEST + 1)
 
 
-def check_encoded(data, name):
+def check_encoded(data: bytes, name: str) -> None:
     """Checks the bytes of a picture.
 
     Raises:
@@ -82,17 +81,18 @@ def check_encoded(data, name):
         raise BadImageError(f"not a JPEG or PNG file, it looks like {_kind(head)}", name)
 
 
-def check_all_encoded(encoded, names):
+def check_all_encoded(encoded: Sequence[bytes], names: Sequence[str]) -> None:
     """As `check_encoded`, for several."""
     for data, name in zip(encoded, names, strict=True):
         check_encoded(data, name)
 
 
-def _in_folder(folder):
-    def refuse(error):
+def _in_folder(folder: str) -> list[str]:
+    def refuse(error: OSError) -> NoReturn:
         raise BadInputError(f"can't be searched: {error.strerror}", error.filename) from error
 
-    found, starts, seen = [], [folder], set()
+    found: list[str] = []
+    starts, seen = [folder], set()
     for start in starts:
         for parent, folders, names in os.walk(start, onerror=refuse):
             real = os.path.realpath(parent)
@@ -110,7 +110,7 @@ def _in_folder(folder):
     return sorted(found)
 
 
-def _read(path, size):
+def _read(path: str, size: int) -> bytes:
     try:
         # Asked before opening, for a pipe would make us wait.
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -125,14 +125,14 @@ def _read(path, size):
         raise BadImageError(f"can't be read: {reason}", path) from error
 
 
-def _check_size(size, name):
+def _check_size(size: int, name: str) -> None:
     if not size:
         raise BadImageError("has no bytes", name)
     if size > LARGEST:
         raise BadImageError(f"has {size} bytes; the limit is {LARGEST}", name)
 
 
-def _kind(head):
+def _kind(head: bytes) -> str:
     for magic, kind in _KINDS:
         if head.startswith(magic):
             return kind

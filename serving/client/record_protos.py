@@ -7,23 +7,20 @@ wheel does; `serving.client.message_classes` reads the file so that clients need
 """
 
 import pathlib
+from typing import Any
 
 from google.protobuf import descriptor_pb2
 
 _RECORD = pathlib.Path(__file__).with_name("tensorflow_serving.binpb")
 
 
-def from_wheel():
-    """Descriptors of the messages that the client uses, and of all they depend on.
-
-    Returns:
-        FileDescriptorSet, dependencies first.
-    """
+def from_wheel() -> descriptor_pb2.FileDescriptorSet:
+    """Returns the messages that the client uses and all they depend on, dependencies first."""
     from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-    recorded = {}
+    recorded: dict[str, descriptor_pb2.FileDescriptorProto] = {}
 
-    def record(file):
+    def record(file: Any) -> None:
         if file.name not in recorded:
             for dependency in file.dependencies:
                 record(dependency)
@@ -34,7 +31,8 @@ def from_wheel():
     return descriptor_pb2.FileDescriptorSet(file=recorded.values())
 
 
-def main():
+def main() -> None:
+    """Writes the record."""
     _RECORD.write_bytes(from_wheel().SerializeToString(deterministic=True))
     print(f"wrote {_RECORD}")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -13,15 +14,15 @@ REQUEST_BYTES = 4 * 2**20
 
 
 @dataclasses.dataclass
-class Chunk:
+class RequestBatch:
     """What goes into one request.
 
     Attributes:
-      names: of the pictures.
-      data: their bytes, a list; or their pixels, uint8 [N, height, width, 3].
-      camera_id: a number for each of them, or None if the job has no cameras.
-      skipped: pictures left out before sending.
-      failure: ends the job when its turn comes, after all that was sent before.
+        names: of the pictures.
+        data: their bytes, a list; or their pixels, uint8 [N, height, width, 3].
+        camera_id: a number for each of them, or None if the job has no cameras.
+        skipped: pictures left out before sending.
+        failure: ends the job when its turn comes, after all that was sent before.
     """
 
     names: list[str] = dataclasses.field(default_factory=list)
@@ -30,73 +31,88 @@ class Chunk:
     skipped: list[BadImageError] = dataclasses.field(default_factory=list)
     failure: BadImageError | None = None
 
-    def singles(self):
-        """A chunk for each picture."""
+    def singles(self) -> "list[RequestBatch]":
+        """Returns a batch of one for each picture."""
         return [
-            Chunk([name], [data], None if self.camera_id is None else [self.camera_id[row]])
+            RequestBatch([name], [data], None if self.camera_id is None else [self.camera_id[row]])
             for row, (name, data) in enumerate(zip(self.names, self.data, strict=True))
         ]
 
 
-def of_files(paths, batch_size, skip, camera_id=None):
-    """Chunks of files, each read when its chunk is asked for.
+def of_files(
+    paths: list[str], batch_size: int, skip: bool, camera_id: list[int] | None = None
+) -> Iterator[RequestBatch]:
+    """Yields batches of files, each file read when its batch is asked for; none is empty.
 
     Args:
-        paths: list of names.
-        batch_size: pictures in a chunk at most.
-        skip: whether bad pictures are left out; else the first one ends the chunks.
+        paths: of the files; they name the pictures.
+        batch_size: pictures in a batch at most.
+        skip: whether bad pictures are left out; else the first one ends the batches.
         camera_id: a number for each path, or None.
-
-    Yields:
-        `Chunk`, none of them empty.
     """
     reads = (functools.partial(picture_files.read, path) for path in paths)
-    return _chunks(paths, reads, camera_id, batch_size, skip)
+    return _batches(paths, reads, camera_id, batch_size, skip)
 
 
-def of_encoded(encoded, names, batch_size, skip, camera_id=None):
-    """As `of_files`, from N bytes objects and their N names."""
+def of_encoded(
+    encoded: list[bytes],
+    names: list[str],
+    batch_size: int,
+    skip: bool,
+    camera_id: list[int] | None = None,
+) -> Iterator[RequestBatch]:
+    """As `of_files`, from N encoded pictures and their N names."""
 
-    def checked(data, name):
+    def checked(data: bytes, name: str) -> bytes:
         picture_files.check_encoded(data, name)
         return data
 
     reads = (functools.partial(checked, *each) for each in zip(encoded, names, strict=True))
-    return _chunks(names, reads, camera_id, batch_size, skip)
+    return _batches(names, reads, camera_id, batch_size, skip)
 
 
-def of_images(images, batch_size, camera_id=None):
+def of_images(
+    images: np.ndarray, batch_size: int, camera_id: list[int] | None = None
+) -> Iterator[RequestBatch]:
     """As `of_files`, from uint8 [N, height, width, 3], N at least 1."""
     size = max(1, min(batch_size, REQUEST_BYTES // images[0].nbytes))
     for start in range(0, len(images), size):
         part = images[start : start + size]
         cameras = None if camera_id is None else camera_id[start : start + size]
-        yield Chunk([f"image {start + row}" for row in range(len(part))], part, cameras)
+        yield RequestBatch([f"image {start + row}" for row in range(len(part))], part, cameras)
 
 
-def _chunks(names, reads, camera_id, batch_size, skip):
-    def empty():
-        return Chunk(camera_id=None if camera_id is None else [])
+def _batches(
+    names: list[str],
+    reads: Iterable[Callable[[], bytes]],
+    camera_id: list[int] | None,
+    batch_size: int,
+    skip: bool,
+) -> Iterator[RequestBatch]:
+    rows: list[int] = []
+    data: list[bytes] = []
+    skipped: list[BadImageError] = []
 
-    chunk, size = empty(), 0
-    for row, (name, read) in enumerate(zip(names, reads, strict=True)):
+    def batch() -> RequestBatch:
+        cameras = None if camera_id is None else [camera_id[row] for row in rows]
+        return RequestBatch([names[row] for row in rows], data, cameras, skipped)
+
+    for row, read in enumerate(reads):
         try:
-            data = read()
+            picture = read()
         except BadImageError as error:
             if skip:
-                chunk.skipped.append(error)
+                skipped.append(error)
                 continue
-            if chunk.names:
-                yield chunk
-            yield Chunk(failure=error)
+            if rows:
+                yield batch()
+            yield RequestBatch(failure=error)
             return
-        if chunk.names and (len(chunk.names) == batch_size or size + len(data) > REQUEST_BYTES):
-            yield chunk
-            chunk, size = empty(), 0
-        chunk.names.append(name)
-        chunk.data.append(data)
-        if camera_id is not None:
-            chunk.camera_id.append(camera_id[row])
-        size += len(data)
-    if chunk.names or chunk.skipped:
-        yield chunk
+        size = sum(map(len, data)) + len(picture)
+        if rows and (len(rows) == batch_size or size > REQUEST_BYTES):
+            yield batch()
+            rows, data, skipped = [], [], []
+        rows.append(row)
+        data.append(picture)
+    if rows or skipped:
+        yield batch()

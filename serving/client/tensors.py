@@ -1,6 +1,8 @@
 """Arrays to TensorProto and back, straight into and out of the bytes of a message."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,19 +10,19 @@ from serving.client import message_classes
 from serving.errors import ReplyError
 
 
-def put_strings(tensor, values):
+def put_strings(tensor: Any, values: Sequence[bytes]) -> None:
     """Makes `tensor` a string tensor [N].
 
     Args:
         tensor: an empty TensorProto, that of a request, say.
-        values: N bytes objects.
+        values: N byte strings.
     """
     tensor.dtype = message_classes.DT_STRING
     tensor.tensor_shape.dim.add(size=len(values))
     tensor.string_val.extend(values)
 
 
-def put_uint8(tensor, array):
+def put_uint8(tensor: Any, array: np.ndarray) -> None:
     """Makes `tensor` a uint8 tensor with the shape and values of `array`."""
     tensor.dtype = message_classes.DT_UINT8
     for size in array.shape:
@@ -28,15 +30,15 @@ def put_uint8(tensor, array):
     tensor.tensor_content = array.tobytes()
 
 
-def put_int64(tensor, values):
+def put_int64(tensor: Any, values: Sequence[int]) -> None:
     """Makes `tensor` an int64 tensor [N] of N numbers."""
     tensor.dtype = message_classes.DT_INT64
     tensor.tensor_shape.dim.add(size=len(values))
     tensor.tensor_content = np.array(values, "<i8").tobytes()
 
 
-def floats(tensor, shape, name):
-    """The values of a float tensor.
+def floats(tensor: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """Returns the values of a float tensor.
 
     Args:
         tensor: TensorProto in either encoding: `float_val`, TF Serving's default, or
@@ -64,11 +66,8 @@ def floats(tensor, shape, name):
     return array.reshape(shape)
 
 
-def strings(tensor, shape, name):
-    """The values of a string tensor [N], as a list of N bytes objects.
-
-    Args and errors are those of `floats`.
-    """
+def strings(tensor: Any, shape: tuple[int, ...], name: str) -> list[bytes]:
+    """Returns the values of a string tensor [N]; arguments and errors are those of `floats`."""
     _check(tensor, message_classes.DT_STRING, "string", shape, name)
     (elements,) = shape
     if tensor.tensor_content:
@@ -79,10 +78,10 @@ def strings(tensor, shape, name):
     return values + values[-1:] * (elements - len(values))
 
 
-def booleans(tensor, shape, name):
-    """The values of a bool tensor [N], as a NumPy array.
+def booleans(tensor: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """Returns the values of a bool tensor [N]; `bool_val` is TF Serving's default.
 
-    Args and errors are those of `floats`; `bool_val` is TF Serving's default.
+    Arguments and errors are those of `floats`.
     """
     _check(tensor, message_classes.DT_BOOL, "bool", shape, name)
     (elements,) = shape
@@ -93,7 +92,7 @@ def booleans(tensor, shape, name):
     return np.array(values + values[-1:] * (elements - len(values)), bool)
 
 
-def _check(tensor, dtype, dtype_name, shape, name):
+def _check(tensor: Any, dtype: int, dtype_name: str, shape: tuple[int, ...], name: str) -> None:
     if tensor.dtype != dtype:
         raise ReplyError(f"output {name} has type number {tensor.dtype}, not {dtype_name}")
     found = [dim.size for dim in tensor.tensor_shape.dim]
@@ -101,9 +100,10 @@ def _check(tensor, dtype, dtype_name, shape, name):
         raise ReplyError(f"output {name} has shape {found}, not {list(shape)}")
 
 
-def _split_content(content, elements, name):
-    """Strings in `tensor_content`: all lengths as varints, then all bytes."""
-    lengths, position = [], 0
+def _split_content(content: bytes, elements: int, name: str) -> list[bytes]:
+    """Returns the strings in `tensor_content`: all lengths as varints, then all bytes."""
+    lengths: list[int] = []
+    position = 0
     try:
         for _ in range(elements):
             length = shift = 0

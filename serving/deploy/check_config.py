@@ -6,14 +6,17 @@ Give it the flags that the server would get, with paths of this machine:
         --model_config_file=serving/deploy/config/models.config \\
         --batching_parameters_file=serving/deploy/config/batching_cpu.config
 
-It finds flags, fields and values that the server is known to refuse, to ignore without a word or to
-die of. Some of that the server finds only long after its start, and other things, an unknown field
-say, without naming the file. "ok" is no promise: files that only the server's machine has, models,
-and the values of most flags beyond their kind are not looked at.
+It finds flags, fields and values that the server is known to refuse, to ignore silently or to
+abort at. Some of that the server finds only long after its start, and other things, an unknown
+field say, without naming the file. "ok" is no promise: files that only the server's machine has,
+models, and the values of most flags beyond their kind are not checked.
 """
 
 import argparse
+import os
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from serving import command
 from serving.deploy import config_messages
@@ -61,13 +64,13 @@ _DEFAULT_MAX_BATCH_SIZE = 1000
 _DEFAULT_PORT = 8500
 
 
-def read_flags(flags):
-    """["--port=8500", "--enable_batching"] as {"port": "8500", "enable_batching": "true"}.
+def read_flags(flags: Iterable[str]) -> dict[str, str]:
+    """Returns ["--port=8500", "--enable_batching"] as {"port": "8500", "enable_batching": "true"}.
 
     Raises:
         BadInputError: the server has no such flag or takes no such value, or one is given twice.
     """
-    values = {}
+    values: dict[str, str] = {}
     for flag in flags:
         name, equals, value = flag.removeprefix("--").partition("=")
         if not flag.startswith("--") or name not in _KINDS:
@@ -86,11 +89,11 @@ def read_flags(flags):
     return values
 
 
-def check_flags(flags):
+def check_flags(flags: Iterable[str]) -> None:
     """Checks a server's command line and the files that it names.
 
     Args:
-        flags: list of "--name=value".
+        flags: each "--name=value".
 
     Raises:
         BadInputError: the server would refuse it, ignore a part of it, or could be made to abort.
@@ -127,13 +130,17 @@ def check_flags(flags):
         check_ssl(config_messages.parse(path, "SSLConfig"), path)
 
 
-def _is_absolute(base_path):
+def _is_absolute(base_path: str) -> bool:
     """Whether it is a URI or a path from the root: the server knows no working directory."""
     return base_path.startswith("/") or re.match(r"[a-z0-9]+://.", base_path) is not None
 
 
-def check_models(config, path):
-    """Raises BadInputError where a `ModelServerConfig` from `path` can't be served."""
+def check_models(config: Any, path: str | os.PathLike[str]) -> None:
+    """Checks a `ModelServerConfig` from `path`.
+
+    Raises:
+        BadInputError: its models can't be served.
+    """
     models = config.model_config_list.config
     if not models:
         raise BadInputError("has no model_config_list { config { ... } }", path)
@@ -162,8 +169,12 @@ def check_models(config, path):
                 )
 
 
-def check_batching(config, path):
-    """Raises BadInputError where `BatchingParameters` from `path` contradict themselves."""
+def check_batching(config: Any, path: str | os.PathLike[str]) -> None:
+    """Checks `BatchingParameters` from `path`.
+
+    Raises:
+        BadInputError: they contradict themselves, or would let a caller abort the server.
+    """
     for field, least in (
         ("max_batch_size", 1),
         ("num_batch_threads", 1),
@@ -200,15 +211,23 @@ def check_batching(config, path):
         )
 
 
-def check_monitoring(config, path):
-    """Raises BadInputError where a `MonitoringConfig` from `path` would give no metrics."""
+def check_monitoring(config: Any, path: str | os.PathLike[str]) -> None:
+    """Checks a `MonitoringConfig` from `path`.
+
+    Raises:
+        BadInputError: it would give no metrics.
+    """
     prometheus = config.prometheus_config
     if not prometheus.enable or not prometheus.path.startswith("/"):
         raise BadInputError('needs prometheus_config { enable: true path: "/..." }', path)
 
 
-def check_ssl(config, path):
-    """Raises BadInputError where an `SSLConfig` from `path` lacks what TLS needs."""
+def check_ssl(config: Any, path: str | os.PathLike[str]) -> None:
+    """Checks an `SSLConfig` from `path`.
+
+    Raises:
+        BadInputError: it lacks what TLS needs.
+    """
     for field in ("server_key", "server_cert") + ("custom_ca",) * config.client_verify:
         if "-----BEGIN " not in getattr(config, field):
             raise BadInputError(
@@ -218,7 +237,8 @@ def check_ssl(config, path):
             )
 
 
-def _main():
+@command.naming_flags()
+def _main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m serving.deploy.check_config",
         usage="%(prog)s FLAGS OF tensorflow_model_server",

@@ -7,6 +7,8 @@ have the server write down the pictures of people that it is sent.
 """
 
 import functools
+import os
+from typing import Any
 
 from google.protobuf import (
     descriptor_pb2,
@@ -65,15 +67,15 @@ _MESSAGES = {
 }
 
 
-def parse(path, kind):
-    """Reads one file of protocol buffer text.
+def parse(path: str | os.PathLike[str], kind: str) -> Any:
+    """Returns the message in a file of protocol buffer text.
 
     Args:
         path: the file.
         kind: "BatchingParameters", "SSLConfig", "MonitoringConfig" or "ModelServerConfig".
 
     Returns:
-        A message of that kind; fields that the file doesn't name have their default.
+        A message of that kind; fields that the file doesn't name have their defaults.
 
     Raises:
         BadInputError: it can't be read, or doesn't hold such a message; names file and line.
@@ -99,20 +101,20 @@ def parse(path, kind):
 
 
 @functools.cache
-def message_class(kind):
-    """The class of a message by its name, without the package."""
+def message_class(kind: str) -> Any:
+    """Returns the class of a message by its name, without the package."""
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{kind}"))
 
 
 @functools.cache
-def _pool():
+def _pool() -> descriptor_pool.DescriptorPool:
     file = descriptor_pb2.FileDescriptorProto(
         name="serving/deploy/config_messages.proto",
         package=_PACKAGE,
         syntax="proto3",
         dependency=[wrappers_pb2.DESCRIPTOR.name],
     )
-    declared = {}
+    declared: dict[str, Any] = {}
     for name, fields in _MESSAGES.items():
         parent, _, short = name.rpartition(".")
         siblings = declared[parent].nested_type if parent else file.message_type
@@ -126,7 +128,7 @@ def _pool():
     return pool
 
 
-def _add_field(message, name, number, kind):
+def _add_field(message: Any, name: str, number: int, kind: str) -> None:
     field = message.field.add(name=name, number=number)
     kind, _, choice = kind.partition("|")
     scalar = kind.removesuffix("[]")

@@ -1,6 +1,7 @@
 """Writes ssl.config, the file that TensorFlow Serving's --ssl_config_file wants.
 
-    python -m serving.deploy.tls_config --key=server.key --certificate=server.pem --output=ssl.config
+    python -m serving.deploy.tls_config --key=server.key --certificate=server.pem \\
+        --output=ssl.config
 
 The file holds the texts of key and certificate, not their paths, so it is a secret: it's written
 with mode 0600 and belongs in no repository. With --client_ca only clients whose certificate that
@@ -14,6 +15,7 @@ import re
 import ssl
 import stat
 import time
+from typing import Any
 
 from google.protobuf import text_format
 
@@ -24,8 +26,12 @@ from serving.errors import BadInputError, TlsError
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)
 
 
-def build(key, certificate, client_ca=None):
-    """Checks PEM files against each other and puts them into an `SSLConfig`.
+def build(
+    key: str | os.PathLike[str],
+    certificate: str | os.PathLike[str],
+    client_ca: str | os.PathLike[str] | None = None,
+) -> Any:
+    """Returns an `SSLConfig` of PEM files, checked against each other.
 
     Args:
         key: file with the server's private key, not encrypted.
@@ -54,7 +60,7 @@ def build(key, certificate, client_ca=None):
     return config
 
 
-def write(config, path):
+def write(config: Any, path: str | os.PathLike[str]) -> None:
     """Writes an `SSLConfig` beside its place with mode 0600, and renames it there.
 
     Raises:
@@ -79,8 +85,8 @@ def write(config, path):
         raise BadInputError(f"can't be written: {error.strerror}", path) from error
 
 
-def _pem_blocks(path, kind):
-    """The file's blocks of a kind, each ending in a new line; what stands between is dropped."""
+def _pem_blocks(path: str | os.PathLike[str], kind: str) -> list[str]:
+    """Returns the file's blocks of a kind, each ending in a new line, without what is between."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             text = file.read()
@@ -96,7 +102,7 @@ def _pem_blocks(path, kind):
     return blocks
 
 
-def _shake_hands(key, certificate):
+def _shake_hands(key: str | os.PathLike[str], certificate: str | os.PathLike[str]) -> None:
     """Proves in memory that a server with these two files and a client that trusts them meet."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -124,7 +130,7 @@ def _shake_hands(key, certificate):
         raise TlsError(f"can't be used with {key}: {error.reason or error}", certificate) from error
 
 
-def _check_authorities(path):
+def _check_authorities(path: str | os.PathLike[str]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_verify_locations(path)
@@ -138,19 +144,20 @@ def _check_authorities(path):
             path,
         )
     for authority in authorities:
-        if ssl.cert_time_to_seconds(authority["notAfter"]) < time.time():
+        if ssl.cert_time_to_seconds(str(authority["notAfter"])) < time.time():
             raise TlsError(f"an authority expired on {authority['notAfter']}", path)
 
 
-def _refuse_to_replace_another_file(path):
+def _refuse_to_replace_another_file(path: str | os.PathLike[str]) -> None:
     if stat.S_ISREG(os.lstat(path).st_mode):
         with contextlib.suppress(BadInputError):
             if config_messages.parse(path, "SSLConfig").server_key:
                 return
-    raise BadInputError("is there and isn't an ssl.config; name another --output", path)
+    raise BadInputError("is there and isn't an ssl.config; name another `output`", path)
 
 
-def _main():
+@command.naming_flags()
+def _main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m serving.deploy.tls_config",
         description="Writes an ssl.config from PEM files.",

@@ -13,7 +13,7 @@ come back with an index that was built from older rows.
 
 There are no filters here. A graph walked under a filter loses its way as the filter lets
 fewer pictures pass, and would return too few, or wrong ones; exact search over the rows that
-pass takes milliseconds (see `searching`).
+pass takes milliseconds (see `serving.gallery.search`).
 """
 
 import contextlib
@@ -21,15 +21,17 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import faiss
 import numpy as np
 
 from serving.errors import GalleryError
-from serving.gallery import search as gallery_search
-from serving.gallery import store as gallery_store
+from serving.gallery.search import Hit, as_hits, exact, nearest, ordered
+from serving.gallery.store import DERIVED, GalleryStore
 
-_INDEX, _NOTE = gallery_store.DERIVED + "faiss", gallery_store.DERIVED + "json"
+_INDEX, _NOTE = DERIVED + "faiss", DERIVED + "json"
 _NEIGHBOURS = 32  # of each picture in the graph
 _BUILD_REACH = 80  # candidates kept while the graph is built
 _SEARCH_REACH = 128  # candidates kept while it is searched, if `top` isn't larger
@@ -55,18 +57,20 @@ class Quality:
     queries: int
 
 
-def search(store, vectors, top, tell):
-    """The nearest pictures of each query, nearly all of them; builds the index if need be.
+def search(
+    store: GalleryStore, vectors: np.ndarray, top: int, report: Callable[[str], object]
+) -> tuple[list[list[Hit]], Quality]:
+    """Returns the nearest pictures of each query, nearly all; builds the index if need be.
 
     Args:
-        store: `GalleryStore`.
+        store: the gallery.
         vectors: float32 [Q, dim], unit length.
         top: length of the lists.
-        tell: function that prints a line of progress.
+        report: called with a line of text when a slow step begins.
 
     Returns:
-        hits: a list of `searching.Hit` per query, best first.
-        quality: `Quality` of the index.
+        hits: a list per query, best first.
+        quality: of the index.
 
     Raises:
         GalleryError: the gallery can't be read, or the index can't be written there.
@@ -74,8 +78,8 @@ def search(store, vectors, top, tell):
     with store.snapshot():
         note = _read_note(store)
     index = _read_index(store, note) if note else None
-    if index is None:
-        tell("building the approximate index: there is none for the gallery as it is now")
+    if note is None or index is None:
+        report("building the approximate index: there is none for the gallery as it is now")
         index, note = _build(store)
     quality = Quality(**note["quality"])
     with store.snapshot():
@@ -84,21 +88,21 @@ def search(store, vectors, top, tell):
         if (rows >= 0).all():
             ids = store.ids()[rows]
             pictures = store.pictures_by_id(ids.ravel().tolist())
-            return gallery_search.as_hits(pictures, scores, ids), quality
-    tell("the approximate index found too few; searching exactly")
-    return gallery_search.exact(store, vectors, top), quality
+            return as_hits(pictures, scores, ids), quality
+    report("the approximate index found too few; searching exactly")
+    return exact(store, vectors, top), quality
 
 
-def quality(store):
-    """`Quality` of the index if there is one for the gallery as it is now, or None."""
+def quality(store: GalleryStore) -> Quality | None:
+    """Returns the index's quality, or None if there is none for the gallery as it is now."""
     with store.snapshot():
         note = _read_note(store)
-    return note and Quality(**note["quality"])
+    return Quality(**note["quality"]) if note else None
 
 
-def _build(store):
+def _build(store: GalleryStore) -> tuple[Any, dict[str, Any]]:
     """Builds the index, measures it and keeps it; returns it and its note."""
-    if not os.access(store.folder, os.W_OK):  # told before the work, not after
+    if not os.access(store.folder, os.W_OK):  # before the work, not after
         raise _not_kept(store, "no right to write")
     with store.snapshot():
         revision = store.revision()
@@ -108,7 +112,8 @@ def _build(store):
     index = faiss.IndexHNSWFlat(vectors.shape[1], _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = _BUILD_REACH
     index.add(vectors)
-    note = {"revision": revision, "quality": dataclasses.asdict(_measure(index, vectors))}
+    measured = dataclasses.asdict(_measure(index, vectors))
+    note: dict[str, Any] = {"revision": revision, "quality": measured}
     del vectors
     path = os.path.join(store.folder, _INDEX)
     try:
@@ -121,7 +126,7 @@ def _build(store):
             with open(partial, "w") as file:
                 json.dump(note, file)
             os.replace(partial, os.path.join(store.folder, _NOTE))
-    # RuntimeError is what faiss says of a file that it can't write.
+    # faiss raises RuntimeError for a file that it can't write.
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             os.remove(path)
@@ -129,28 +134,30 @@ def _build(store):
     return index, note
 
 
-def _not_kept(store, why):
+def _not_kept(store: GalleryStore, why: object) -> GalleryError:
     return GalleryError(
         f"the approximate index can't be kept there ({why}); make room, have somebody with the "
-        "right to write search once with --approximate, or leave --approximate out",
+        "right to write search once with `approximate`, or leave `approximate` out",
         store.folder,
     )
 
 
-def _measure(index, vectors):
-    """`Quality` of an index over these vectors."""
+def _measure(index: Any, vectors: np.ndarray) -> Quality:
+    """Returns the quality of an index over these vectors."""
     count = min(_RECALL_QUERIES, len(vectors))
     top = min(_RECALL_TOP, len(vectors) - 1)
     if not top:
         return Quality(1.0, 0, 0)
     chosen = np.linspace(0, len(vectors) - 1, count).astype(np.int64)
-    truth, _ = _without(chosen, *gallery_search.nearest(vectors[chosen], vectors, top + 1))
+    truth, _ = _without(chosen, *nearest(vectors[chosen], vectors, top + 1))
     found, _ = _without(chosen, *_walk(index, vectors[chosen], top + 1))
     right = found >= truth[:, -1:] - _SAME_SCORE
     return Quality(float(right.mean()), top, count)
 
 
-def _without(own, scores, rows):
+def _without(
+    own: np.ndarray, scores: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Drops each query's own row, or the last one where it wasn't found."""
     drop = np.where((rows == own[:, None]).any(axis=1), (rows == own[:, None]).argmax(axis=1), -1)
     keep = np.ones(rows.shape, bool)
@@ -159,16 +166,16 @@ def _without(own, scores, rows):
     return scores[keep].reshape(shape), rows[keep].reshape(shape)
 
 
-def _walk(index, vectors, top):
-    """Scores and rows as `searching.nearest` gives them; row -1 where nothing was found."""
+def _walk(index: Any, vectors: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns scores and rows as `nearest` does; row -1 where nothing was found."""
     top = min(top, index.ntotal)
     reach = faiss.SearchParametersHNSW(efSearch=max(_SEARCH_REACH, 2 * top))
     vectors = np.ascontiguousarray(vectors)
-    return gallery_search.ordered(*index.search(vectors, top, params=reach))
+    return ordered(*index.search(vectors, top, params=reach))
 
 
-def _read_note(store):
-    """The note of an index for the gallery as it is now, or None. Needs a snapshot."""
+def _read_note(store: GalleryStore) -> dict[str, Any] | None:
+    """Returns the note of an index for the gallery as it is now, or None. Needs a snapshot."""
     try:
         with open(os.path.join(store.folder, _NOTE)) as file:
             note = json.load(file)
@@ -178,8 +185,8 @@ def _read_note(store):
         return None
 
 
-def _read_index(store, note):
-    """The index, or None if its file isn't what the note says."""
+def _read_index(store: GalleryStore, note: dict[str, Any]) -> Any:
+    """Returns the index, or None if its file isn't what the note says."""
     path = os.path.join(store.folder, _INDEX)
     try:
         # faiss trusts what it reads; a damaged graph would lead it anywhere in memory.
@@ -188,6 +195,6 @@ def _read_index(store, note):
         return None
 
 
-def _digest(path):
+def _digest(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

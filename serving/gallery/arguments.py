@@ -1,9 +1,10 @@
-"""From what is named on the command line to pictures: files, cameras, content, ages."""
+"""Arguments of the gallery's commands, checked: files, their content, names, ages."""
 
 import glob
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 
 from serving.client import picture_files
 from serving.errors import BadImageError, BadInputError
@@ -11,13 +12,13 @@ from serving.errors import BadImageError, BadInputError
 _SECONDS = {"d": 86400, "h": 3600, "m": 60}
 
 
-def find(paths):
-    """Absolute paths of the pictures that `serving.client.picture_files.find` finds."""
+def find(paths: Iterable[str]) -> list[str]:
+    """Returns absolute paths of the pictures that `serving.client.picture_files.find` finds."""
     return [os.path.abspath(path) for path in picture_files.find(paths)]
 
 
-def content_hash(file):
-    """SHA-256 of a picture's file, 32 bytes.
+def content_hash(file: str) -> bytes:
+    """Returns the SHA-256 of a picture's file, 32 bytes.
 
     Raises:
         BadImageError: it can't be read, is no JPEG or PNG, or a gallery can't hold its name.
@@ -35,13 +36,13 @@ def content_hash(file):
         raise BadImageError(f"can't be read: {error.strerror}", file) from error
 
 
-def file_pattern(text):
-    """The absolute form of a glob pattern; what the working folder is called is no pattern."""
+def file_pattern(text: str) -> str:
+    """Returns a glob pattern made absolute; the working folder's name is no pattern in it."""
     return os.path.normpath(os.path.join(glob.escape(os.getcwd()), text))
 
 
-def storable(flag, text):
-    """Returns the text of a flag.
+def storable(argument: str, text: str) -> str:
+    """Returns the text that was given for an argument.
 
     Raises:
         BadInputError: it is empty or not UTF-8, so that no gallery can hold it.
@@ -49,22 +50,22 @@ def storable(flag, text):
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise BadInputError(f"--{flag}: not UTF-8") from error
+        raise BadInputError(f"`{argument}`: not UTF-8") from error
     if not text:
-        raise BadInputError(f"--{flag}: is empty")
+        raise BadInputError(f"`{argument}`: is empty")
     return text
 
 
-def age(text):
-    """Seconds in an age like 30d, 12h or 90m.
+def age(older_than: str) -> int:
+    """Returns the seconds in an age like 30d, 12h or 90m.
 
     Raises:
         BadInputError: it isn't one.
     """
-    match = re.fullmatch(r"([0-9]{1,9})([dhm])", text)
+    match = re.fullmatch(r"([0-9]{1,9})([dhm])", older_than)
     if not match:
         raise BadInputError(
-            f"--older_than={text}: give a whole number and d (days), h (hours) or m (minutes), "
-            "like 30d"
+            "give a whole number and d (days), h (hours) or m (minutes), like 30d",
+            arguments={"older_than": older_than},
         )
     return int(match[1]) * _SECONDS[match[2]]

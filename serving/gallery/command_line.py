@@ -1,53 +1,63 @@
 """The command line of `python -m serving.gallery`."""
 
 import argparse
+from collections.abc import Sequence
 
-from serving import client, gallery
-from serving.client import camera_names
-from serving.gallery import commands
+from datasets import camera_names
+from serving import command, gallery
+from serving.client.flags import add_server_flags
 
 
-def main(argv=None):
-    """Runs the command line; ServingError tells a user's mistake."""
+@command.naming_flags()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs one command.
+
+    Args:
+        argv: of the command line; those of this process by default.
+
+    Raises:
+        ServingError: for `serving.command.run`.
+    """
     args = _parser().parse_args(argv)
-    args.run(args)
+    # faiss, gRPC and NumPy are loaded after the flags are read: --help needs none of them.
+    from serving.gallery import commands
+
+    getattr(commands, args.command)(args)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m serving.gallery",
         description=gallery.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
+    subcommands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    build = _command(subcommands, "build", commands.build, "makes a gallery of pictures")
+    build = _command(subcommands, "build", "makes a gallery of pictures")
     add = _command(
         subcommands,
         "add",
-        commands.add,
         "adds pictures to a gallery",
         "A file that is there already, with the same content and camera, is passed over; with "
         "other content or another camera it is embedded anew and takes the old one's place. With "
         "other content its age, for remove --older_than, begins anew.",
     )
-    for command in (build, add):
-        client.add_server_flags(command)
-        camera = command.add_mutually_exclusive_group()
+    for filling in (build, add):
+        add_server_flags(filling)
+        camera = filling.add_mutually_exclusive_group()
         camera.add_argument("--camera", metavar="NAME", help="the camera of all these pictures")
         _add_camera_pattern(camera)
-        command.add_argument(
+        filling.add_argument(
             "--skip_bad_images",
             action="store_true",
             help="leave out and report pictures that can't be read or decoded",
         )
-        command.add_argument("paths", nargs="+", help="pictures, and folders with pictures below")
+        filling.add_argument("paths", nargs="+", help="pictures, and folders with pictures below")
 
     remove = _command(
         subcommands,
         "remove",
-        commands.remove,
         "removes pictures from a gallery and erases their traces",
         "All conditions given must hold. A --file or --camera that no picture matches is an error "
         "(exit status 2) and nothing is removed, but not with --older_than, which then has nothing "
@@ -68,11 +78,10 @@ def _parser():
     search = _command(
         subcommands,
         "search",
-        commands.search,
         "finds the pictures nearest to a query",
         "A query that is in the gallery itself is found, too.",
     )
-    client.add_server_flags(search)
+    add_server_flags(search)
     search.add_argument("--top", type=int, default=10, help="length of the list (%(default)s)")
     search.add_argument(
         "--camera", action="append", default=[], help="only pictures of this camera; repeatable"
@@ -95,20 +104,24 @@ def _parser():
     search.add_argument("--html", metavar="FILE", help="a page with the pictures, too")
     search.add_argument("queries", nargs="+", help="pictures, and folders with pictures below")
 
-    _command(subcommands, "info", commands.info, "tells what a gallery holds")
+    _command(subcommands, "info", "prints what a gallery holds")
     return parser
 
 
-def _command(subcommands, name, run, text, more=""):
+def _command(
+    subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    text: str,
+    more: str = "",
+) -> argparse.ArgumentParser:
     parser = subcommands.add_parser(
         name, help=text, description=f"{text.capitalize()}. {more}", allow_abbrev=False
     )
-    parser.set_defaults(run=run)
     parser.add_argument("--gallery", required=True, metavar="FOLDER", help="where the gallery is")
     return parser
 
 
-def _add_camera_pattern(parser):
+def _add_camera_pattern(parser: argparse._MutuallyExclusiveGroup) -> None:
     parser.add_argument(
         "--camera_pattern",
         default=camera_names.PATTERN,

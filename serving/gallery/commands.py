@@ -1,14 +1,18 @@
 """What the subcommands of `serving.gallery` do, given their parsed arguments."""
 
+import argparse
 import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
+from datasets import camera_names
 from serving import client
-from serving.client import camera_names
+from serving.client.arguments import camera_pattern
+from serving.client.results import camera_notes
 from serving.command import printable
 from serving.errors import BadInputError, GalleryError, ServingError
 from serving.gallery import (
@@ -19,29 +23,30 @@ from serving.gallery import (
     sqlite_file,
     text_report,
 )
-from serving.gallery import search as gallery_search
+from serving.gallery.approximate_search import Quality
 from serving.gallery.ingest import Outcome
 from serving.gallery.records import Selection
+from serving.gallery.search import Hit, Result, exact
 from serving.gallery.store import GalleryStore
 
 
-def build(args):
-    """`build`: a new gallery."""
+def build(args: argparse.Namespace) -> None:
+    """`build`: makes a gallery."""
     camera = _camera_of(args, "camera")
     if sqlite_file.exists(args.gallery):
         raise GalleryError("is a gallery already; use add to put more pictures in", args.gallery)
     outcome = Outcome()
     files = arguments.find(args.paths)
     pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
-    with client.from_arguments(args) as server, _telling_the_outcome(args, outcome):
+    with client.from_arguments(args) as server, _reporting(args, outcome):
         ingest.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
     print(
         f"{printable(args.gallery)}: {outcome.added} pictures added, {outcome.bad} bad ones skipped"
     )
 
 
-def add(args):
-    """`add`: more pictures, or newer ones under the same names."""
+def add(args: argparse.Namespace) -> None:
+    """`add`: adds pictures, or newer ones under the same names."""
     camera = _camera_of(args, "camera")
     outcome = Outcome()
     with GalleryStore(args.gallery) as store:
@@ -55,7 +60,7 @@ def add(args):
             if known.get(file) != (picture.content_hash, picture.camera)
         }
         if new:
-            with client.from_arguments(args) as server, _telling_the_outcome(args, outcome):
+            with client.from_arguments(args) as server, _reporting(args, outcome):
                 ingest.add(store, server, new, args.skip_bad_images, outcome)
         store.finish_erasure()
     print(
@@ -64,8 +69,8 @@ def add(args):
     )
 
 
-def remove(args):
-    """`remove`: forgets pictures, with all traces."""
+def remove(args: argparse.Namespace) -> None:
+    """`remove`: removes pictures, with all traces."""
     if not (args.file or args.camera or args.older_than is not None):
         raise BadInputError("say which pictures: --file, --camera, --older_than, or several")
     before = None
@@ -103,10 +108,10 @@ def remove(args):
     print(f"{printable(args.gallery)}: {removed} pictures removed")
 
 
-def search(args):
-    """`search`: the nearest pictures of each query."""
+def search(args: argparse.Namespace) -> None:
+    """`search`: prints the nearest pictures of each query."""
     if args.top < 1:
-        raise BadInputError(f"--top={args.top}: give a whole number of at least 1")
+        raise BadInputError("give a whole number of at least 1", arguments={"top": args.top})
     if args.html is not None:
         html_report.check_destination(args.html)
     camera_of = _camera_of(args, "query_camera")
@@ -124,7 +129,7 @@ def search(args):
             )
         vectors = _embed(store, args, files, names)
         hits, note = _ranked(store, args, vectors, names)
-    results = [html_report.Result(*row) for row in zip(files, names, hits, strict=True)]
+    results = [Result(*row) for row in zip(files, names, hits, strict=True)]
     print(text_report.results(results))
     if note:
         print(note)
@@ -133,26 +138,27 @@ def search(args):
         print(f"page: {printable(args.html)}")
 
 
-def info(args):
-    """`info`: what a gallery holds."""
+def info(args: argparse.Namespace) -> None:
+    """`info`: prints what a gallery holds."""
     with GalleryStore(args.gallery) as store:
         quality = approximate_search.quality(store)
         with store.snapshot():
-            print(text_report.info(store, quality and _quality_text(quality)))
+            print(text_report.info(store, _quality_text(quality) if quality else None))
 
 
-def _camera_of(args, flag):
-    """Function from a file to its camera: what a flag names, or else the file's name tells."""
+def _camera_of(args: argparse.Namespace, flag: str) -> Callable[[str], str | None]:
+    """Returns a function from a file to its camera: the flag's, or the one in the file's name."""
     name = getattr(args, flag)
     if name is not None:
         arguments.storable(flag, name)
         return lambda file: name
-    pattern = camera_names.compile_pattern(args.camera_pattern)
+    pattern = camera_pattern(args.camera_pattern)
     return lambda file: camera_names.name_of(file, pattern)
 
 
 @contextlib.contextmanager
-def _telling_the_outcome(args, outcome):
+def _reporting(args: argparse.Namespace, outcome: Outcome) -> Iterator[None]:
+    """A context that prints, at its end, what a user should know of the outcome."""
     try:
         yield
     except (ServingError, KeyboardInterrupt):
@@ -164,17 +170,21 @@ def _telling_the_outcome(args, outcome):
             )
         raise
     finally:
-        _tell_unknown(outcome.unknown_cameras, args.model, outcome.version)
+        _note_cameras(outcome.unknown_cameras, args.model, outcome.version)
 
 
-def _tell_unknown(unknown, model, version):
-    for line in camera_names.notes(unknown, model, version):
-        _tell(line)
+def _note_cameras(unknown: Collection[int], model: str, version: int) -> None:
+    for line in camera_notes(unknown, model, version):
+        _note(line)
 
 
-def _selected(store, args, before):
-    """The `Selection` that the flags of `remove` mean, and those that no picture matches."""
-    files, patterns, unmatched = [], [], []
+def _selected(
+    store: GalleryStore, args: argparse.Namespace, before: int | None
+) -> tuple[Selection, list[str]]:
+    """Returns the selection that the flags of `remove` mean, and those that match no picture."""
+    files: list[str] = []
+    patterns: list[str] = []
+    unmatched: list[str] = []
     for text in args.file:
         path = arguments.storable("file", os.path.abspath(text))
         if store.count(Selection(files=(path,))):
@@ -190,33 +200,37 @@ def _selected(store, args, before):
     return selection, unmatched
 
 
-def _known_cameras(store):
+def _known_cameras(store: GalleryStore) -> list[str]:
     with store.snapshot():
         return [row[0] for row in store.cameras() if row[0] is not None]
 
 
-def _note_unknown(store, names):
-    unknown = sorted({*names} - {None, *_known_cameras(store)})
+def _note_unknown(store: GalleryStore, names: Collection[str | None]) -> None:
+    known = _known_cameras(store)
+    unknown = sorted({name for name in names if name is not None and name not in known})
     if unknown:
-        _tell(
+        _note(
             f"note: the gallery has no picture of camera {', '.join(unknown)}, so "
             "--exclude_same_camera leaves out nothing for it"
         )
 
 
-def _check_cameras(store, names):
+def _check_cameras(store: GalleryStore, names: Collection[str]) -> None:
     known = _known_cameras(store)
     for camera in names:
         if camera not in known:
             raise BadInputError(
-                f"--camera={camera}: the gallery has no such camera, it has "
-                f"{', '.join(known) or 'none at all'}"
+                f"the gallery has no such camera, it has {', '.join(known) or 'none at all'}",
+                arguments={"camera": camera},
             )
 
 
-def _embed(store, args, files, names):
-    """float32 [Q, dim] of the queries, in the gallery's own space."""
-    vectors, unknown = [], set()
+def _embed(
+    store: GalleryStore, args: argparse.Namespace, files: list[str], names: list[str | None]
+) -> np.ndarray:
+    """Returns float32 [Q, dim] of the queries, in the gallery's own space."""
+    vectors: list[np.ndarray] = []
+    unknown: set[int] = set()
     with client.from_arguments(args) as server:
         model = server.describe()
         ingest.check_model(store, model)
@@ -224,26 +238,28 @@ def _embed(store, args, files, names):
             ingest.check_space(store, model, part)
             vectors.append(part.vectors)
             unknown.update(part.unknown_cameras)
-    _tell_unknown(unknown, model.name, model.version)
+    _note_cameras(unknown, model.name, model.version)
     return np.concatenate(vectors)
 
 
-def _ranked(store, args, vectors, names):
-    """Lists of hits, and a line on how they were found, or None."""
+def _ranked(
+    store: GalleryStore, args: argparse.Namespace, vectors: np.ndarray, names: list[str | None]
+) -> tuple[list[list[Hit]], str | None]:
+    """Returns lists of hits, and a line on how they were found, or None."""
     if args.approximate and not (args.camera or args.exclude_same_camera):
-        hits, quality = approximate_search.search(store, vectors, args.top, _tell)
+        hits, quality = approximate_search.search(store, vectors, args.top, _note)
         return hits, f"approximate search: {_quality_text(quality)}"
     other_than = names if args.exclude_same_camera else None
-    hits = gallery_search.exact(store, vectors, args.top, args.camera, other_than)
+    hits = exact(store, vectors, args.top, args.camera, other_than)
     return hits, "exact search, because of the camera filter" if args.approximate else None
 
 
-def _quality_text(quality):
+def _quality_text(quality: Quality) -> str:
     return (
         f"finds {quality.recall:.1%} of the exact {quality.top} nearest (recall@{quality.top} "
         f"of {quality.queries} pictures of the gallery)"
     )
 
 
-def _tell(line):
+def _note(line: str) -> None:
     print(printable(line), file=sys.stderr)

@@ -6,18 +6,18 @@ page may be mailed around. Thumbnails are small JPEGs inside the page.
 
 import base64
 import contextlib
-import dataclasses
-import html
 import io
 import os
 import warnings
+from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 from PIL import Image
 
 from serving.command import printable
 from serving.errors import BadInputError
-from serving.gallery.search import Hit
+from serving.gallery.search import Hit, Result
 from serving.gallery.text_report import moment
 
 _THUMBNAIL = (192, 384)  # width, height at most; twice what a page shows
@@ -71,41 +71,39 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; }
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What was found for one query: its file, its camera or None, and hits, best first."""
+def check_destination(html: str) -> None:
+    """Checks that a page can be written, before any work is done for it.
 
-    file: str
-    camera: str | None
-    hits: list[Hit]
+    Args:
+        html: path of the page.
 
-
-def check_destination(path):
-    """Raises BadInputError if a page can't be written there, before any work is done for it."""
-    parent = os.path.dirname(path) or "."
-    if os.path.isdir(path) or not path:
-        raise BadInputError(f"--html={path}: name a file, not a folder")
+    Raises:
+        BadInputError: it can't be written there.
+    """
+    parent = os.path.dirname(html) or "."
+    if os.path.isdir(html) or not html:
+        raise _refused(html, "name a file, not a folder")
     # A pipe or device would be replaced by a file.
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise BadInputError(f"--html={path}: that is not a file; name one, or a new one")
+    if os.path.exists(html) and not os.path.isfile(html):
+        raise _refused(html, "that is not a file; name one, or a new one")
     if not os.path.isdir(parent):
-        raise BadInputError(f"--html={path}: there is no folder {parent}")
+        raise _refused(html, f"there is no folder {parent}")
     if not os.access(parent, os.W_OK):
-        raise BadInputError(f"--html={path}: the folder {parent} can't be written")
+        raise _refused(html, f"the folder {parent} can't be written")
 
 
-def write(path, results, gallery):
+def write(html: str, results: Sequence[Result], gallery: str) -> None:
     """Writes the page, beside its place first, so a page is whole or not there.
 
     Args:
-        path: of the HTML file; overwritten.
-        results: list of `Result`.
+        html: path of the page; overwritten.
+        results: one section each.
         gallery: the gallery's folder, for the headline.
 
     Raises:
         BadInputError: it can't be written. What was there before still is.
     """
-    partial = f"{path}.{os.getpid()}.new"
+    partial = f"{html}.{os.getpid()}.new"
     try:
         with open(partial, "w", encoding="utf-8") as file:
             file.write(_HEAD)
@@ -117,16 +115,20 @@ def write(path, results, gallery):
             for result in results:
                 file.write(_section(result))
             file.write("</body>\n</html>\n")
-        os.replace(partial, path)
+        os.replace(partial, html)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(partial)
         if isinstance(error, OSError):
-            raise BadInputError(f"--html={path}: can't be written: {error.strerror}") from error
+            raise _refused(html, f"can't be written: {error.strerror}") from error
         raise
 
 
-def _section(result):
+def _refused(html: str, message: str) -> BadInputError:
+    return BadInputError(message, arguments={"html": html})
+
+
+def _section(result: Result) -> str:
     hits = "".join(_hit(rank, hit) for rank, hit in enumerate(result.hits, 1))
     found = f'<ol class="hits">\n{hits}</ol>'
     if not hits:
@@ -138,7 +140,7 @@ def _section(result):
     )
 
 
-def _hit(rank, hit):
+def _hit(rank: int, hit: Hit) -> str:
     picture = hit.picture
     width = 100 * min(max(hit.score, 0), 1)
     return (
@@ -150,12 +152,12 @@ def _hit(rank, hit):
     )
 
 
-def _about(camera, file):
+def _about(camera: str | None, file: str) -> str:
     name = "no camera" if camera is None else f"camera {_text(camera)}"
     return f'<div>{name}</div><div class="quiet"><bdi>{_text(os.path.basename(file))}</bdi></div>'
 
 
-def _frame(file, what):
+def _frame(file: str, what: str) -> str:
     encoded = _thumbnail(file)
     if encoded is None:
         why = "file can't be shown" if os.path.exists(file) else "file is gone"
@@ -164,7 +166,7 @@ def _frame(file, what):
     return f'<div class="frame"><img alt="{alt}" src="data:image/jpeg;base64,{encoded}"></div>'
 
 
-def _thumbnail(file):
+def _thumbnail(file: str) -> str | None:
     """A small JPEG in base64, or None if the file is gone or no picture."""
     try:
         # A pipe would make us wait.
@@ -185,12 +187,12 @@ def _thumbnail(file):
         return None
 
 
-def _eight_bits(picture):
+def _eight_bits(picture: Image.Image) -> Image.Image:
     """A picture of 16 bits a pixel, which is grey, in 8; Pillow would cut it off at 255."""
     if not picture.mode.startswith("I"):
         return picture
     return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
 
 
-def _text(text):
-    return html.escape(printable(text))
+def _text(text: str) -> str:
+    return escape(printable(text))

@@ -1,20 +1,22 @@
-"""Puts pictures into a gallery as the server embeds them, chunk by chunk.
+"""Puts pictures into a gallery as the server embeds them, one request's pictures at a time.
 
-Every chunk is committed before the next is asked for, so whatever ends the job, the chunks
-before are kept, and the same `add` goes on where it stopped.
+They are committed before the next are asked for, so whatever ends the job, those before are kept,
+and the same `add` goes on where it stopped.
 """
 
 import dataclasses
 import sys
+from collections.abc import Callable, Iterator, Sequence
 
 import tqdm
 
-from serving.client import camera_names
+from datasets import camera_names
+from serving.client import EmbeddingClient, Embeddings, ModelDescription
 from serving.command import printable
 from serving.errors import BadImageError, GalleryError
-from serving.gallery import arguments as gallery_arguments
-from serving.gallery import store as gallery_store
+from serving.gallery.arguments import content_hash
 from serving.gallery.records import Binding, Picture
+from serving.gallery.store import GalleryStore
 
 _WAYS_OUT = "have that model served, or build another gallery with this one"
 
@@ -36,17 +38,22 @@ class Outcome:
     version: int = 0
 
 
-def read_pictures(files, camera, skip_bad_images, outcome):
-    """Reads what a gallery notes of its pictures, beside their embeddings.
+def read_pictures(
+    files: Sequence[str],
+    camera: Callable[[str], str | None],
+    skip_bad_images: bool,
+    outcome: Outcome,
+) -> dict[str, Picture]:
+    """Returns what a gallery holds of its pictures, beside their embeddings.
 
     Args:
         files: absolute paths.
         camera: function from a path to the name of its camera or None.
         skip_bad_images: whether to leave out what can't be read.
-        outcome: `Outcome`; `bad` counts these.
+        outcome: `bad` is raised by how many were left out.
 
     Returns:
-        {file: `Picture`}, in the order of `files`.
+        {file: picture}, in the order of `files`.
 
     Raises:
         BadImageError: one can't be read, unless `skip_bad_images`.
@@ -55,7 +62,7 @@ def read_pictures(files, camera, skip_bad_images, outcome):
     for file in tqdm.tqdm(files, "reading", unit=" pictures", disable=None):
         try:
             # Hashed before it is sent: if it changes in between, a later add sees that.
-            pictures[file] = Picture(file, camera(file), gallery_arguments.content_hash(file))
+            pictures[file] = Picture(file, camera(file), content_hash(file))
         except BadImageError as error:
             if not skip_bad_images:
                 raise
@@ -63,46 +70,63 @@ def read_pictures(files, camera, skip_bad_images, outcome):
     return pictures
 
 
-def build(folder, client, pictures, skip_bad_images, outcome):
+def build(
+    folder: str,
+    client: EmbeddingClient,
+    pictures: dict[str, Picture],
+    skip_bad_images: bool,
+    outcome: Outcome,
+) -> None:
     """Makes a gallery of pictures; if none of them can be embedded, there is none.
 
     Args:
         folder: where.
-        client: `serving.client.EmbeddingClient`.
-        pictures: {file: `Picture`}.
+        client: embeds them.
+        pictures: {file: picture}.
         skip_bad_images: whether to leave out what the server can't decode.
-        outcome: `Outcome`; updated as chunks are committed.
+        outcome: updated with every commit.
 
     Raises:
         ServingError: the server or the gallery failed. What `outcome` counts is kept.
     """
     model = client.describe()
-    chunks = _chunks(client, model, pictures, skip_bad_images, outcome)
-    chunk, part = next(chunks, ([], None))
-    if not chunk:
+    parts = _parts(client, model, pictures, skip_bad_images, outcome)
+    first = next(parts, None)
+    if first is None:
         raise GalleryError("is not made: none of the pictures could be embedded", folder)
-    binding = Binding(part.space, model.name, part.version, part.vectors.shape[1])
-    with gallery_store.create(folder, binding, chunk, part.vectors) as store:
-        _count(chunk, part, outcome)
-        _commit(store, model, chunks, outcome)
+    binding = Binding(first.space, model.name, first.version, first.vectors.shape[1])
+    rows = [pictures[file] for file in first.files]
+    with GalleryStore.create(folder, binding, rows, first.vectors) as store:
+        _count(first, outcome)
+        _commit(store, model, pictures, parts, outcome)
 
 
-def add(store, client, pictures, skip_bad_images, outcome):
+def add(
+    store: GalleryStore,
+    client: EmbeddingClient,
+    pictures: dict[str, Picture],
+    skip_bad_images: bool,
+    outcome: Outcome,
+) -> None:
     """Adds pictures to an open gallery; other arguments and errors are those of `build`.
 
     Pictures that it replaces are erased with `GalleryStore.finish_erasure`, by the caller.
     """
     model = client.describe()
     check_model(store, model)
-    _commit(store, model, _chunks(client, model, pictures, skip_bad_images, outcome), outcome)
+    parts = _parts(client, model, pictures, skip_bad_images, outcome)
+    _commit(store, model, pictures, parts, outcome)
 
 
-def check_model(store, model):
-    """Raises GalleryError if a model's embeddings can't be in this gallery: saves the work.
+def check_model(store: GalleryStore, model: ModelDescription) -> None:
+    """Checks the length of a model's embeddings, before anything is embedded.
 
     Args:
-        store: `GalleryStore`.
-        model: `serving.client.ModelDescription` of the server's.
+        store: the gallery.
+        model: of the server.
+
+    Raises:
+        GalleryError: it isn't the gallery's.
     """
     if model.embedding_dim != store.binding.dim:
         raise GalleryError(
@@ -112,13 +136,16 @@ def check_model(store, model):
         )
 
 
-def check_space(store, model, part):
-    """Raises GalleryError if embeddings of this space can't be compared with the gallery's.
+def check_space(store: GalleryStore, model: ModelDescription, part: Embeddings) -> None:
+    """Checks that embeddings are of the gallery's embedding space.
 
     Args:
-        store: `GalleryStore`.
-        model: `serving.client.ModelDescription` of the server's.
-        part: `serving.client.Embeddings`, perhaps of a newer version.
+        store: the gallery.
+        model: of the server.
+        part: embeddings, perhaps of a newer version.
+
+    Raises:
+        GalleryError: they are of another space and can't be compared.
     """
     if part.space != store.binding.embedding_space:
         raise GalleryError(
@@ -129,51 +156,70 @@ def check_space(store, model, part):
         )
 
 
-def stream(client, model, files, names, **arguments):
-    """`client.stream_files`, with the cameras if the model takes any.
+def stream(
+    client: EmbeddingClient,
+    model: ModelDescription,
+    files: Sequence[str],
+    names: Sequence[str | None],
+    skip_bad_images: bool = False,
+) -> Iterator[Embeddings]:
+    """Returns `client.stream_files`, with the cameras if the model takes any.
 
     Args:
-        client: `serving.client.EmbeddingClient`.
-        model: `serving.client.ModelDescription` of the server's.
+        client: embeds the files.
+        model: of the server.
         files: paths.
         names: of each file's camera, or None; a camera whose name is no number is unknown.
-        **arguments: of `stream_files`.
+        skip_bad_images: see `EmbeddingClient.embed_files`.
     """
-    if model.takes_cameras:
-        arguments["camera_id"] = [camera_names.number_of(name) for name in names]
-    return client.stream_files(files, **arguments)
+    if not model.takes_cameras:
+        return client.stream_files(files, skip_bad_images)
+    numbers = [camera_names.number_of(name) for name in names]
+    return client.stream_files(files, skip_bad_images, numbers)
 
 
-def _commit(store, model, chunks, outcome):
-    for chunk, part in chunks:
+def _commit(
+    store: GalleryStore,
+    model: ModelDescription,
+    pictures: dict[str, Picture],
+    parts: Iterator[Embeddings],
+    outcome: Outcome,
+) -> None:
+    for part in parts:
         check_space(store, model, part)
-        store.add(chunk, part.vectors)
-        _count(chunk, part, outcome)
+        store.add([pictures[file] for file in part.files], part.vectors)
+        _count(part, outcome)
 
 
-def _count(chunk, part, outcome):
-    outcome.added += len(chunk)
+def _count(part: Embeddings, outcome: Outcome) -> None:
+    outcome.added += len(part.files)
     outcome.unknown_cameras.update(part.unknown_cameras)
     outcome.version = part.version
 
 
-def _chunks(client, model, pictures, skip_bad_images, outcome):
-    """Yields (list of N `Picture`, `Embeddings` of them) with N > 0."""
+def _parts(
+    client: EmbeddingClient,
+    model: ModelDescription,
+    pictures: dict[str, Picture],
+    skip_bad_images: bool,
+    outcome: Outcome,
+) -> Iterator[Embeddings]:
+    """Yields embeddings, none of them empty, and reports what was skipped."""
     files, names = list(pictures), [picture.camera for picture in pictures.values()]
     with tqdm.tqdm(total=len(pictures), desc="embedding", unit=" pictures", disable=None) as bar:
-        for part in stream(client, model, files, names, skip_bad_images=skip_bad_images):
+        for part in stream(client, model, files, names, skip_bad_images):
             for error in part.skipped:
                 _report_bad(error, outcome)
             if part.files:
-                yield [pictures[file] for file in part.files], part
+                yield part
             # Here what was yielded is committed.
             bar.update(len(part.files) + len(part.skipped))
 
 
-def _report_bad(error, outcome):
+def _report_bad(error: BadImageError, outcome: Outcome) -> None:
     outcome.bad += 1
     tqdm.tqdm.write(f"skipped: {printable(str(error))}", file=sys.stderr)
 
 
-def _name(model):
+def _name(model: ModelDescription | Binding) -> str:
     return f"{model.name} version {model.version}"

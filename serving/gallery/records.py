@@ -1,4 +1,4 @@
-"""What is said of a gallery and its pictures, and how some of them are selected."""
+"""What a gallery holds of its model and pictures, and how some of them are selected."""
 
 import dataclasses
 
@@ -50,9 +50,10 @@ class Selection:
     other_than_camera: str | None = None
     inserted_before: int | None = None
 
-    def sql(self):
-        """A condition and its parameters."""
-        conditions, parameters = ["1"], []
+    def sql(self) -> tuple[str, list[str | int]]:
+        """Returns a condition of SQL and its parameters."""
+        conditions = ["1"]
+        parameters: list[str | int] = []
         if self.files or self.patterns:
             exact = f"file IN ({', '.join('?' * len(self.files))})"
             each = " OR ".join([exact] + ["file GLOB ?"] * len(self.patterns))

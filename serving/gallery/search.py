@@ -6,11 +6,13 @@ of what passes is found, whatever share of the gallery that is; only those rows 
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import faiss
 import numpy as np
 
 from serving.gallery.records import Picture, Selection
+from serving.gallery.store import GalleryStore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,28 +23,43 @@ class Hit:
     score: float
 
 
-def exact(store, vectors, top, cameras=(), other_than_cameras=None):
-    """The nearest pictures of each query among those that pass its filter.
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What was found for one query: its file, its camera or None, and hits, best first."""
+
+    file: str
+    camera: str | None
+    hits: list[Hit]
+
+
+def exact(
+    store: GalleryStore,
+    vectors: np.ndarray,
+    top: int,
+    cameras: Sequence[str] = (),
+    other_than_cameras: Sequence[str | None] | None = None,
+) -> list[list[Hit]]:
+    """Returns the nearest pictures of each query among those that pass its filter.
 
     Memory: one matrix of the embeddings that pass. All queries see the gallery of one moment,
     unless they leave out different cameras: then it is one moment per camera left out. Writers
     wait while it is read, not while it is searched.
 
     Args:
-        store: `GalleryStore`.
+        store: the gallery.
         vectors: float32 [Q, dim], unit length.
         top: length of the lists; they are shorter where fewer pictures pass.
         cameras: names; if any, only their pictures pass.
         other_than_cameras: for each query the camera to leave out, or None for none at all.
 
     Returns:
-        hits: a list of `Hit` per query, best first; equal scores by row.
+        A list per query, best first; equal scores by row.
 
     Raises:
         GalleryError: the gallery can't be read.
     """
     left_out = other_than_cameras or [None] * len(vectors)
-    hits = [[] for _ in vectors]
+    hits: list[list[Hit]] = [[] for _ in vectors]
     for camera in dict.fromkeys(left_out):
         queries = [row for row, other in enumerate(left_out) if other == camera]
         with store.snapshot():
@@ -55,8 +72,8 @@ def exact(store, vectors, top, cameras=(), other_than_cameras=None):
     return hits
 
 
-def nearest(queries, gallery, top):
-    """The `top` largest inner products of each query.
+def nearest(queries: np.ndarray, gallery: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the `top` largest inner products of each query.
 
     Args:
         queries: float32 [Q, D].
@@ -73,17 +90,19 @@ def nearest(queries, gallery, top):
     return ordered(scores, rows)
 
 
-def ordered(scores, rows):
-    """Puts each query's results in order of score and, where equal, of row."""
+def ordered(scores: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns each query's results in order of score and, where equal, of row."""
     order = np.lexsort((rows, -scores), axis=1)
     return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
 
 
-def as_hits(pictures, scores, keys):
-    """Lists of `Hit`.
+def as_hits(
+    pictures: Sequence[Picture] | Mapping[int, Picture], scores: np.ndarray, keys: np.ndarray
+) -> list[list[Hit]]:
+    """Returns a list of hits per query.
 
     Args:
-        pictures: `Picture`s by key, a list or a dict.
+        pictures: by key, a list or a dict.
         scores: float32 [Q, K].
         keys: int64 [Q, K].
     """

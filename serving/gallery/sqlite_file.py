@@ -21,6 +21,7 @@ import fcntl
 import os
 import pathlib
 import sqlite3
+from collections.abc import Callable, Iterator
 
 from serving.errors import GalleryError
 
@@ -52,12 +53,12 @@ CREATE INDEX pictures_by_camera ON pictures (camera, inserted_at);
 """
 
 
-def exists(folder):
+def exists(folder: str) -> bool:
     """Whether there is a gallery, or what looks like one, in the folder."""
     return os.path.lexists(os.path.join(folder, FILE))
 
 
-def create(folder, fill):
+def create(folder: str, fill: Callable[[sqlite3.Connection], object]) -> None:
     """Makes a gallery; it is there as a whole or not at all.
 
     Args:
@@ -79,7 +80,7 @@ def create(folder, fill):
         if exists(folder):
             raise GalleryError("is a gallery already; use add to put more pictures in", folder)
         _discard(fresh)  # left by a process that was killed
-        with told(fresh):
+        with gallery_errors(fresh):
             connection = _connect(fresh, "rwc")
             with contextlib.closing(connection):
                 connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
@@ -104,11 +105,8 @@ def create(folder, fill):
             os.close(descriptor)
 
 
-def connect(folder):
-    """Opens the gallery in a folder.
-
-    Returns:
-        connection: sqlite3.Connection, in autocommit mode.
+def connect(folder: str) -> sqlite3.Connection:
+    """Returns a connection, in autocommit mode, to the gallery in a folder.
 
     Raises:
         GalleryError: there is none, it is damaged, not a gallery, or of a newer version.
@@ -116,16 +114,14 @@ def connect(folder):
     path = os.path.join(folder, FILE)
     if not exists(folder):
         raise GalleryError("is no gallery; make one with: python -m serving.gallery build", folder)
-    with told(path):
+    with gallery_errors(path):
         # Not "ro": who reads first after a crash must be able to roll back what was half done.
         connection = _connect(path, "rw")
         try:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if application != _APPLICATION_ID:
-                raise GalleryError(
-                    "is not the file of a gallery; name another --gallery folder", path
-                )
+                raise GalleryError("is not the file of a gallery; name the folder of one", path)
             if version != _SCHEMA_VERSION:
                 raise GalleryError(
                     f"has layout {version}, and this program knows layout {_SCHEMA_VERSION}; "
@@ -139,9 +135,9 @@ def connect(folder):
 
 
 @contextlib.contextmanager
-def writing(connection, path):
+def writing(connection: sqlite3.Connection, path: str) -> Iterator[None]:
     """A transaction that no other writer's can cross; all of it is kept, or nothing."""
-    with told(path):
+    with gallery_errors(path):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -154,9 +150,9 @@ def writing(connection, path):
 
 
 @contextlib.contextmanager
-def reading(connection, path):
+def reading(connection: sqlite3.Connection, path: str) -> Iterator[None]:
     """A view of one moment, whatever others commit meanwhile. They wait, so keep it short."""
-    with told(path):
+    with gallery_errors(path):
         connection.execute("BEGIN")
         try:
             yield
@@ -165,7 +161,7 @@ def reading(connection, path):
                 connection.execute("ROLLBACK")
 
 
-def vacuum(connection, path):
+def vacuum(connection: sqlite3.Connection, path: str) -> None:
     """Rewrites the file from its living rows; needs free disk of twice its size, at most.
 
     SQLite makes a copy first. It goes to the gallery's own folder, as a file without a name, so
@@ -173,8 +169,8 @@ def vacuum(connection, path):
     /var/tmp, which may be small or shared. In memory it would take as much of that.
     """
     folder = os.path.dirname(os.path.abspath(path))
-    with told(path):
-        # A name that isn't UTF-8 can't be told to SQLite, and it may be built without this
+    with gallery_errors(path):
+        # A name that isn't UTF-8 can't be given to SQLite, and it may be built without this
         # pragma: then the copy is made in memory after all.
         with contextlib.suppress(UnicodeEncodeError):
             name = folder.replace("'", "''")
@@ -189,8 +185,8 @@ def vacuum(connection, path):
 
 
 @contextlib.contextmanager
-def told(path):
-    """Turns SQLite's errors, and want of memory, into ones that say what to do."""
+def gallery_errors(path: str) -> Iterator[None]:
+    """A context in which SQLite's errors, and want of memory, become GalleryErrors."""
     try:
         yield
     except MemoryError as error:
@@ -204,7 +200,7 @@ def told(path):
         raise GalleryError(f"{_advice(name)} (SQLite: {error})", path) from error
 
 
-def _connect(path, mode):
+def _connect(path: str, mode: str) -> sqlite3.Connection:
     address = f"{pathlib.Path(os.path.abspath(path)).as_uri()}?mode={mode}"
     connection = sqlite3.connect(address, uri=True, timeout=_WAIT_FOR_LOCK, isolation_level=None)
     connection.execute("PRAGMA secure_delete = ON")
@@ -212,13 +208,13 @@ def _connect(path, mode):
     return connection
 
 
-def _discard(path):
+def _discard(path: str) -> None:
     for name in (path, path + "-journal"):
         with contextlib.suppress(FileNotFoundError):
             os.remove(name)
 
 
-def _advice(name):
+def _advice(name: str) -> str:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return (
             f"another process has been reading or writing for {_WAIT_FOR_LOCK} s; wait until it is "

@@ -7,45 +7,23 @@ embedding: cosines between two spaces mean nothing, and look as if they did.
 import dataclasses
 import os
 import secrets
+import sqlite3
 import time
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
 from serving.errors import GalleryError
 from serving.gallery import sqlite_file
-from serving.gallery.records import EVERYTHING, Binding, Picture
+from serving.gallery.records import EVERYTHING, Binding, Picture, Selection
 
 # Files with this prefix are derived from the rows, and go whenever the rows change.
 DERIVED = "approximate."
 _COLUMNS = "id, file, camera, inserted_at, content_hash"
 # Float32 sums over a few thousand numbers stay far below this.
 _NORM_TOLERANCE = 1e-3
-
-
-def create(folder, binding, pictures, vectors):
-    """Makes a gallery of its first pictures, and opens it.
-
-    Args:
-        folder: where; made if it isn't there.
-        binding: `Binding`.
-        pictures: list of `Picture`.
-        vectors: float32 [len(pictures), binding.dim], unit length.
-
-    Raises:
-        GalleryError: there is one already, it can't be written, or the vectors are wrong.
-            Nothing of the new gallery stays.
-    """
-    _check(vectors, len(pictures), binding.dim)
-
-    def fill(connection):
-        connection.execute(
-            "INSERT INTO gallery VALUES (?, ?, ?, ?, ?, ?, NULL)",
-            (*dataclasses.astuple(binding), int(time.time()), _new_revision()),
-        )
-        _insert(connection, pictures, vectors)
-
-    sqlite_file.create(folder, fill)
-    return GalleryStore(folder)
 
 
 class GalleryStore:
@@ -59,7 +37,7 @@ class GalleryStore:
             the file is damaged, can't be written, or another process holds it for too long.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
         self._path = os.path.join(folder, sqlite_file.FILE)
         self._connection = sqlite_file.connect(folder)
@@ -71,29 +49,58 @@ class GalleryStore:
             self.close()
             raise
         self.binding = Binding(*row[:4])
-        self.created_at = row[4]
+        self.created_at: int = row[4]
 
-    def __enter__(self):
+    @classmethod
+    def create(
+        cls, folder: str, binding: Binding, pictures: Sequence[Picture], vectors: np.ndarray
+    ) -> "GalleryStore":
+        """Makes a gallery of its first pictures, and opens it.
+
+        Args:
+            folder: where; made if it isn't there.
+            binding: the model that embedded them.
+            pictures: N rows.
+            vectors: float32 [N, binding.dim], unit length.
+
+        Raises:
+            GalleryError: there is one already, it can't be written, or the vectors are wrong.
+                Nothing of the new gallery stays.
+        """
+        _check(vectors, len(pictures), binding.dim)
+
+        def fill(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO gallery VALUES (?, ?, ?, ?, ?, ?, NULL)",
+                (*dataclasses.astuple(binding), int(time.time()), _new_revision()),
+            )
+            _insert(connection, pictures, vectors)
+
+        sqlite_file.create(folder, fill)
+        return cls(folder)
+
+    def __enter__(self) -> "GalleryStore":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
+        """Closes the file."""
         self._connection.close()
 
-    def snapshot(self):
+    def snapshot(self) -> AbstractContextManager[None]:
         """A context in which all that is read is of one moment. Writers wait: keep it short."""
         return sqlite_file.reading(self._connection, self._path)
 
-    def add(self, pictures, vectors):
+    def add(self, pictures: Sequence[Picture], vectors: np.ndarray) -> None:
         """Adds pictures, all or none; one whose file is there already takes its place.
 
         It keeps the old one's `inserted_at` if its content is the same.
 
         Args:
-            pictures: list of `Picture`.
-            vectors: float32 [len(pictures), dim], unit length.
+            pictures: N rows.
+            vectors: float32 [N, dim], unit length.
         """
         _check(vectors, len(pictures), self.binding.dim)
         with sqlite_file.writing(self._connection, self._path):
@@ -101,7 +108,7 @@ class GalleryStore:
             if _insert(self._connection, pictures, vectors):
                 self._note_erased()
 
-    def remove(self, selection):
+    def remove(self, selection: Selection) -> int:
         """Removes pictures, all or none; returns how many. `finish_erasure` comes next."""
         condition, parameters = selection.sql()
         with sqlite_file.writing(self._connection, self._path):
@@ -113,7 +120,7 @@ class GalleryStore:
                 self._note_erased()
         return count
 
-    def finish_erasure(self):
+    def finish_erasure(self) -> None:
         """Rewrites the file if rows were removed or replaced, so that no trace of them stays.
 
         It catches up, too, where an earlier process was killed before it came to this.
@@ -128,56 +135,57 @@ class GalleryStore:
             query = "UPDATE gallery SET unerased = NULL WHERE unerased = ?"
             self._connection.execute(query, (unerased,))
 
-    def locked(self):
+    def locked(self) -> AbstractContextManager[None]:
         """A context in which nobody else can write."""
         return sqlite_file.writing(self._connection, self._path)
 
-    def check_revision(self, revision):
+    def check_revision(self, revision: str) -> None:
         """Raises GalleryError if the gallery has changed since. Needs a context."""
         if self.revision() != revision:
             raise GalleryError(
                 "changed while its approximate index was built or used; give the command again "
-                "when nobody adds or removes, or leave --approximate out",
+                "when nobody adds or removes, or leave `approximate` out",
                 self.folder,
             )
 
-    def revision(self):
-        """16 hex digits, other ones after every change."""
+    def revision(self) -> str:
+        """Returns 16 hex digits, other ones after every change."""
         return self._one("SELECT revision FROM gallery")[0]
 
-    def count(self, selection=EVERYTHING):
+    def count(self, selection: Selection = EVERYTHING) -> int:
+        """Returns how many pictures are selected."""
         condition, parameters = selection.sql()
         return self._one(f"SELECT count(*) FROM pictures WHERE {condition}", parameters)[0]
 
-    def ids(self):
-        """int64 [N], rows of all pictures in ascending order."""
+    def ids(self) -> np.ndarray:
+        """Returns int64 [N], the rows of all pictures in ascending order."""
         return np.array([row[0] for row in self._all("SELECT id FROM pictures ORDER BY id")], "i8")
 
-    def pictures(self, selection=EVERYTHING):
-        """List of `Picture`, in the order of their files."""
+    def pictures(self, selection: Selection = EVERYTHING) -> list[Picture]:
+        """Returns the selected pictures, in the order of their files."""
         condition, parameters = selection.sql()
         query = f"SELECT {_COLUMNS} FROM pictures WHERE {condition} ORDER BY file"
         return [_picture(row) for row in self._all(query, parameters)]
 
-    def pictures_by_id(self, ids):
-        """{id: `Picture`} of these rows."""
+    def pictures_by_id(self, ids: Iterable[int]) -> dict[int, Picture]:
+        """Returns {id: picture} of these rows."""
         query = f"SELECT {_COLUMNS} FROM pictures WHERE id = ?"
         return {int(row): _picture(self._one(query, (int(row),))) for row in set(ids)}
 
-    def cameras(self):
-        """[(camera or None, pictures, first, last inserted_at)] by camera."""
+    def cameras(self) -> list[tuple[str | None, int, int, int]]:
+        """Returns [(camera or None, pictures, first, last inserted_at)] by camera."""
         columns = "camera, count(*), min(inserted_at), max(inserted_at)"
         return self._all(f"SELECT {columns} FROM pictures GROUP BY camera ORDER BY camera")
 
-    def unerased(self):
+    def unerased(self) -> bool:
         """Whether removed rows may still leave traces in the file; see `finish_erasure`."""
         return self._one("SELECT unerased FROM gallery")[0] is not None
 
-    def load(self, selection=EVERYTHING):
-        """Reads pictures and their embeddings, these into one matrix. Needs a `snapshot`.
+    def load(self, selection: Selection = EVERYTHING) -> tuple[list[Picture], np.ndarray]:
+        """Returns pictures and their embeddings, these in one matrix. Needs a `snapshot`.
 
         Returns:
-            pictures: list of N `Picture`, by ascending id.
+            pictures: N, by ascending id.
             vectors: float32 [N, dim], unit length.
         """
         condition, parameters = selection.sql()
@@ -195,7 +203,7 @@ class GalleryStore:
             raise self._damaged(f"the embedding of row {row} is not of unit length")
         return pictures, vectors
 
-    def _begin_change(self):
+    def _begin_change(self) -> None:
         # The derived files go first: they hold rows that may be about to be erased.
         try:
             for name in os.listdir(self.folder):
@@ -206,27 +214,29 @@ class GalleryStore:
         query = "UPDATE gallery SET revision = ?"
         self._connection.execute(query, (_new_revision(),))
 
-    def _note_erased(self):
+    def _note_erased(self) -> None:
         self._connection.execute("UPDATE gallery SET unerased = ?", (_new_revision(),))
 
-    def _one(self, query, parameters=()):
-        with sqlite_file.told(self._path):
+    def _one(self, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
+        with sqlite_file.gallery_errors(self._path):
             row = self._connection.execute(query, parameters).fetchone()
         if row is None:
             raise self._damaged("a row is missing")
         return row
 
-    def _all(self, query, parameters=()):
-        with sqlite_file.told(self._path):
+    def _all(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with sqlite_file.gallery_errors(self._path):
             return self._connection.execute(query, parameters).fetchall()
 
-    def _damaged(self, what):
+    def _damaged(self, what: str) -> GalleryError:
         return GalleryError(
             f"is damaged: {what}; restore a copy, or build a new one in another folder", self._path
         )
 
 
-def _insert(connection, pictures, vectors):
+def _insert(
+    connection: sqlite3.Connection, pictures: Sequence[Picture], vectors: np.ndarray
+) -> int:
     """Inserts rows; returns how many of the pictures were there before."""
     files = [(picture.file,) for picture in pictures]
     # Another camera doesn't make a picture younger: retention counts from when it came.
@@ -252,31 +262,31 @@ def _insert(connection, pictures, vectors):
     return len(old)
 
 
-def _picture(row):
+def _picture(row: Sequence[Any]) -> Picture:
     identity, file, camera, inserted_at, content_hash = row
     return Picture(file, camera, content_hash, inserted_at, identity)
 
 
-def _new_revision():
+def _new_revision() -> str:
     # Random, not a count: a gallery that was deleted and built again must not repeat one.
     return secrets.token_hex(8)
 
 
-def _check(vectors, count, dim):
+def _check(vectors: np.ndarray, count: int, dim: int) -> None:
     if vectors.dtype != np.float32 or vectors.shape != (count, dim):
         raise GalleryError(
             f"the server sent embeddings {vectors.dtype} {list(vectors.shape)} and the gallery "
-            f"takes float32 {[count, dim]}; check --server and --model"
+            f"takes float32 {[count, dim]}; check `server` and `model`"
         )
     wrong = _not_unit(vectors)
     if wrong.size:
         raise GalleryError(
             f"the server sent an embedding that is not finite and of unit length (row {wrong[0]} "
-            "of its reply); check --server and --model"
+            "of its reply); check `server` and `model`"
         )
 
 
-def _not_unit(vectors):
-    """Rows whose length isn't 1; NaN isn't either."""
+def _not_unit(vectors: np.ndarray) -> np.ndarray:
+    """Returns the rows whose length isn't 1; NaN isn't either."""
     squares = np.einsum("nd,nd->n", vectors, vectors)
     return np.flatnonzero(~(np.abs(squares - 1) < _NORM_TOLERANCE))

@@ -3,21 +3,21 @@
 import contextlib
 import datetime
 import os
+from collections.abc import Iterable
 
 from serving.command import printable
 from serving.gallery import sqlite_file
+from serving.gallery.records import Picture
+from serving.gallery.search import Result
+from serving.gallery.store import GalleryStore
 
 _COLUMNS = "{:>4}  {:>7}  {:<8}  {:<20}  {}"
 
 
-def results(results):
-    """A table per query.
-
-    Args:
-        results: list of `result_page.Result`.
-    """
+def results(found: Iterable[Result]) -> str:
+    """Returns a table for each query's result."""
     lines = []
-    for result in results:
+    for result in found:
         camera = f" (camera {printable(result.camera)})" if result.camera is not None else ""
         lines.append(f"{printable(result.file)}{camera}")
         if not result.hits:
@@ -30,16 +30,16 @@ def results(results):
     return "\n".join(lines).rstrip()
 
 
-def picture_line(picture):
-    """One picture on one line."""
+def picture_line(picture: Picture) -> str:
+    """Returns one line on one picture."""
     return "{:<8}  {:<20}  {}".format(*_cells(picture))
 
 
-def info(store, quality):
-    """What a gallery holds. Needs a snapshot.
+def info(store: GalleryStore, quality: str | None) -> str:
+    """Returns what a gallery holds. Needs a snapshot.
 
     Args:
-        store: `GalleryStore`.
+        store: the gallery.
         quality: words on the approximate index, or None if there is none.
     """
     cameras = store.cameras()
@@ -71,13 +71,13 @@ def info(store, quality):
     return "\n".join(lines)
 
 
-def moment(seconds):
-    """Seconds since 1970 as text, UTC."""
+def moment(seconds: int) -> str:
+    """Returns seconds since 1970 as text, UTC."""
     time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return time.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _size(folder):
+def _size(folder: str) -> int:
     size = 0
     for entry in os.scandir(folder):
         # A journal may go at any moment.
@@ -86,9 +86,9 @@ def _size(folder):
     return size
 
 
-def _cells(picture):
+def _cells(picture: Picture) -> tuple[str, str, str]:
     return _name(picture.camera), moment(picture.inserted_at), printable(picture.file)
 
 
-def _name(camera):
+def _name(camera: str | None) -> str:
     return "-" if camera is None else printable(camera)

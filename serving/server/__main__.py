@@ -3,35 +3,27 @@
 import argparse
 import signal
 import threading
+from collections.abc import Callable, Sequence
 
 from serving import command
-from serving.server.server import Server
+from serving.server import arguments
 
 
-def _at_least_one(text):
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+def _whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Returns a type for argparse: whole numbers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least or (most is not None and value > most):
+            raise ValueError
+        return value
+
+    # argparse names the type where it refuses a value.
+    parse.__name__ = f"number from {least}" + (f" to {most}" if most is not None else "")
+    return parse
 
 
-def _mebibytes(text):
-    # gRPC counts bytes in 32 bits.
-    value = int(text)
-    if not 1 <= value <= 2047:
-        raise ValueError
-    return value
-
-
-def _port(text):
-    # gRPC takes a larger number and listens somewhere else.
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise ValueError
-    return value
-
-
-def _arguments():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m serving.server",
         description="Serves an exported model over gRPC, for development.",
@@ -41,33 +33,65 @@ def _arguments():
     add("--model_dir", required=True, help="folder of the version folders, such as models/arn")
     add("--model_name", default="", help="name to serve it under; the folder's when empty")
     add("--host", default="localhost", help="to listen on; 0.0.0.0 lets other machines in")
-    add("--port", type=_port, default=8500, help="to listen on; 0 takes a free one")
+    # gRPC takes a larger port and listens somewhere else.
+    port = _whole_number(0, 65535)
+    add("--port", type=port, default=8500, help="to listen on; 0 takes a free one")
     add("--ssl_config_file", default="", help="SSLConfig as tensorflow_model_server takes it")
-    add("--max_batch_size", type=_at_least_one, default=32,
-        help="most pictures in a request, and in one run of the model")  # fmt: skip
-    add("--max_queued_requests", type=_at_least_one, default=64, help="most requests that wait")
-    add("--max_message_mib", type=_mebibytes, default=64, help="largest request, MiB")
-    add("--enable_serialization_as_tensor_content", action="store_true",
-        help="reply with tensor_content instead of float_val")  # fmt: skip
-    return parser.parse_args()
+    add(
+        "--max_batch_size",
+        type=_whole_number(1),
+        default=32,
+        help="most pictures in a request, and in one run of the model",
+    )
+    add("--max_queued_requests", type=_whole_number(1), default=64, help="most requests that wait")
+    # gRPC counts bytes in 32 bits.
+    mebibytes = _whole_number(1, 2047)
+    add("--max_message_mib", type=mebibytes, default=64, help="largest request, MiB")
+    add(
+        "--enable_serialization_as_tensor_content",
+        action="store_true",
+        help="reply with tensor_content instead of float_val",
+    )
+    return parser
 
 
-def main():
-    arguments = _arguments()
+@command.naming_flags()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serves until SIGTERM or Ctrl-C.
+
+    Args:
+        argv: of the command line; those of this process by default.
+
+    Raises:
+        ServingError: for `serving.command.run`.
+    """
+    args = _parser().parse_args(argv)
+    arguments.check(args.model_dir, args.host, args.port, args.ssl_config_file)
+    # TensorFlow takes seconds to import, so it comes after the flags.
+    with command.without_startup_notes():
+        from serving.server.server import Server
+
     server = Server(
-        arguments.model_dir, arguments.model_name, arguments.host, arguments.port,
-        arguments.ssl_config_file, arguments.max_batch_size, arguments.max_queued_requests,
-        arguments.max_message_mib, arguments.enable_serialization_as_tensor_content,
-    )  # fmt: skip
+        args.model_dir,
+        model_name=args.model_name,
+        host=args.host,
+        port=args.port,
+        ssl_config_file=args.ssl_config_file,
+        max_batch_size=args.max_batch_size,
+        max_queued_requests=args.max_queued_requests,
+        max_message_mib=args.max_message_mib,
+        as_tensor_content=args.enable_serialization_as_tensor_content,
+    )
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     server.start()
-    print("arn_tf's server for development. In production use TensorFlow Serving: see "
-          "serving/README.md")  # fmt: skip
-    version = server.versions.get().version
-    print(f"serving {server.model_name} version {version} on {arguments.host}:{server.port}",
-          flush=True)  # fmt: skip
+    print(
+        "arn_tf's server for development. In production use TensorFlow Serving: see "
+        "docs/serving.md"
+    )
+    version = server.versions.current.version
+    print(f"serving {server.model_name} version {version} on {args.host}:{server.port}", flush=True)
     stopping.wait()
     print("stopping: answering what was taken", flush=True)
     server.stop()

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import threading
 import time
+from collections.abc import Sequence
 from concurrent import futures
 
 import grpc
@@ -12,6 +13,9 @@ import tensorflow as tf
 
 from serving.server.predict_request import Prediction, RequestError
 
+# {output: array} of one request.
+_Answer = futures.Future[dict[str, np.ndarray]]
+
 
 # Two tasks are never the same; tensors have no plain equality either.
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -19,7 +23,7 @@ class _Task:
     prediction: Prediction
     # Of time.monotonic(); infinite where the caller gave none.
     deadline: float
-    answer: futures.Future = dataclasses.field(default_factory=futures.Future)
+    answer: _Answer = dataclasses.field(default_factory=futures.Future)
 
 
 class Batcher:
@@ -33,24 +37,24 @@ class Batcher:
         max_queued_requests: most requests that wait.
     """
 
-    def __init__(self, max_batch_size, max_queued_requests):
+    def __init__(self, max_batch_size: int, max_queued_requests: int) -> None:
         self.max_batch_size = max_batch_size
         self.max_queued_requests = max_queued_requests
-        self._queue = collections.deque()
+        self._queue: collections.deque[_Task] = collections.deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, prediction, seconds=None):
+    def submit(self, prediction: Prediction, seconds: float | None = None) -> _Answer:
         """Queues a request.
 
         Args:
-            prediction: `Prediction`.
+            prediction: the request, checked.
             seconds: after which the caller no longer waits, or None.
 
         Returns:
-            a future of {output: NumPy array}; cancel it when the caller has left.
+            Future of {output: array}; cancel it when the caller has left.
 
         Raises:
             RequestError: the queue is full, or closed.
@@ -70,21 +74,21 @@ class Batcher:
             self._changed.notify()
         return task.answer
 
-    def close(self):
+    def close(self) -> None:
         """Ends the thread, after all that is queued."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
 
-    def _work(self):
+    def _work(self) -> None:
         while tasks := self._next_batch():
             tasks = [task for task in tasks if _wanted(task)]
             if tasks:
                 self._run(tasks)
 
-    def _next_batch(self):
-        """The oldest request and those behind it that fit into one run with it; [] at the end."""
+    def _next_batch(self) -> list[_Task]:
+        """Returns the oldest request and those that fit into one run with it; [] at the end."""
         with self._changed:
             while not self._queue:
                 if self._closed:
@@ -102,7 +106,7 @@ class Batcher:
                     size = together
             return tasks
 
-    def _run(self, tasks):
+    def _run(self, tasks: list[_Task]) -> None:
         try:
             values = _compute([task.prediction for task in tasks])
         except tf.errors.InvalidArgumentError as error:
@@ -122,7 +126,7 @@ class Batcher:
                 task.answer.set_result(value)
 
 
-def _wanted(task):
+def _wanted(task: _Task) -> bool:
     if not task.answer.set_running_or_notify_cancel():
         return False
     if time.monotonic() > task.deadline:
@@ -133,13 +137,13 @@ def _wanted(task):
     return True
 
 
-def _same_run(one, other):
-    one, other = one.prediction, other.prediction
-    return one.model is other.model and one.signature == other.signature
+def _same_run(one: _Task, other: _Task) -> bool:
+    first, second = one.prediction, other.prediction
+    return first.model is second.model and first.signature == second.signature
 
 
-def _compute(predictions):
-    """Runs requests of one signature together: {output: array} for each."""
+def _compute(predictions: Sequence[Prediction]) -> list[dict[str, np.ndarray]]:
+    """Runs requests of one signature together; returns {output: array} for each."""
     first = predictions[0]
     if len(predictions) == 1:
         return [first.model.run(first.signature, first.inputs)]
@@ -153,7 +157,7 @@ def _compute(predictions):
     return [{alias: parts[alias][place] for alias in parts} for place in range(len(predictions))]
 
 
-def _short(error):
-    """An error's text, cut as TensorFlow Serving cuts it."""
+def _short(error: Exception) -> str:
+    """Returns an error's text, cut as TensorFlow Serving cuts it."""
     text = getattr(error, "message", "") or str(error)
     return text if len(text) <= 1024 else text[:1024] + "...TRUNCATED"

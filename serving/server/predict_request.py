@@ -6,12 +6,16 @@ what a client learns here it can use there.
 
 import dataclasses
 import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import grpc
+import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from serving.server.saved_model import SavedModel, parse_tensor
+from serving.server.version_watcher import Versions
 
 # A SavedModel's entry for its initialisation; nobody can call it.
 INTERNAL_SIGNATURE = "__saved_model_init_op"
@@ -21,11 +25,11 @@ class RequestError(Exception):
     """A request that gets a status instead of an answer.
 
     Args:
-        code: `grpc.StatusCode`.
+        code: of the status.
         message: for the caller.
     """
 
-    def __init__(self, code, message):
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
         self.code = code
 
@@ -35,7 +39,7 @@ class Prediction:
     """A checked request.
 
     Attributes:
-        model: the `SavedModel` to run.
+        model: to run.
         signature: name of its signature.
         inputs: {input: tensor}, dimension 0 the batch.
         outputs: names of the outputs that are asked for.
@@ -44,18 +48,18 @@ class Prediction:
 
     model: SavedModel
     signature: str
-    inputs: dict
-    outputs: list
+    inputs: dict[str, tf.Tensor]
+    outputs: list[str]
     batch_size: int
 
 
-def find_model(spec, name, versions):
-    """The `SavedModel` that a `ModelSpec` asks for.
+def find_model(spec: Any, name: str, versions: Versions) -> SavedModel:
+    """Returns the version of a model that a `ModelSpec` asks for.
 
     Args:
         spec: `ModelSpec`.
         name: of the model that is served.
-        versions: its `Versions`.
+        versions: of that model.
 
     Raises:
         RequestError: there is none.
@@ -73,17 +77,14 @@ def find_model(spec, name, versions):
     return model
 
 
-def check(request, name, versions, max_batch_size):
-    """Checks everything of a `PredictRequest` but its pictures.
+def check(request: Any, name: str, versions: Versions, max_batch_size: int) -> Prediction:
+    """Returns a `PredictRequest`, all of it checked but its pictures.
 
     Args:
         request: `PredictRequest`.
         name: of the model that is served.
-        versions: its `Versions`.
+        versions: of that model.
         max_batch_size: most pictures in a request.
-
-    Returns:
-        `Prediction`.
 
     Raises:
         RequestError: it can't be answered.
@@ -114,12 +115,14 @@ def check(request, name, versions, max_batch_size):
     return Prediction(model, signature, inputs, outputs, batch_sizes.pop())
 
 
-def reply(prediction, values, name, as_tensor_content):
-    """Builds the `PredictResponse`.
+def reply(
+    prediction: Prediction, values: Mapping[str, np.ndarray], name: str, as_tensor_content: bool
+) -> Any:
+    """Returns the `PredictResponse`.
 
     Args:
-        prediction: what was asked.
-        values: {output: NumPy array}.
+        prediction: the request.
+        values: {output: array}.
         name: of the model.
         as_tensor_content: whether numbers go into `tensor_content` instead of `float_val`, as
             with tensorflow_model_server's --enable_serialization_as_tensor_content.
@@ -144,8 +147,8 @@ def reply(prediction, values, name, as_tensor_content):
     return response
 
 
-def _check_names(given, expected):
-    given, expected = sorted(given), sorted(expected)
+def _check_names(inputs: Iterable[str], signature: Iterable[str]) -> None:
+    given, expected = sorted(inputs), sorted(signature)
     extra = [alias for alias in given if alias not in expected]
     missing = [alias for alias in expected if alias not in given]
     if len(given) != len(expected):
@@ -161,14 +164,16 @@ def _check_names(given, expected):
         )
 
 
-def _check_tensor(place, alias, tensor, expected, max_batch_size):
-    """The batch size of one input whose dtype and shape are right.
+def _check_tensor(place: int, alias: str, tensor: Any, expected: Any, max_batch_size: int) -> int:
+    """Returns the batch size of one input whose dtype and shape are right.
 
     Done on the message, before there is a tensor: a few bytes may ask for one of any size.
     """
     if tensor.dtype != expected.dtype:
-        found, wanted = (_dtype_name(dtype) for dtype in (tensor.dtype, expected.dtype))
-        raise _invalid(f"Expects arg[{place}] to be {wanted} but {found} is provided")
+        raise _invalid(
+            f"Expects arg[{place}] to be {_dtype_name(expected.dtype)} but "
+            f"{_dtype_name(tensor.dtype)} is provided"
+        )
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     wanted = [dim.size for dim in expected.tensor_shape.dim]
     if tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0:
@@ -189,14 +194,14 @@ def _check_tensor(place, alias, tensor, expected, max_batch_size):
         raise _invalid(
             f"Task size {shape[0]} is larger than maximum input batch size {max_batch_size}"
         )
-    # TensorFlow fills up with the last value; nothing to fill with, and it takes zeros in silence.
+    # TensorFlow fills up with the last value and, where there is none, silently with zeros.
     values = tensor.tensor_content or tensor.string_val or tensor.int_val or tensor.int64_val
     if math.prod(shape) and not values:
         raise _unparsable(alias)
     return shape[0]
 
 
-def _check_outputs(asked, defined):
+def _check_outputs(asked: list[str], defined: Iterable[str]) -> list[str]:
     for place, alias in enumerate(asked):
         if alias not in defined:
             raise _invalid(
@@ -208,20 +213,20 @@ def _check_outputs(asked, defined):
     return asked or sorted(defined)
 
 
-def _dtype_name(number):
+def _dtype_name(number: int) -> str:
     try:
         return tf.dtypes.as_dtype(number).name
     except TypeError:
         return f"type {number}"
 
 
-def _set(names):
+def _set(names: Iterable[str]) -> str:
     return "{" + ",".join(names) + "}"
 
 
-def _unparsable(alias):
+def _unparsable(alias: str) -> RequestError:
     return _invalid(f"tensor parsing error: {alias}")
 
 
-def _invalid(message):
+def _invalid(message: str) -> RequestError:
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)

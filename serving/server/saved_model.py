@@ -1,7 +1,10 @@
 """One version of an exported model, loaded and warmed up."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
@@ -26,12 +29,12 @@ class SavedModel:
         ServingError: it can't be loaded, or a warm-up request fails.
     """
 
-    def __init__(self, folder, version):
+    def __init__(self, folder: str, version: int) -> None:
         self.version = version
         try:
             with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
                 meta_graph = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0]
-            self.signature_defs = dict(meta_graph.signature_def)
+            self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
             # What the functions need lives as long as this object.
             self._loaded = tf.saved_model.load(folder)
             self._functions = dict(self._loaded.signatures)
@@ -43,20 +46,17 @@ class SavedModel:
                 f"can't be loaded ({text}). Export it again with arn_tf.export", file=folder
             ) from error
 
-    def run(self, signature, inputs):
-        """Computes one signature.
+    def run(self, signature: str, inputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
+        """Returns {output: array} of one signature.
 
         Args:
             signature: its name.
             inputs: {input: tensor}.
-
-        Returns:
-            {output: NumPy array}.
         """
         outputs = self._functions[signature](**inputs)
         return {name: value.numpy() for name, value in outputs.items()}
 
-    def _warm_up(self, path):
+    def _warm_up(self, path: str) -> None:
         if not os.path.exists(path):
             return
         for record in tf.data.TFRecordDataset(path, buffer_size=1 << 16):
@@ -66,8 +66,8 @@ class SavedModel:
             self.run(request.model_spec.signature_name, inputs)
 
 
-def parse_tensor(proto):
-    """A `TensorProto` as a tensor, by TensorFlow's own parser, which knows every encoding.
+def parse_tensor(proto: Any) -> tf.Tensor:
+    """Returns a `TensorProto` as a tensor, by TensorFlow's own parser, which knows every encoding.
 
     Raises:
         InvalidArgumentError: content and shape don't go together.

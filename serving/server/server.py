@@ -7,9 +7,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from serving.deploy import check_config, config_messages
 from serving.errors import BadInputError
-from serving.server import listening
+from serving.server import arguments
 from serving.server.batcher import Batcher
 from serving.server.services import ModelService, PredictionService
 from serving.server.version_watcher import Versions
@@ -31,21 +30,30 @@ class Server:
         ssl_config_file: as tensorflow_model_server takes it; "" for plain text.
         max_batch_size: most pictures in a request and in one run of the model.
         max_queued_requests: most requests that wait.
-        max_message_mib: largest request.
+        max_message_mib: largest request, in MiB.
         as_tensor_content: whether replies hold `tensor_content` instead of `float_val`.
 
     Attributes:
         port: that it listens on.
         model_name: that it serves.
+        versions: of the model.
 
     Raises:
         ServingError: no model, a port in use, unusable TLS files.
     """
 
     def __init__(
-        self, model_dir, model_name="", host="localhost", port=8500, ssl_config_file="",
-        max_batch_size=32, max_queued_requests=64, max_message_mib=64, as_tensor_content=False,
-    ):  # fmt: skip
+        self,
+        model_dir: str | os.PathLike[str],
+        model_name: str = "",
+        host: str = "localhost",
+        port: int = 8500,
+        ssl_config_file: str = "",
+        max_batch_size: int = 32,
+        max_queued_requests: int = 64,
+        max_message_mib: int = 64,
+        as_tensor_content: bool = False,
+    ) -> None:
         credentials = _credentials(ssl_config_file) if ssl_config_file else None
         model_dir = os.path.abspath(os.path.expanduser(model_dir))
         self.model_name = model_name or os.path.basename(model_dir)
@@ -74,10 +82,12 @@ class Server:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.port = port
-        for address in listening.addresses(host, port):
+        for address in arguments.addresses(host, port):
             self._listen(address, credentials, ssl_config_file)
 
-    def _listen(self, address, credentials, ssl_config_file):
+    def _listen(
+        self, address: str, credentials: grpc.ServerCredentials | None, ssl_config_file: str
+    ) -> None:
         place = f"{address}:{self.port}"
         try:
             if credentials:
@@ -90,18 +100,18 @@ class Server:
                 reason += f", or key and certificate of {ssl_config_file} don't go together"
             raise BadInputError(f"{place}: {reason}") from error
 
-    def start(self):
+    def start(self) -> None:
         """Begins to answer."""
         self.versions.start()
         self._server.start()
         for service in _HEALTH_SERVICES:
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
-    def stop(self, grace=30.0):
+    def stop(self, grace: float = 30.0) -> None:
         """Takes no more requests, answers those it has, and ends.
 
         Args:
-            grace: seconds after which what is still unanswered is given up.
+            grace: seconds after which requests still unanswered are given up.
         """
         self._health.enter_graceful_shutdown()
         self._server.stop(grace).wait()
@@ -109,10 +119,9 @@ class Server:
         self.versions.stop()
 
 
-def _credentials(path):
-    """`grpc.ServerCredentials` of a text file that holds an SSLConfig."""
-    config = config_messages.parse(path, "SSLConfig")
-    check_config.check_ssl(config, path)
+def _credentials(path: str) -> grpc.ServerCredentials:
+    """Returns gRPC's form of a text file that holds an SSLConfig."""
+    config = arguments.ssl_config(path)
     return grpc.ssl_server_credentials(
         [(config.server_key.encode(), config.server_cert.encode())],
         root_certificates=config.custom_ca.encode() or None,

@@ -1,7 +1,9 @@
 """The gRPC services of TensorFlow Serving that the development server has."""
 
 import functools
+from collections.abc import Callable
 from concurrent import futures
+from typing import Any
 
 import grpc
 from tensorflow_serving.apis import (
@@ -12,16 +14,18 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server import predict_request
+from serving.server.batcher import Batcher
 from serving.server.predict_request import RequestError
+from serving.server.version_watcher import Versions
 
 _LONGEST_WAIT = 365 * 24 * 3600.0
 
 
-def _with_status(method):
+def _with_status(method: Callable[..., Any]) -> Callable[..., Any]:
     """Turns a `RequestError` into the status that the caller gets."""
 
     @functools.wraps(method)
-    def guarded(self, request, context):
+    def guarded(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(self, request, context)
         except RequestError as error:
@@ -35,29 +39,36 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     Args:
         name: of the model.
-        versions: its `Versions`.
-        batcher: `Batcher`.
-        as_tensor_content: see `prediction.reply`.
+        versions: of the model.
+        batcher: runs the requests.
+        as_tensor_content: see `predict_request.reply`.
     """
 
-    def __init__(self, name, versions, batcher, as_tensor_content=False):
+    def __init__(
+        self, name: str, versions: Versions, batcher: Batcher, as_tensor_content: bool = False
+    ) -> None:
         self._name = name
         self._versions = versions
         self._batcher = batcher
         self._as_tensor_content = as_tensor_content
 
     @_with_status
-    def Predict(self, request, context):
+    def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Returns the PredictResponse of a PredictRequest."""
         checked = predict_request.check(
             request, self._name, self._versions, self._batcher.max_batch_size
         )
-        seconds = context.time_remaining()
+        remaining = context.time_remaining()
         # Without a deadline gRPC gives a time that no clock can hold.
-        seconds = seconds if seconds < _LONGEST_WAIT else None
+        seconds = remaining if remaining < _LONGEST_WAIT else None
         answer = self._batcher.submit(checked, seconds)
-        # What its caller no longer waits for need not run.
-        if not context.add_callback(answer.cancel):
+
+        def cancel() -> None:
             answer.cancel()
+
+        # What its caller no longer waits for need not run.
+        if not context.add_callback(cancel):
+            cancel()
         try:
             values = answer.result(seconds)
         except (futures.TimeoutError, futures.CancelledError) as error:
@@ -67,7 +78,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return predict_request.reply(checked, values, self._name, self._as_tensor_content)
 
     @_with_status
-    def GetModelMetadata(self, request, context):
+    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Returns the signatures of a model."""
         if not request.metadata_field:
             raise RequestError(
                 grpc.StatusCode.INVALID_ARGUMENT,
@@ -96,15 +108,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     Args:
         name: of the model.
-        versions: its `Versions`.
+        versions: of the model.
     """
 
-    def __init__(self, name, versions):
+    def __init__(self, name: str, versions: Versions) -> None:
         self._name = name
         self._versions = versions
 
     @_with_status
-    def GetModelStatus(self, request, context):
+    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Returns the state of each version of a model."""
         spec = request.model_spec
         wanted = spec.version.value if spec.WhichOneof("version_choice") == "version" else None
         if not request.HasField("model_spec"):

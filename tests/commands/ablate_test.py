@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from arn_tf import ablate, evaluate, train
+from arn_tf import ablate, evaluate, recipes, train
 from arn_tf.ranking import intervals, protocol
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.run.folder import RunDir
@@ -122,7 +122,7 @@ def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
 
 def test_a_finished_run_is_only_scored(monkeypatch):
     run = small_data.finished_run()
-    settings = run.settings()
+    settings = recipes.settings_of(run)
 
     def refuse(_):
         raise AssertionError("this would train")

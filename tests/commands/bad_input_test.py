@@ -6,9 +6,9 @@ import pathlib
 import keras
 import pytest
 
-from arn_tf import train
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
+from arn_tf.paper import train
 from arn_tf.run import command_line
 from tests.support import small_data
 
@@ -40,7 +40,7 @@ def places(tmp_path):
 
 
 def test_no_archive(tmp_path, manual):
-    fails(tmp_path, "--source/--target market", manual, LAYOUT.archive, "DukeMTMC-reID.zip",
+    fails(tmp_path, "--source or --target market", manual, LAYOUT.archive, "DukeMTMC-reID.zip",
           **places(tmp_path))  # fmt: skip
 
 
@@ -179,7 +179,7 @@ LINES = {
     "no archive": (
         "arn_tf.train", ["--source=market", "--target=duke", "--data_dir=HERE/data",
                          "--model_dir=HERE/run"],
-        ["--source/--target market", "neither Market-1501-v15.09.15.zip nor"],
+        ["--source or --target market", "neither Market-1501-v15.09.15.zip nor"],
     ),
     "no model folder": ("arn_tf.evaluate", [], ["--model_dir=", "name the folder of a run"]),
     "an empty folder": (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arn_tf import evaluate
+from arn_tf import evaluate, recipes
 from arn_tf.data.images import decode
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
@@ -34,7 +34,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def found(run):
-    return evaluate.evaluate(run, run.settings())
+    return evaluate.evaluate(run, recipes.settings_of(run))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_table_has_the_baselines(found):
 
 
 def test_reranked_rows(run, found, target):
-    results, *_ = evaluate.evaluate(run, run.settings(), rerank=True)
+    results, *_ = evaluate.evaluate(run, recipes.settings_of(run), rerank=True)
     assert list(results) == [row + end for row in ROWS for end in ("", " + re-ranking")]
     for row in ROWS:
         assert results[row].to_json() == found[0][row].to_json()
@@ -76,7 +76,9 @@ def test_reranked_rows(run, found, target):
 
 @pytest.mark.parametrize("cache", ["disk", "none"])
 def test_scores_are_those_of_the_models_on_the_pictures(run, target, cache):
-    results, *_ = evaluate.evaluate(run, dataclasses.replace(run.settings(), feature_cache=cache))
+    results, *_ = evaluate.evaluate(
+        run, dataclasses.replace(recipes.settings_of(run), feature_cache=cache)
+    )
     initial, source_only, arn = (
         run.load_model(f"{name}.keras") for name in ("initial", "source_only", "model")
     )
@@ -102,13 +104,13 @@ def test_without_the_baseline_there_is_no_row_for_it(run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run.path, folder)
     os.remove(folder / "source_only.keras")
-    alone = dataclasses.replace(run.settings(), source_only_baseline=False)
+    alone = dataclasses.replace(recipes.settings_of(run), source_only_baseline=False)
     results, *_ = evaluate.evaluate(RunDir(str(folder)), alone)
     assert list(results) == [ROWS[0], ROWS[3]]
 
 
 def test_the_report(run, found, capsys):
-    evaluate.report(run, run.settings(), found[0])
+    evaluate.report(run, recipes.settings_of(run), found[0])
     shown = capsys.readouterr().out
     assert "market to duke" in shown
     assert "8 of 8 queries" in shown and "2 distractors kept" in shown
@@ -131,7 +133,7 @@ def test_the_report(run, found, capsys):
 
 def test_results_that_cannot_be_written(run, found, tmp_path):
     with pytest.raises(UserError, match=r"--model_dir=.*nowhere"):
-        evaluate.report(RunDir(str(tmp_path / "nowhere")), run.settings(), found[0])
+        evaluate.report(RunDir(str(tmp_path / "nowhere")), recipes.settings_of(run), found[0])
 
 
 def test_the_command_line(run, tmp_path):
@@ -157,12 +159,12 @@ def test_an_unfinished_run(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "run")
     os.remove(tmp_path / "run" / "model.keras")
     with pytest.raises(UserError, match=r"model.keras is not there; finish the run"):
-        evaluate.evaluate(RunDir(str(tmp_path / "run")), run.settings())
+        evaluate.evaluate(RunDir(str(tmp_path / "run")), recipes.settings_of(run))
 
 
 def test_a_run_whose_data_are_gone(run, tmp_path):
     lost = dataclasses.replace(
-        run.settings(), data_dir=str(tmp_path / "data"), manual_dir=str(tmp_path)
+        recipes.settings_of(run), data_dir=str(tmp_path / "data"), manual_dir=str(tmp_path)
     )
     with pytest.raises(UserError, match=r"neither DukeMTMC-reID.zip nor the folder"):
         evaluate.evaluate(run, lost)

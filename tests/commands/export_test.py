@@ -28,7 +28,7 @@ def test_the_command(tmp_path):
     run = small_data.finished_run()
     status, out, err = small_data.finish(arguments(run, tmp_path / "arn"))
     assert status == 0, err
-    sidecar = json.loads((tmp_path / "arn/1" / export.SIDECAR).read_text())
+    sidecar = json.loads((tmp_path / "arn/1" / publish.SIDECAR).read_text())
     for words in (str(tmp_path / "arn/1"), sidecar["embedding_space"], "64 numbers", "of duke"):
         assert words in out
     assert (sidecar["source"], sidecar["target"]) == ("market", "duke")
@@ -102,13 +102,14 @@ def test_a_run_of_several_replicas(tmp_path):
     assert status == 0, err
     status, _, err = small_data.finish(arguments(RunDir(model_dir), tmp_path / "arn"))
     assert status == 0, err
-    agreement = json.loads((tmp_path / "arn/1" / export.SIDECAR).read_text())["agreement"]
+    agreement = json.loads((tmp_path / "arn/1" / publish.SIDECAR).read_text())["agreement"]
     assert agreement["max_difference"] <= 1e-5
 
 
 # Not by preexec_fn: where gRPC runs, a fork may abort.
 LIMITED = """
 import os, resource, sys
+from arn_tf.served import publish
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 os.execv(sys.argv[1], sys.argv[1:])
 """

@@ -213,7 +213,7 @@ def test_the_folder_of_a_run_of_the_other_preset(tmp_path, pair):
     text = f"holds a run with other settings:\n  --preset: {there.preset} there, {here.preset} here"
     with pytest.raises(UserError, match=text), run.claimed_for(here):
         pass
-    assert run.settings() == there
+    assert recipes.settings_of(run) == there
 
 
 def test_differences_of_the_strong_recipe():

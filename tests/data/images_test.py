@@ -13,17 +13,17 @@ from tests.support import small_data
 
 
 @pytest.fixture(scope="module")
-def market():
+def market() -> ReidData:
     return ReidData("market", **small_data.inputs())
 
 
-def encoded(pixels, kind="PNG"):
+def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, kind)
     return stream.getvalue()
 
 
-def random_pixels(height, width, *channels):
+def random_pixels(height: int, width: int, *channels: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, *channels), np.uint8)
 
 
@@ -56,8 +56,8 @@ def test_a_picture_of_one_colour_keeps_it_at_any_size(size):
     np.testing.assert_array_equal(decoded, np.broadcast_to([0, 131, 255], (*size, 3)))
 
 
-def triangles(size, out):
-    """[out, size]: weights of bilinear resizing, triangles as wide as a step that shrinks."""
+def triangles(size: int, out: int) -> np.ndarray:
+    """Returns [out, size], weights of bilinear resizing: triangles, wider where it shrinks."""
     step = size / out
     centres = (np.arange(out) + 0.5) * step
     distance = np.abs(np.arange(size) + 0.5 - centres[:, None]) / max(step, 1.0)

@@ -11,11 +11,11 @@ from tests.support import small_data
 
 
 @pytest.fixture(scope="module")
-def market():
+def market() -> ReidData:
     return ReidData("market", **small_data.inputs())
 
 
-def split_of(*images):
+def split_of(*images: bytes) -> Split:
     array = np.empty(len(images), object)
     array[:] = images
     zeros = np.zeros(len(images), np.int64)
@@ -71,7 +71,7 @@ def test_both_data_sets_differ(market):
     assert duke.split("train").digest != market.split("train").digest
 
 
-def test_what_differs_from_the_official_counts_is_told(market):
+def test_what_differs_from_the_official_counts_is_noted(market):
     notes = "\n".join(market.notes)
     assert "10 of 11 counts differ" in notes
     assert "train identities: 6 (official 751, differs)" in notes

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from arn_tf.data.sampling import Sampler
-from arn_tf.errors import ArgumentError
+from arn_tf.data.sampling import EpochPlan, Sampler
+from arn_tf.errors import UserError
 from arn_tf.run.command_line import message
 
 # Rows per identity; rows of one identity are not neighbours.
@@ -19,15 +19,21 @@ COUNTS = {
 }
 
 
-def sampler(counts, seed=0, target_size=50, batch_size=16, images_per_identity=4):
+def sampler(
+    counts: list[int],
+    seed: int = 0,
+    target_size: int = 50,
+    batch_size: int = 16,
+    images_per_identity: int = 4,
+) -> Sampler:
     labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     labels = np.random.default_rng(7).permutation(labels)
     return Sampler(labels, target_size, batch_size, images_per_identity, seed)
 
 
 @pytest.fixture(params=COUNTS, ids=lambda name: name.replace(" ", "-"))
-def plans(request):
-    """A sampler and three of its epochs."""
+def plans(request: pytest.FixtureRequest) -> tuple[Sampler, list[EpochPlan]]:
+    """Returns a sampler and three of its epochs."""
     one = sampler(COUNTS[request.param])
     one.check()
     return one, [one.epoch(i) for i in range(3)]
@@ -108,7 +114,7 @@ def test_flips_are_fair():
     assert np.any(plan.source_flips != plan.target_flips)
 
 
-def arrays(plan):
+def arrays(plan: EpochPlan) -> list[np.ndarray]:
     return [getattr(plan, field.name) for field in dataclasses.fields(plan)]
 
 
@@ -143,7 +149,7 @@ def test_source_does_not_depend_on_the_target():
 
 
 def test_too_few_identities():
-    with pytest.raises(ArgumentError) as error:
+    with pytest.raises(UserError) as error:
         sampler([10, 10, 10]).check()
     assert "batch_size=16 images_per_identity=4 needs 4 identities" in str(error.value)
     assert "the source has 3" in str(error.value)
@@ -153,7 +159,7 @@ def test_too_few_identities():
 
 
 def test_too_few_target_pictures():
-    with pytest.raises(ArgumentError, match=r"^batch_size=16 is more than the 15") as error:
+    with pytest.raises(UserError, match=r"^batch_size=16 is more than the 15") as error:
         sampler(COUNTS["equal"], target_size=15).check()
     assert message(error.value).startswith("--batch_size=16 is more than the 15 pictures of the")
     sampler(COUNTS["equal"], target_size=16).check()

@@ -1,4 +1,4 @@
-"""Archives and folders that are damaged, another's, or hold what can't be used: what is said."""
+"""The errors of archives and folders that are damaged, another's, or hold unusable files."""
 
 import pathlib
 import zipfile
@@ -27,7 +27,7 @@ def test_two_complete_folders_are_ambiguous(tmp_path):
     fails(tmp_path, "more than one folder", "a/query", "b/bounding_box_test")
 
 
-def test_missing_source_says_what_is_there(tmp_path):
+def test_missing_source_lists_what_is_there(tmp_path):
     fails(tmp_path, "neither Any-reID.zip nor", "found: nothing")
     (tmp_path / "Any-reID (1).zip").touch()
     fails(tmp_path, "found: Any-reID (1).zip", "Put the official archive here")

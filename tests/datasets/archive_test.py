@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shutil
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from datasets import archive
 from tests.support.small_archive import FOLDER, LAYOUT, good_files, jpeg, write_folder, write_zip
 
 
-def facts(contents: archive.Contents) -> dict:
+def facts(contents: archive.Contents) -> dict[str, Any]:
     """Everything that is read, without where it was read from."""
     return {
         split: [example for _, example in archive.read_examples(contents.source, pictures)]

@@ -3,6 +3,7 @@
 import pathlib
 import tempfile
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,10 @@ def write_archive(manual: pathlib.Path, files: list[str], **broken: bytes) -> No
             zipped.writestr(f"{LAYOUT.folder}/{name}", data)
 
 
-def prepare(manual: pathlib.Path, data_dir: pathlib.Path, mode: str | None = None, **kwargs):
+def prepare(
+    manual: pathlib.Path, data_dir: pathlib.Path, mode: str | None = None, **kwargs: Any
+) -> tfds.core.DatasetBuilder:
+    """Prepares the data set; returns its builder."""
     builder = tfds.builder("market1501", data_dir=data_dir, **kwargs)
     config = tfds.download.DownloadConfig(manual_dir=manual, try_download_gcs=False)
     config.download_mode = tfds.GenerateMode(mode) if mode else config.download_mode

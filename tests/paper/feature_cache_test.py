@@ -9,11 +9,10 @@ import threading
 import numpy as np
 import pytest
 
-from arn_tf import train
 from arn_tf.data.images import decode
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
-from arn_tf.paper import feature_cache
+from arn_tf.paper import feature_cache, train
 from arn_tf.paper.feature_cache import cached_maps, maps_of_pictures
 from arn_tf.paper.model import ARN
 from tests.support import small_data

@@ -17,6 +17,7 @@ from tests.support.small_arn import (
     random_maps,
     small_arn,
 )
+from tests.support.small_tolerance import rounding
 
 
 def slow_losses(model, batch, kind):
@@ -95,8 +96,10 @@ def test_losses_of_images_are_those_of_their_maps():
         "target_maps": shared.feature_maps(images["target_images"]),
     }
     left, right = (shared.compute_losses(batch)[0] for batch in (images, maps))
+    # The 52 convolutions of MobileNetV2, the widest over 960 channels, and three of an encoder.
+    rel = rounding(55, 1280)
     for name, value in left.items():
-        assert float(value) == pytest.approx(float(right[name]), rel=1e-5), name
+        assert float(value) == pytest.approx(float(right[name]), rel=rel), name
 
 
 def test_logged_loss_is_the_weighted_sum():

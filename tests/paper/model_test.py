@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from arn_tf.paper.model import ARN, SOURCE, TARGET
 from tests.support.small_arn import MAP, calibrated, random_images, random_maps, small_arn
+from tests.support.small_tolerance import rounding
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,9 @@ def test_calibrate():
     # The source's statistics are those of these pictures, the target's still the initial ones.
     first = np.asarray(model.encoder_c.convolutions[0](scaled))
     means = model.encoder_c.normalizations[0].moving_mean.numpy()
-    np.testing.assert_allclose(means[SOURCE], first.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-6)
+    # A convolution, and means over 30 x 4 x 2 positions.
+    atol = rounding(2, 240, np.abs(first).max())
+    np.testing.assert_allclose(means[SOURCE], first.mean(axis=(0, 1, 2)), rtol=1e-4, atol=atol)
     np.testing.assert_array_equal(means[TARGET], np.zeros(8))
     codes = np.asarray(model.encoder_c(scaled, domain=SOURCE))
     assert float(model.initial_code_norm) == pytest.approx(
@@ -64,7 +67,9 @@ def test_embeddings(shared):
 def test_feature_maps_are_those_of_the_preprocessed_pictures(shared):
     images = random_images(6, 2)
     expected = shared.encoder_i(images / np.float32(127.5) - 1, training=False)
-    np.testing.assert_allclose(shared.feature_maps(images), expected, rtol=1e-4, atol=1e-6)
+    # MobileNetV2: 52 convolutions, the widest over 960 channels.
+    atol = rounding(52, 960, np.abs(expected).max())
+    np.testing.assert_allclose(shared.feature_maps(images), expected, rtol=1e-4, atol=atol)
 
 
 def test_the_domain_chooses_the_statistics(shared):

@@ -8,12 +8,12 @@ import pytest
 from arn_tf.ranking import intervals, protocol
 
 
-def uniform(seed, *shape):
+def uniform(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).random(shape)
 
 
-def slow_interval(scores):
-    """The same draws, one resample and one query at a time; percentiles by sorting."""
+def slow_interval(scores: list[float]) -> tuple[float, ...]:
+    """Returns the interval of the same draws, in loops, with percentiles by sorting."""
     random = np.random.default_rng(0)
     means = []
     for _ in range(20):

@@ -2,11 +2,12 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from arn_tf.ranking import protocol, reranking
+from arn_tf.ranking import match_ranks, protocol, reranking
 from tests.support.places import SHARED
 
 GOLDEN = SHARED / "reference" / "ranking_golden.npz"
@@ -20,8 +21,8 @@ ARGUMENTS = (
 )
 
 
-def line(flags):
-    """One query whose gallery, in the order of its rows, matches as the flags say."""
+def line(flags: str) -> dict[str, Any]:
+    """Returns one query whose gallery, in the order of its rows, matches as the flags say."""
     angle = np.arange(len(flags)) / 10
     return {
         "query_embeddings": np.array([[1.0, 0.0]]),
@@ -33,8 +34,15 @@ def line(flags):
     }
 
 
-def random_arguments(seed, queries=40, gallery=150, persons=12, cameras=3, width=16):
-    """Junk, distractors, queries without a match, and exact ties by the hundred.
+def random_arguments(
+    seed: int,
+    queries: int = 40,
+    gallery: int = 150,
+    persons: int = 12,
+    cameras: int = 3,
+    width: int = 16,
+) -> dict[str, np.ndarray]:
+    """Returns junk, distractors, queries without a match, and exact ties by the hundred.
 
     Embeddings are +1 and -1 in a power of 4 dimensions: normalised, and multiplied in
     any order, they stay exact, so equal similarities are equal to the last bit.
@@ -50,8 +58,14 @@ def random_arguments(seed, queries=40, gallery=150, persons=12, cameras=3, width
     }
 
 
-def oracle(arguments, max_rank):
-    """The protocol in loops over one stably sorted list per query."""
+def oracle(
+    arguments: dict[str, Any], max_rank: int
+) -> tuple[dict[str, Any], list[tuple[list[int], np.ndarray]]]:
+    """Applies the protocol in loops over one stably sorted list per query.
+
+    Returns:
+        scores by name, and (rows, similarities) of each query.
+    """
     query, gallery, q_person, g_person, q_camera, g_camera = (
         np.asarray(arguments[name]) for name in ARGUMENTS
     )
@@ -111,10 +125,10 @@ def test_average_precision_by_hand(flags, mean_ap, trapezoid):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("sort_cost", [0, protocol._SORT_COST, 10**9])
+@pytest.mark.parametrize("sort_cost", [0, match_ranks._SORT_COST, 10**9])
 def test_equals_slow_oracle(seed, sort_cost, monkeypatch):
     # The two ways of counting must agree, whichever would have been chosen.
-    monkeypatch.setattr(protocol, "_SORT_COST", sort_cost)
+    monkeypatch.setattr(match_ranks, "_SORT_COST", sort_cost)
     arguments = random_arguments(seed)
     expected, _ = oracle(arguments, max_rank=30)
     result = protocol.rank_gallery(**arguments, max_rank=30)

@@ -12,22 +12,27 @@ from arn_tf.ranking.ranked_lists import BORDER, NEUTRAL, RIGHT, WRONG, Row, Thum
 BLUE = (20, 40, 230)
 
 
-def picture(size=(64, 128), colour=BLUE, mode="RGB", encoding="PNG"):
-    """An encoded picture of one colour; size is (width, height)."""
+def picture(
+    size: tuple[int, int] = (64, 128),
+    colour: tuple[int, int, int] = BLUE,
+    mode: str = "RGB",
+    encoding: str = "PNG",
+) -> bytes:
+    """Returns an encoded picture of one colour; size is (width, height)."""
     data = io.BytesIO()
     Image.new("RGB", size, colour).convert(mode).save(data, encoding)
     return data.getvalue()
 
 
-def row(flags, image=None, caption="0.93\ncamera 2"):
-    """A query whose gallery pictures are right ("1") and wrong ("0") in this order."""
+def row(flags: str, image: bytes | None = None, caption: str = "0.93\ncamera 2") -> Row:
+    """Returns a query whose gallery pictures are right ("1") and wrong ("0") in this order."""
     image = image or picture()
     gallery = [Thumbnail(image, caption, flag == "1") for flag in flags]
     return Row(Thumbnail(image, "0042\ncamera 1", None), gallery)
 
 
-def boxes(image, colour):
-    """(left, top, right, bottom) of each separate area of this colour, left to right."""
+def boxes(image: Image.Image, colour: tuple[int, int, int]) -> list[tuple[int, int, int, int]]:
+    """Returns (left, top, right, bottom) of each separate area of this colour, left to right."""
     found = np.all(np.asarray(image) == colour, axis=-1)
     columns = np.flatnonzero(found.any(axis=0))
     result = []

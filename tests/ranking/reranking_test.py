@@ -2,43 +2,48 @@
 
 import math
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from arn_tf.ranking import reciprocal, reranking
 
 
-def random_embeddings(seed, images=60, persons=8, width=8, noise=0.7):
+def random_embeddings(
+    seed: int, images: int = 60, persons: int = 8, width: int = 8, noise: float = 0.7
+) -> np.ndarray:
     random = np.random.default_rng(seed)
-    persons = random.standard_normal((persons, width))
-    who = random.integers(0, len(persons), images)
-    return persons[who] + noise * random.standard_normal((images, width))
+    centres = random.standard_normal((persons, width))
+    person = random.integers(0, persons, images)
+    return centres[person] + noise * random.standard_normal((images, width))
 
 
-def tied_embeddings(seed, images=60, width=16):
-    """+1 and -1 in a power of 4 dimensions: distances are exact, and equal by the hundred."""
+def tied_embeddings(seed: int, images: int = 60, width: int = 16) -> np.ndarray:
+    """Returns +1 and -1 in a power of 4 dimensions: distances are exact, and many are equal."""
     return np.random.default_rng(seed).choice([-1.0, 1.0], (images, width))
 
 
-def on_circle(*degrees):
+def on_circle(*degrees: float) -> np.ndarray:
     angle = np.radians(degrees)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def oracle(
-    embeddings,
-    k1,
-    k2,
+    embeddings: np.ndarray,
+    k1: int,
+    k2: int,
     *,
-    others=1,  # N(p, k) holds p and k others, as in the code, or k - 1
-    half=np.around,
-    squared=True,
-    scaled=True,
-    accepted=lambda common, size: 3 * common > 2 * size,
-    divided=True,
-):
-    """Dense, in loops and sets, from the equations of the paper. Returns (Jaccard, d), [N, N]."""
+    others: int = 1,  # N(p, k) holds p and k others, as in the code, or k - 1
+    half: Callable[[float], float] = np.around,
+    squared: bool = True,
+    scaled: bool = True,
+    accepted: Callable[[int, int], bool] = lambda common, size: 3 * common > 2 * size,
+    divided: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (Jaccard, d), [N, N], in loops and sets from the equations of the paper."""
     x = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     n = len(x)
     d = np.sum((x[:, np.newaxis] - x) ** 2, axis=2)
@@ -48,10 +53,10 @@ def oracle(
         d = d / d.max(axis=1, keepdims=True)
     order = [sorted(range(n), key=lambda g: (g != p, round(d[p, g], 12), g)) for p in range(n)]
 
-    def near(p, k):
+    def near(p: int, k: int) -> list[int]:
         return order[p][: k + others]
 
-    def mutual(p, k):  # R, equation 3
+    def mutual(p: int, k: int) -> set[int]:  # R, equation 3
         return {g for g in near(p, k) if p in near(g, k)}
 
     v = np.zeros((n, n))
@@ -73,14 +78,14 @@ def oracle(
     return jaccard, d
 
 
-def reranked(embeddings, queries, **options):
+def reranked(embeddings: np.ndarray, queries: int, **options: Any) -> np.ndarray:
     return np.concatenate(
         list(reranking.rerank(embeddings[:queries], embeddings[queries:], **options))
     )
 
 
-def dense(graph):
-    """The graph as a matrix, with 1 for what it does not store."""
+def dense(graph: sparse.csr_array) -> np.ndarray:
+    """Returns the graph as a matrix, with 1 for what it does not store."""
     matrix = np.ones(graph.shape)
     rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
     matrix[rows, graph.indices] = graph.data

@@ -6,11 +6,11 @@ import pytest
 from arn_tf.data.reid_data import Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import intervals as ranking_intervals
-from arn_tf.ranking import scores
+from arn_tf.ranking import protocol, scores
 from tests.support import small_data
 
 
-def split(persons, cameras):
+def split(persons: list[int], cameras: list[int]) -> Split:
     images = np.empty(len(persons), object)
     images[:] = [
         small_data.picture(p, c, shot)
@@ -44,7 +44,7 @@ def test_scores_follow_the_protocol():
         (split([1, 2], [2, 2]), np.nan, "row 0 is not finite"),
     ],
 )
-def test_what_cannot_be_scored_is_said(gallery, value, words):
+def test_what_cannot_be_scored_is_an_error_with_the_reason(gallery, value, words):
     with pytest.raises(UserError, match=f"splits can't be scored: .*{words}"):
         scores.score(QUERY_EMBEDDINGS, np.full((2, 2), value), QUERY, gallery)
 
@@ -77,7 +77,7 @@ def test_ranked_lists_have_a_line_for_each_query(count, shown):
     assert (picture.height - one.height) // 128 == shown - 1
 
 
-def result(query_embeddings=QUERY_EMBEDDINGS):
+def result(query_embeddings: np.ndarray = QUERY_EMBEDDINGS) -> protocol.RankingResult:
     return scores.score(query_embeddings, GALLERY_EMBEDDINGS, QUERY, GALLERY)
 
 
@@ -111,9 +111,8 @@ def test_the_table():
     spread = dict.fromkeys(names, (0.5, 0.0123)) | {"mean_ap_interval": (0.498, 0.6504)}
     table = scores.table([("ARN", scores.metrics([result()])), ("over seeds", spread)])
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    assert cells[0] == [
-        "", "rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mAP 95%", "trapezoid mAP",
-    ]  # fmt: skip
+    ranks = ["rank-1", "rank-5", "rank-10", "rank-20"]
+    assert cells[0] == ["", *ranks, "mAP", "mAP 95%", "trapezoid mAP"]
     assert set("".join(cells[1])) == {"-"}
     assert cells[2] == ["ARN", "50.0", "100.0", "100.0", "100.0", "75.0", "[50.0, 100.0]", "62.5"]
     assert cells[3] == ["over seeds", *["50.0 ± 1.2"] * 5, "[49.8, 65.0]", "50.0 ± 1.2"]

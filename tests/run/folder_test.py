@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
 from arn_tf.run.folder import RunDir
@@ -46,7 +47,7 @@ def test_a_new_folder_keeps_its_settings(tmp_path):
     run = RunDir(str(tmp_path / "a" / "b"))
     settings = Settings(epochs=7, model_dir=run.path)
     with run.claimed_for(settings):
-        assert run.settings() == settings
+        assert recipes.settings_of(run) == settings
     assert os.path.isdir(run.file("checkpoints"))
 
 
@@ -54,7 +55,7 @@ def test_equal_settings_go_on(run):
     open(run.file("initial.keras"), "w").close()
     with run.claimed_for(Settings(replicas=3, feature_cache="none", cache_dir="x", data_dir="y")):
         pass
-    assert run.settings() == Settings()
+    assert recipes.settings_of(run) == Settings()
 
 
 def test_other_settings_are_named(run):
@@ -69,12 +70,12 @@ def test_other_settings_are_named(run):
     assert "--epochs: 50 there, 60 here" in text
     assert "--margin: 1.0 there, 2.0 here" in text
     assert "replicas" not in text
-    assert run.settings() == Settings()
+    assert recipes.settings_of(run) == Settings()
 
 
 def test_a_first_command_with_a_mistake_may_be_put_right(run):
     with run.claimed_for(Settings(batch_size=16)):
-        assert run.settings().batch_size == 16
+        assert recipes.settings_of(run).batch_size == 16
 
 
 def test_one_process_at_a_time(run):
@@ -126,12 +127,12 @@ def test_a_foreign_settings_file(tmp_path, content):
     with pytest.raises(
         UserError, match=r"settings.json: not the settings of a run of arn_tf.train"
     ):
-        RunDir(str(tmp_path)).settings()
+        recipes.settings_of(RunDir(str(tmp_path)))
 
 
 def test_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(UserError, match=r"no settings.json there; name the folder of a run"):
-        RunDir(str(tmp_path)).settings()
+        recipes.settings_of(RunDir(str(tmp_path)))
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])

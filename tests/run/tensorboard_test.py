@@ -13,9 +13,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins import projector
 
-from arn_tf import train
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
+from arn_tf.paper import train
 from arn_tf.paper.model import PAPER_WEIGHTS, TERMS
 from arn_tf.run import tensorboard
 from tests.support import small_data

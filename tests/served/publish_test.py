@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from arn_tf import ARN, export
+from arn_tf import ARN
 from arn_tf.data.images import decode
-from arn_tf.served import graph, warmup
+from arn_tf.paper.served_model import served_model
+from arn_tf.served import publish, warmup
 from tests.support import small_data, small_export
 from tests.support.small_export import PICTURES, SIZE
 
@@ -25,7 +26,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
-    folder, sidecar = export.export(model, tmp_path_factory.mktemp("models") / "arn", PICTURES)
+    folder, sidecar = small_export.export_model(
+        model, tmp_path_factory.mktemp("models") / "arn", PICTURES
+    )
     return pathlib.Path(folder), sidecar
 
 
@@ -64,10 +67,10 @@ def test_statistics_are_those_of_the_target(loaded, model):
 
 def test_only_the_embedding_path_is_stored_and_once(tmp_path):
     model = ARN(150, backbone="MobileNetV2", backbone_weights="random", input_size=SIZE)
-    served = graph.ServedModel(model)
-    export.save(served, str(tmp_path / "1"))
+    served = served_model(model)
+    publish.save(served, str(tmp_path / "1"))
     parameters = sum(w.numpy().nbytes for w in model.encoder_i.weights + model.encoder_c.weights)
-    assert export.weights_bytes(str(tmp_path / "1")) == pytest.approx(parameters, rel=0.02)
+    assert publish.weights_bytes(str(tmp_path / "1")) == pytest.approx(parameters, rel=0.02)
     names = [name for name, _ in tf.train.list_variables(str(tmp_path / "1/variables/variables"))]
     assert not [name for name in names if re.search("decoder|classifier|encoder_[st]", name)]
 
@@ -79,13 +82,13 @@ def test_every_row_and_the_sidecar_name_the_space(exported, loaded):
     folder, sidecar = exported
     found = loaded.signatures["serving_default"](image_bytes=tf.constant(PICTURES))
     assert found["embedding_space"].numpy().tolist() == [sidecar["embedding_space"].encode()] * 5
-    assert json.loads((folder / export.SIDECAR).read_text()) == sidecar
+    assert json.loads((folder / publish.SIDECAR).read_text()) == sidecar
     assert re.fullmatch("[0-9a-f]{16}", sidecar["embedding_space"])
 
 
 def test_the_space_is_that_of_the_weights_and_the_precision(model):
     def space(model, precision="float32"):
-        return graph.ServedModel(model, precision).embedding_space
+        return served_model(model, precision).embedding_space
 
     assert space(small_export.model()) == space(model)
     changed = [small_export.model() for _ in range(3)]
@@ -105,7 +108,7 @@ def test_the_space_is_that_of_the_weights_and_the_precision(model):
 
 
 def test_bfloat16_agrees_less_and_says_how_much(model, tmp_path):
-    folder, sidecar = export.export(model, tmp_path / "arn", PICTURES, "bfloat16")
+    folder, sidecar = small_export.export_model(model, tmp_path / "arn", PICTURES, "bfloat16")
     agreement = sidecar["agreement"]
     assert sidecar["precision"] == "bfloat16" and agreement["pictures"] == 5
     assert 1e-5 < agreement["max_difference"] < 0.05
@@ -138,19 +141,19 @@ def test_warm_up_requests_are_small_and_replay(exported, loaded):
                             ("serving_default", 8)]  # fmt: skip
 
 
-# The README.
+# The documentation.
 
 
-def test_saved_model_cli_prints_what_the_readme_shows(tmp_path):
+def test_saved_model_cli_prints_what_the_documentation_shows(tmp_path):
     """With the paper's sizes; the text depends on nothing else."""
     model = ARN(6, backbone="Tiny", backbone_weights="random")
-    export.save(graph.ServedModel(model), str(tmp_path / "1"))
+    publish.save(served_model(model), str(tmp_path / "1"))
     tool = pathlib.Path(sys.executable).with_name("saved_model_cli")
     shown = subprocess.run(
         [tool, "show", "--dir", tmp_path / "1", "--tag_set", "serve", "--signature_def",
          "serving_default"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    readme = (small_data.ROOT / "README.md").read_text()
-    block = re.search(r"\$ saved_model_cli show .*?\n(.*?)```", readme, re.DOTALL)[1]
+    page = (small_data.ROOT / "docs" / "serving.md").read_text()
+    block = re.search(r"\$ saved_model_cli show .*?\n(.*?)```", page, re.DOTALL)[1]
     assert block.strip() == shown.strip()

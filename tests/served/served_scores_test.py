@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from arn_tf import evaluate
+from arn_tf import evaluate, recipes
 from arn_tf.ranking import protocol
 from serving import client
 from serving.gallery import command_line
@@ -22,7 +22,7 @@ NAME = re.compile(r"(-?\d+)_c(\d)")
 def scores():
     """What arn_tf.evaluate says of the run."""
     run = small_data.finished_run()
-    results, *_ = evaluate.evaluate(run, run.settings())
+    results, *_ = evaluate.evaluate(run, recipes.settings_of(run))
     return results[evaluate.ARN_ROW].to_json()
 
 

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from arn_tf import ARN, export
+from arn_tf import ARN
 from arn_tf.errors import UserError
 from tests.support import small_export
 from tests.support.small_export import PICTURES
@@ -30,17 +30,17 @@ def content(folder):
 
 
 def test_a_new_version_leaves_the_old_one_alone(model, tmp_path):
-    first, _ = export.export(model, tmp_path / "arn", PICTURES)
+    first, _ = small_export.export_model(model, tmp_path / "arn", PICTURES)
     before = content(first)
-    second, _ = export.export(model, tmp_path / "arn", PICTURES)
+    second, _ = small_export.export_model(model, tmp_path / "arn", PICTURES)
     assert [pathlib.Path(path).name for path in (first, second)] == ["1", "2"]
     assert content(first) == before
     (tmp_path / "arn" / "7").mkdir()
-    third, _ = export.export(model, tmp_path / "arn", PICTURES)
+    third, _ = small_export.export_model(model, tmp_path / "arn", PICTURES)
     assert pathlib.Path(third).name == "8"
     # Taking one away doesn't give its number to another.
     shutil.rmtree(third)
-    fourth, _ = export.export(model, tmp_path / "arn", PICTURES)
+    fourth, _ = small_export.export_model(model, tmp_path / "arn", PICTURES)
     assert pathlib.Path(fourth).name == "9"
 
 
@@ -48,7 +48,7 @@ def test_what_disagrees_is_not_published(model, tmp_path, monkeypatch):
     honest = ARN.embed
     monkeypatch.setattr(ARN, "embed", lambda self, images: honest(self, images) + 2e-5)
     with pytest.raises(UserError, match=r"disagree on 5 pictures.*nothing was published"):
-        export.export(model, tmp_path / "arn", PICTURES)
+        small_export.export_model(model, tmp_path / "arn", PICTURES)
     assert sorted(os.listdir(tmp_path / "arn")) == [".last_version"]
 
 
@@ -58,7 +58,7 @@ def test_useless_embeddings_are_not_published(tmp_path, value):
     for weight in model.encoder_c.convolutions[-1].weights:
         weight.assign(np.full(weight.shape, value))
     with pytest.raises(UserError, match="embeddings are zero or not finite"):
-        export.export(model, tmp_path / "arn", PICTURES)
+        small_export.export_model(model, tmp_path / "arn", PICTURES)
 
 
 def test_leftovers_of_a_killed_export_go(model, tmp_path):
@@ -67,7 +67,7 @@ def test_leftovers_of_a_killed_export_go(model, tmp_path):
     partial = tmp_path / "arn" / ".partial-1" / "variables"
     partial.mkdir(parents=True)
     (partial / "variables.data-00000-of-00001").write_bytes(b"half")
-    folder, _ = export.export(model, tmp_path / "arn", PICTURES)
+    folder, _ = small_export.export_model(model, tmp_path / "arn", PICTURES)
     assert pathlib.Path(folder).name == "1"
     assert sorted(os.listdir(tmp_path / "arn")) == [".last_version", ".partial-x", "1"]
 
@@ -77,10 +77,10 @@ def test_two_exports_at_once(model, tmp_path):
     with open(tmp_path / "arn" / ".last_version", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another process is exporting there"):
-            export.export(model, tmp_path / "arn", PICTURES)
+            small_export.export_model(model, tmp_path / "arn", PICTURES)
 
 
 def test_a_folder_that_can_not_be(model, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UserError, match=r"--export_dir=.*file"):
-        export.export(model, tmp_path / "file" / "arn", PICTURES)
+        small_export.export_model(model, tmp_path / "file" / "arn", PICTURES)

@@ -19,6 +19,7 @@ from tests.support.small_backbones import (
     shaken,
     small,
 )
+from tests.support.small_tolerance import rounding
 
 pytestmark = pytest.mark.filterwarnings("ignore:.input_shape. is undefined or non-square")
 
@@ -62,13 +63,14 @@ def test_without_its_last_stride_the_map_doubles(name):
         keras.Model(network.input, network.get_layer(layer).output)(images(0, 2)).numpy()
         for network in (original, tuned)
     )
-    np.testing.assert_allclose(
-        after[:, phase::2, phase::2], before, atol=1e-4 * np.abs(before).max()
-    )
+    # ResNet50: 44 convolutions up to there, the longest sums over 3 x 3 x 256 products.
+    atol = rounding(44, 2304, np.abs(before).max())
+    np.testing.assert_allclose(after[:, phase::2, phase::2], before, atol=atol)
 
 
 def test_gradients_are_those_of_keras():
     """Of everything that trains, through the statistics of the batch."""
+    keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 4, 3))
     x = keras.layers.Conv2D(6, 3, padding="same")(inputs)
     x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
@@ -87,8 +89,11 @@ def test_gradients_are_those_of_keras():
     with normalized_by(BatchMoments(update=True)):
         found = gradients(tuned)
     assert len(found) == 8
+    # Four layers there and back; a gradient sums over 6 x 8 x 4 positions. That of a bias before
+    # a normalisation is 0, and what is left of it a rounding of the others.
+    atol = rounding(8, 192, max(np.abs(gradient).max() for gradient in expected))
     for left, right in zip(found, expected, strict=True):
-        np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(left, right, rtol=1e-3, atol=atol)
 
 
 # Networks of all kinds, in place of those of keras.applications.

@@ -11,6 +11,7 @@ from arn_tf.strong.model import TARGET_ROW, StrongModel
 from tests.support import small_dots
 from tests.support.small_data import assert_equal
 from tests.support.small_dots import by_hand, crops, rows, weights
+from tests.support.small_tolerance import rounding
 
 
 @pytest.fixture(scope="module")
@@ -115,5 +116,7 @@ def test_refresh_adds_and_replaces(model, estimated):
         _, moments = by_hand(model, pictures[camera_id == camera])
         expected = np.concatenate([mean for mean, _ in moments])
         [row] = found.rows_of([camera])
-        np.testing.assert_allclose(rows(found, row)["mean"][0], expected, rtol=1e-4, atol=1e-5)
+        # Two convolutions and their statistics, over 70 x 8 x 4 positions.
+        atol = rounding(4, 2240, np.abs(expected).max())
+        np.testing.assert_allclose(rows(found, row)["mean"][0], expected, rtol=1e-4, atol=atol)
     assert_equal(weights(found), weights(adapted))

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from arn_tf import evaluate
+from arn_tf import evaluate, recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.ranking import protocol, reranking
@@ -35,13 +35,13 @@ def run():
 
 @pytest.fixture(scope="module")
 def found(run):
-    return strong_evaluate.evaluate(run, run.settings())
+    return strong_evaluate.evaluate(run, recipes.settings_of(run))
 
 
 def test_the_table_has_every_row(run, found, capsys, tmp_path):
     shutil.copytree(run.path, tmp_path / "run")
     copy = RunDir(str(tmp_path / "run"))
-    evaluate.report(copy, copy.settings(), found[0])
+    evaluate.report(copy, recipes.settings_of(copy), found[0])
     shown = capsys.readouterr().out
     lines = [line.split("|")[1].strip() for line in shown.splitlines() if line.startswith("| ")]
     assert lines[2:] == ROWS == list(found[0])
@@ -53,7 +53,7 @@ def test_the_table_has_every_row(run, found, capsys, tmp_path):
 
 
 def test_scores_are_those_of_the_models_on_the_pictures(run, found):
-    settings = run.settings()
+    settings = recipes.settings_of(run)
     data = ReidData("duke", settings.data_dir, settings.manual_dir)
     query, gallery, train = (data.split(name) for name in ("query", "gallery", "train"))
     *pictures, known = (decoded(split, settings.image_size) for split in (query, gallery, train))
@@ -94,7 +94,7 @@ def test_scores_are_those_of_the_models_on_the_pictures(run, found):
 
 def test_scores_without_self_training_have_no_row_for_it():
     run, _ = small_strong.stopped()
-    results, _, notes = strong_evaluate.evaluate(run, run.settings())
+    results, _, notes = strong_evaluate.evaluate(run, recipes.settings_of(run))
     assert list(results) == ROWS[:5]
     (note,) = notes
     assert note.startswith("query or gallery pictures of these cameras use the statistics of the")
@@ -104,7 +104,7 @@ def test_scores_without_self_training_have_no_row_for_it():
 def test_without_a_round_the_result_is_scored_as_it_was_calibrated(tmp_path):
     shutil.copytree(small_strong.stopped()[0].path, tmp_path / "run")
     run = RunDir(str(tmp_path / "run"))
-    settings = run.settings()
+    settings = recipes.settings_of(run)
     before = strong_evaluate.evaluate(run, settings)[0]
     model = run.load_model("model.keras")
     mean = model.table["mean"]
@@ -119,7 +119,7 @@ def test_an_unfinished_run(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "run")
     os.remove(tmp_path / "run" / "model.keras")
     with pytest.raises(UserError, match=r"model.keras is not there; finish the run"):
-        strong_evaluate.evaluate(RunDir(str(tmp_path / "run")), run.settings())
+        strong_evaluate.evaluate(RunDir(str(tmp_path / "run")), recipes.settings_of(run))
 
 
 def test_the_oracle_is_marked_in_every_output(run, found, tmp_path):

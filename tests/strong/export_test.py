@@ -13,9 +13,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 from arn_tf import export
 from arn_tf.data.images import decode
 from arn_tf.errors import UserError
-from arn_tf.served import warmup
+from arn_tf.served import publish, warmup
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.served_model import StrongServedModel
+from arn_tf.strong.served_model import served_model
 from tests.support import small_data, small_export, small_strong
 from tests.support.small_export import PICTURES, SIZE
 
@@ -31,7 +31,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
-    folder, sidecar = export.export(model, tmp_path_factory.mktemp("models") / "arn", PICTURES)
+    folder, sidecar = small_export.export_model(
+        model, tmp_path_factory.mktemp("models") / "arn", PICTURES
+    )
     return pathlib.Path(folder), sidecar
 
 
@@ -57,7 +59,7 @@ def test_a_model_loaded_from_it_gives_row_b(model, exported):
 
 def test_the_sidecar(exported):
     folder, sidecar = exported
-    assert json.loads((folder / export.SIDECAR).read_text()) == sidecar
+    assert json.loads((folder / publish.SIDECAR).read_text()) == sidecar
     assert sidecar["cameras"] == small_strong.CAMERAS
     assert (sidecar["precision"], sidecar["embedding_dim"]) == ("float32", 24)
     assert sidecar["agreement"]["max_difference"] <= 1e-5
@@ -65,10 +67,10 @@ def test_the_sidecar(exported):
 
 def test_each_weight_is_stored_once_and_none_of_training(tmp_path):
     model = StrongModel(150, "MobileNetV2", "random", SIZE, cameras=range(6))
-    export.save(export.served_model(model), str(tmp_path / "1"))
+    publish.save(served_model(model), str(tmp_path / "1"))
     stored = [*model.encoder_i.weights, *model.table.values()]
     parameters = sum(weight.numpy().nbytes for weight in stored)
-    assert export.weights_bytes(str(tmp_path / "1")) == pytest.approx(parameters, rel=0.03)
+    assert publish.weights_bytes(str(tmp_path / "1")) == pytest.approx(parameters, rel=0.03)
     names = [name for name, _ in tf.train.list_variables(str(tmp_path / "1/variables/variables"))]
     assert not [name for name in names if re.search("classifier|neck", name)]
     # One network for four signatures: a quarter of what four would take.
@@ -93,7 +95,7 @@ def test_warm_up_requests_are_small_and_replay(exported):
 @pytest.mark.parametrize(("own", "asked"), [("float32", "bfloat16"), ("bfloat16", None)])
 def test_bfloat16(tmp_path, own, asked):
     model = small_strong.model(precision=own)
-    folder, sidecar = export.export(model, tmp_path / "arn", PICTURES, asked)
+    folder, sidecar = small_export.export_model(model, tmp_path / "arn", PICTURES, asked)
     assert sidecar["precision"] == "bfloat16"
     assert sidecar["agreement"]["mean_cosine"] > 0.95
     assert (sidecar["agreement"]["max_difference"] > 1e-5) == (asked is not None)
@@ -112,16 +114,16 @@ def test_bfloat16(tmp_path, own, asked):
     ],
 )
 def test_what_disagrees_on_a_camera_is_not_published(tmp_path, monkeypatch, change, text):
-    honest = export.save
+    honest = publish.save
 
     def save(served, folder):
-        other = StrongServedModel(small_strong.model())
+        other = served_model(small_strong.model())
         change(other)
         honest(other, folder)
 
     monkeypatch.setattr(export, "save", save)
     with pytest.raises(UserError, match=f"{text}.*nothing was published"):
-        export.export(small_strong.model(), tmp_path / "arn", PICTURES)
+        small_export.export_model(small_strong.model(), tmp_path / "arn", PICTURES)
     assert os.listdir(tmp_path / "arn") == [".last_version"]
 
 
@@ -132,11 +134,11 @@ def test_useless_embeddings_are_not_published(tmp_path, value):
         np.full(model.table["embedding_deviation"].shape, np.inf if value == 0 else np.nan)
     )
     with pytest.raises(UserError, match="embeddings are zero or not finite"):
-        export.export(model, tmp_path / "arn", PICTURES)
+        small_export.export_model(model, tmp_path / "arn", PICTURES)
 
 
 def test_the_space_is_not_that_of_the_papers_recipe(exported, tmp_path):
-    _, sidecar = export.export(small_export.model(), tmp_path / "arn", PICTURES)
+    _, sidecar = small_export.export_model(small_export.model(), tmp_path / "arn", PICTURES)
     assert "cameras" not in sidecar
     assert sidecar["embedding_space"] != exported[1]["embedding_space"]
 
@@ -150,6 +152,6 @@ def test_the_command(tmp_path):
     assert status == 0, err
     assert "cameras with statistics of their own: 1, 2; others take the whole target's" in out
     assert "no metrics in its sidecar" in out
-    sidecar = json.loads((tmp_path / "arn/1" / export.SIDECAR).read_text())
+    sidecar = json.loads((tmp_path / "arn/1" / publish.SIDECAR).read_text())
     assert sidecar["cameras"] == [1, 2] and sidecar["metrics"] is None
     assert sidecar["agreement"]["pictures"] == 32

@@ -13,6 +13,10 @@ from arn_tf.strong.self_training import SelfTrainer, batches
 from tests.support import small_data
 from tests.support.small_domains import SIZE, both_domains, taken
 
+# Batches in which no ReLU's input is so near 0 that the order of sums decides its sign: 60 unit
+# roundoffs of the largest at least, where `rounding` allows 52.
+SEED = 2
+
 
 @pytest.fixture(scope="module")
 def data():
@@ -60,7 +64,7 @@ def test_one_step_by_hand(data):
     for left, right in zip(trainer.variables[:12], other.variables[:12], strict=True):
         np.testing.assert_array_equal(left, right)
     before = [v.numpy() for v in trainer.trainable_variables]
-    batch = taken(data, 1, 0)[0]
+    batch = taken(data, 1, 0, SEED)[0]
 
     def terms(vectors, labels, gamma, kernel):
         mean, variance = tf.nn.moments(vectors, [0])
@@ -175,7 +179,7 @@ def replicas_program():
             initial = trainer.get_weights()
             # With Adam, rounding decides the sign of a step where a gradient is 0.
             trainer.compile(optimizer=keras.optimizers.SGD(0.05, 0.9), jit_compile=False)
-        logs = fit(trainer, batches(**both_domains(), steps=2, first_step=0, seed=0), 2)
+        logs = fit(trainer, batches(**both_domains(), steps=2, first_step=0, seed=SEED), 2)
         results.append((logs, [(v.path, v.numpy()) for v in trainer.weights]))
     (left_logs, left), (right_logs, right) = results
     assert right_logs == pytest.approx(left_logs, rel=1e-4)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf import export
 from arn_tf.data.images import decode
+from arn_tf.served import publish
 from arn_tf.strong import camera_statistics
-from arn_tf.strong.served_model import StrongServedModel
+from arn_tf.strong.served_model import served_model
 from tests.support import cpp_session, small_data, small_strong
 
 SIZE = small_strong.SIZE
@@ -81,7 +81,7 @@ def model():
 
 def outcomes(model, folder, cases):
     """{case: what the session said}, all in one process: none of them may end it."""
-    export.save(StrongServedModel(model), str(folder))
+    publish.save(served_model(model), str(folder))
     return dict(zip(cases, cpp_session.outcomes(folder, list(cases.values())), strict=True))
 
 
@@ -136,7 +136,7 @@ def test_a_model_without_cameras(tmp_path):
 
 
 def space(model, precision=None):
-    return StrongServedModel(model, precision).embedding_space
+    return served_model(model, precision).embedding_space
 
 
 def test_cameras_do_not_change_the_space(model):

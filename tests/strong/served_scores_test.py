@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking import protocol
 from arn_tf.strong import camera_statistics
@@ -16,7 +17,7 @@ from arn_tf.strong.embedding import embed_by_camera
 from serving import client
 from serving.gallery import command_line
 from serving.gallery.store import GalleryStore
-from tests.support import small_data, small_server, small_strong
+from tests.support import small_data, small_export, small_server, small_strong
 
 NAME = re.compile(r"(-?\d+)_c(\d)")
 SPLITS = ("query", "bounding_box_test")
@@ -30,7 +31,7 @@ def run():
 @pytest.fixture(scope="module")
 def scores(run):
     """What arn_tf.evaluate says of the run: its last row (b)."""
-    results, *_ = strong_evaluate.evaluate(run, run.settings())
+    results, *_ = strong_evaluate.evaluate(run, recipes.settings_of(run))
     return results[strong_evaluate.ADAPTED_CAMERAS].to_json()
 
 
@@ -97,7 +98,7 @@ def test_the_gallery_stores_what_evaluate_embeds(run, address, files, tmp_path, 
     with GalleryStore(folder) as store, store.snapshot():
         stored, vectors = store.load()
     found = {picture.file: vector for picture, vector in zip(stored, vectors, strict=True)}
-    settings, model = run.settings(), run.load_model("model.keras")
+    settings, model = recipes.settings_of(run), run.load_model("model.keras")
     split = ReidData("duke", settings.data_dir, settings.manual_dir).split("gallery")
     expected = embed_by_camera(model, decoded(split, settings.image_size), split.camera_id)
     # The split's pictures are the files, in another order.
@@ -113,7 +114,7 @@ def test_a_camera_that_joins_leaves_the_gallery_good(run, models, files, tmp_pat
     folders = [tmp_path / name / "arn" for name in ("before", "after")]
     for cameras, folder in zip(([1], [1, 2]), folders, strict=True):
         model = camera_statistics.with_cameras(whole, cameras)
-        small_strong.export.export(model, folder, small_server.PICTURES)
+        small_export.export_model(model, folder, small_server.PICTURES)
     found = {}
     for folder, action, note in zip(folders, ("build", "add"), (True, False), strict=True):
         with small_server.serving(folder) as server:

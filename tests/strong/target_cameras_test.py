@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
 from arn_tf.run.folder import RunDir
@@ -38,7 +39,10 @@ def rounds_on(run, folder, camera_id):
     """The stages of the same run on a target with other cameras: `TargetRounds`, not yet run."""
     shutil.copytree(run.path, folder)
     settings = dataclasses.replace(
-        run.settings(), model_dir=str(folder), self_training_rounds=1, self_training_steps=2
+        recipes.settings_of(run),
+        model_dir=str(folder),
+        self_training_rounds=1,
+        self_training_steps=2,
     )
     source, target = (
         ReidData(name, settings.data_dir, settings.manual_dir).split("train")

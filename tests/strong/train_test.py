@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from arn_tf import train
+from arn_tf import recipes, train
 from arn_tf.errors import UserError
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
@@ -52,7 +52,7 @@ def test_a_finished_run_keeps_its_stages(run):
     assert os.listdir(run.file("checkpoints")) == []
     with open(run.file("settings.json")) as file:
         assert json.load(file)["preset"] == "strong"
-    assert isinstance(run.settings(), StrongSettings)
+    assert isinstance(recipes.settings_of(run), StrongSettings)
     with open(run.file("data.json")) as file:
         assert set(json.load(file)) >= {"source train", "target train"}
 
@@ -113,7 +113,7 @@ def test_the_same_command_again_changes_nothing(run):
         return {p: p.stat().st_mtime_ns for p in paths if p.is_file() and p.name != ".lock"}
 
     before = files()
-    again, printed = trained(run.settings())
+    again, printed = trained(recipes.settings_of(run))
     assert again.path == run.path
     assert files() == before
     assert "epoch" not in printed
@@ -170,7 +170,9 @@ def test_a_run_killed_between_its_last_epoch_and_its_next_stage(run, tmp_path, s
     for name in set(STAGES) - {"initial"}:
         os.rename(folder / f"{name}.keras", tmp_path / f"{name}.keras")
     shutil.copy(tmp_path / "source.keras", folder / "checkpoints" / "source-0003.keras")
-    told = dataclasses.replace(run.settings(), model_dir=str(folder), self_training_rounds=0)
+    told = dataclasses.replace(
+        recipes.settings_of(run), model_dir=str(folder), self_training_rounds=0
+    )
     told.save(folder / "settings.json")
     again, printed = trained(told)
     assert "epoch" not in printed
@@ -188,7 +190,7 @@ def test_the_folder_of_the_other_preset(run):
 
 
 def test_other_settings_in_a_used_folder_are_named(run):
-    other = dataclasses.replace(run.settings(), label_smoothing=0.2)
+    other = dataclasses.replace(recipes.settings_of(run), label_smoothing=0.2)
     with pytest.raises(UserError, match=r"--label_smoothing: 0\.1 there, 0\.2 here"):
         strong_train.train(other)
 

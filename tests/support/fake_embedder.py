@@ -46,9 +46,15 @@ class FakeClient:
     """
 
     def __init__(
-        self, embed=by_content, dim=16, chunk=3, space=SPACE, version=1, fail_after=None,
+        self,
+        embed=by_content,
+        dim=16,
+        chunk=3,
+        space=SPACE,
+        version=1,
+        fail_after=None,
         cameras=None,
-    ):  # fmt: skip
+    ):
         self.embed, self.dim, self.chunk = embed, dim, chunk
         self.space, self.version, self.fail_after = space, version, fail_after
         self.cameras = cameras

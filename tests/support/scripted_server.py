@@ -185,10 +185,10 @@ class ScriptedServer(
         space.tensor_shape.dim.add(size=len(data))
         space.string_val.extend([self.space.encode()] * len(data))
         if cameras:
-            told = reply.outputs["camera_known"]
-            told.dtype = types_pb2.DT_BOOL
-            told.tensor_shape.dim.add(size=len(data))
-            told.bool_val.extend(known)
+            output = reply.outputs["camera_known"]
+            output.dtype = types_pb2.DT_BOOL
+            output.tensor_shape.dim.add(size=len(data))
+            output.bool_val.extend(known)
         self.edit(reply)
         return reply
 

@@ -22,12 +22,13 @@ LAYOUT = archive.Layout(
 
 
 def jpeg(seed: int) -> bytes:
+    """Returns a picture of random pixels, the same for the same seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (16, 8, 3), np.uint8)
     return tf.io.encode_jpeg(pixels).numpy()
 
 
 def good_files() -> dict[str, bytes]:
-    """Path below the data set's folder -> content; in no particular order."""
+    """Returns {path below the data set's folder: content}, in no particular order."""
     return {
         "bounding_box_train/0007_c2.jpg": jpeg(1),
         "bounding_box_train/0002_c1.jpg": jpeg(2),
@@ -44,12 +45,26 @@ def good_files() -> dict[str, bytes]:
 
 
 def write_zip(manual: pathlib.Path, files: dict[str, bytes], root: str = FOLDER + "/") -> None:
+    """Writes files as the archive of the data set.
+
+    Args:
+        manual: folder of the archive.
+        files: {path below `root`: content}.
+        root: the folder inside the archive, with its slash.
+    """
     with zipfile.ZipFile(manual / LAYOUT.archive, "w") as zipped:
         for name, data in files.items():
             zipped.writestr(root + name, data)
 
 
 def write_folder(manual: pathlib.Path, files: dict[str, bytes], root: str = FOLDER) -> None:
+    """Writes files as the extracted folder of the data set.
+
+    Args:
+        manual: folder of the extracted folder.
+        files: {path below `root`: content}.
+        root: name of the extracted folder.
+    """
     for name, data in files.items():
         path = manual / root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,8 @@ def shaken(network, seed=0):
 
 
 def pair(name, last_stride):
-    """The original network, and the tuned one with its weights."""
+    """The original network, and the tuned one with its weights, the same in every run."""
+    keras.utils.set_random_seed(0)
     original = shaken(backbones.build(name, SIZE, "random"))
     tuned, channels = tuned_backbone.build(name, SIZE, "random", last_stride)
     backbones.copy_weights(original, tuned)

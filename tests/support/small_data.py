@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from arn_tf import train
+from arn_tf.paper import train
 from arn_tf.paper.settings import Settings
 from datasets.dukemtmc_reid.dukemtmc_reid_dataset_builder import LAYOUT as DUKE
 from datasets.market1501.market1501_dataset_builder import LAYOUT as MARKET

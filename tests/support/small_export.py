@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from arn_tf import ARN
+from arn_tf import ARN, recipes
+from arn_tf.served import publish
 from tests.support import small_data
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
@@ -29,3 +30,14 @@ def model(seed=0):
             spread = rng.uniform(0.5, 1.5, weight.shape)
             weight.assign(spread if "variance" in weight.path else 0.1 * (spread - 1))
     return made
+
+
+def served(model, precision=None):
+    """What is served of an `ARN` or a `StrongModel`."""
+    recipe = recipes.RECIPES["paper" if isinstance(model, ARN) else "strong"]
+    return recipe.served_model(model, precision)
+
+
+def export_model(model, export_dir, pictures, precision=None, facts=None):
+    """Publishes the next version of a model: its folder, and its sidecar."""
+    return publish.export(served(model, precision), export_dir, pictures, facts)

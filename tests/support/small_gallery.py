@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 
-from serving.gallery import store as gallery_store
 from serving.gallery.records import Binding, Picture
+from serving.gallery.store import GalleryStore
 from tests.support.places import ROOT
 
 DIM = 16
@@ -26,7 +26,7 @@ def picture(number, camera="1"):
 
 def filled(folder, count, seed=0):
     vectors = unit_vectors(count, seed)
-    store = gallery_store.create(
+    store = GalleryStore.create(
         str(folder), BINDING, [picture(number) for number in range(count)], vectors
     )
     return store, vectors

@@ -12,10 +12,10 @@ import keras
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from arn_tf import ARN, export
+from arn_tf import ARN
 from arn_tf.data.images import decode
 from serving.server.server import Server
-from tests.support import small_data
+from tests.support import small_data, small_export
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
 DIM = 64
@@ -30,14 +30,19 @@ def model(seed=0):
     """An `ARN` of the tiny network, with random weights."""
     keras.utils.set_random_seed(seed)
     return ARN(
-        6, backbone="Tiny", backbone_weights="random", input_size=SIZE, embedding_dim=DIM,
-        hidden_width=32, seed=seed,
-    )  # fmt: skip
+        6,
+        backbone="Tiny",
+        backbone_weights="random",
+        input_size=SIZE,
+        embedding_dim=DIM,
+        hidden_width=32,
+        seed=seed,
+    )
 
 
 def publish(models, seed=0):
     """Exports the model of a seed as the next version below a folder; returns its fingerprint."""
-    _, sidecar = export.export(model(seed), pathlib.Path(models) / "arn", PICTURES[:2])
+    _, sidecar = small_export.export_model(model(seed), pathlib.Path(models) / "arn", PICTURES[:2])
     return sidecar["embedding_space"]
 
 
@@ -62,10 +67,12 @@ def serving(model_dir=None, **arguments):
 @contextlib.contextmanager
 def server_process(*flags, model_dir=None, port=0):
     """The server's command line: (process, address) once it answers; killed at the end."""
-    line = [sys.executable, "-u", "-m", "serving.server", f"--port={port}",
-            f"--model_dir={model_dir or models() / 'arn'}", *flags]  # fmt: skip
     process = subprocess.Popen(
-        line, cwd=small_data.ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        _line(f"--port={port}", *flags, model_dir=model_dir),
+        cwd=small_data.ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         for printed in process.stdout:
@@ -80,14 +87,15 @@ def server_process(*flags, model_dir=None, port=0):
 
 
 def fails(*flags, model_dir=None):
-    """What the command line says when it doesn't start; it must end in words."""
-    line = [
-        *small_data.command("serving.server")[:3],
-        "serving.server", f"--model_dir={model_dir or models() / 'arn'}", *flags,
-    ]  # fmt: skip
-    status, _, err = small_data.finish(line)
+    """What the command line prints when it doesn't start; it must be no traceback."""
+    status, _, err = small_data.finish(_line(*flags, model_dir=model_dir))
     assert status == 2 and "Traceback" not in err, err
     return err
+
+
+def _line(*flags, model_dir=None):
+    line = [sys.executable, "-u", "-m", "serving.server"]
+    return [*line, f"--model_dir={model_dir or models() / 'arn'}", *flags]
 
 
 def request(*pictures):

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 from PIL import Image
 
-from arn_tf import export
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
@@ -38,7 +37,7 @@ def model(seed=0, cameras=CAMERAS, **options):
 def models():
     """A folder with version 1 of `arn`, an export of `model()`; written once."""
     folder = small_data.folder() / "strong_models"
-    export.export(model(), folder / "arn", small_export.PICTURES)
+    small_export.export_model(model(), folder / "arn", small_export.PICTURES)
     return folder
 
 

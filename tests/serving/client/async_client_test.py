@@ -1,6 +1,7 @@
-"""What is the asynchronous client's own; client_test.py and its neighbours try both."""
+"""What is the asynchronous client's own; embedding_client_test.py and others try both."""
 
 import asyncio
+import textwrap
 import time
 
 import numpy as np
@@ -107,3 +108,15 @@ def test_a_closed_client(server):
             await client.embed_encoded([picture("x")])
 
     asyncio.run(main())
+
+
+def test_the_example_of_the_docstring_runs(server, tmp_path, monkeypatch, capsys):
+    example = AsyncEmbeddingClient.__doc__.split(":\n\n")[1].split("\n\n    Arguments, results")[0]
+    code = textwrap.dedent(example).replace("localhost:8500", server.address)
+    (tmp_path / "gallery").mkdir()
+    for name in ("query.jpg", "gallery/1.jpg", "gallery/2.jpg"):
+        (tmp_path / name).write_bytes(picture(name))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "example", "exec"), {})
+    cosines, files = capsys.readouterr().out.splitlines()
+    assert len(cosines.split()) == 2 and files == "['gallery/1.jpg', 'gallery/2.jpg']"

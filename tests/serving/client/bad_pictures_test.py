@@ -90,7 +90,7 @@ def test_a_picture_is_judged_with_no_other_request_under_way(connect, server, wr
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_all_refused_in_the_same_words_is_said_plainly(connect, server, write, skip):
+def test_all_refused_in_the_same_words_is_reported(connect, server, write, skip):
     paths = write(10, bad=range(10))
     with (
         connect(server.address) as client,

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from serving.client import camera_names
 from serving.errors import BadInputError, NoCameraSignatureError, ReplyError
 from tests.support.places import ROOT
 from tests.support.scripted_server import ScriptedServer, bad_picture, embedding, picture
@@ -33,17 +32,19 @@ def plain():
 
 def expected(data, camera_id):
     """A known camera tells in the embedding, an unknown one doesn't."""
-    return np.stack([
-        embedding(each + b"%d" % camera if camera in KNOWN else each)
-        for each, camera in zip(data, camera_id, strict=True)
-    ])  # fmt: skip
+    return np.stack(
+        [
+            embedding(each + b"%d" % camera if camera in KNOWN else each)
+            for each, camera in zip(data, camera_id, strict=True)
+        ]
+    )
 
 
 def content(paths):
     return [pathlib.Path(path).read_bytes() for path in paths]
 
 
-# What is sent and told.
+# What is sent and reported.
 
 
 def test_the_model_says_whether_it_takes_cameras(connect, server, plain):
@@ -62,7 +63,7 @@ def test_each_picture_has_its_camera(connect, server, write, kind):
     assert {each.model_spec.signature_name for each in server.requests} == {"by_camera"}
 
 
-def test_chunks_of_a_stream_tell_of_their_own(connect, server, write):
+def test_parts_of_a_stream_list_their_own_unknown_cameras(connect, server, write):
     with connect(server.address, batch_size=4) as client:
         parts = list(client.stream_files(write(11), camera_id=CAMERAS))
     assert [part.unknown_cameras for part in parts] == [[7], [-1, 7], [8]]
@@ -112,13 +113,13 @@ def test_no_pictures_and_no_cameras(connect, server):
 @pytest.mark.parametrize("encoding", ["repeated", "content"])
 def test_other_encodings_of_what_is_known(connect, server, encoding):
     def edit(reply):
-        told = reply.outputs["camera_known"]
-        values = list(told.bool_val)
-        told.ClearField("bool_val")
+        known = reply.outputs["camera_known"]
+        values = list(known.bool_val)
+        known.ClearField("bool_val")
         if encoding == "repeated":
-            told.bool_val.extend(values[:1])
+            known.bool_val.extend(values[:1])
         else:
-            told.tensor_content = bytes(values)
+            known.tensor_content = bytes(values)
 
     server.edit = edit
     with connect(server.address) as client:
@@ -261,12 +262,3 @@ def test_the_command_refuses(server, plain, crops, tmp_path):
         status, err = embed(each, output, flag, crops)
         assert status == 2 and text in err
     assert not (tmp_path / "emb.npz").exists()
-
-
-def test_numbers_of_names():
-    pattern = camera_names.compile_pattern(r"_c(\d*)")
-    found = [camera_names.name_of(f"c/1_c{name}.jpg", pattern) for name in ("07", "", "x")]
-    assert found == ["07", None, None]
-    numbers = [camera_names.number_of(name) for name in ("07", None, "door", "0" * 30 + "5", "9" * 19,
-                                                    "9" * 18, "", "-1", "9" * 5000)]  # fmt: skip
-    assert numbers == [7, -1, -1, 5, -1, 10**18 - 1, -1, -1, -1]

@@ -1,4 +1,4 @@
-"""`python -m serving.client` as a user runs it: files, exit status, what is said, and its ends."""
+"""`python -m serving.client` as a user runs it: files, exit status, messages, and its ends."""
 
 import os
 import pathlib

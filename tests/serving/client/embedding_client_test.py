@@ -114,7 +114,7 @@ def test_a_stream_that_is_left_early_cancels_its_requests(server, write):
             parts.close()
 
 
-def test_without_skipping_all_files_are_looked_at_before_the_first_is_sent(connect, server, write):
+def test_without_skipping_all_files_are_checked_before_the_first_is_sent(connect, server, write):
     paths = write(20)
     with connect(server.address) as client:
         with pytest.raises(BadImageError, match=r"no.jpg: can't be read: No such file"):

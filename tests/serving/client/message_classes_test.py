@@ -1,4 +1,4 @@
-"""The recorded protos: equal to the wheel's, on the wire too, and loaded without TensorFlow."""
+"""The recorded messages: equal to the wheel's, on the wire too, and loaded without TensorFlow."""
 
 import subprocess
 import sys
@@ -17,9 +17,9 @@ loaded = {name.partition(".")[0] for name in sys.modules}
 print(sorted(loaded & {"tensorflow", "tensorflow_serving", "keras", "arn_tf", "tqdm", "grpc"}))
 """
 BOTH = """
-from serving.client import protos
-ours = protos.PredictRequest()
-ours.inputs["a"].dtype = protos.DT_STRING
+from serving.client import message_classes
+ours = message_classes.PredictRequest()
+ours.inputs["a"].dtype = message_classes.DT_STRING
 ours.inputs["a"].tensor_shape.dim.add(size=1)
 ours.inputs["a"].string_val.append(b"picture")
 ours.model_spec.version.value = 3
@@ -27,7 +27,7 @@ from tensorflow_serving.apis import predict_pb2
 import tensorflow as tf
 theirs = predict_pb2.PredictRequest.FromString(ours.SerializeToString())
 print(tf.make_ndarray(theirs.inputs["a"]).tolist(), theirs.model_spec.version.value)
-assert protos.PredictRequest.FromString(theirs.SerializeToString()) == ours
+assert message_classes.PredictRequest.FromString(theirs.SerializeToString()) == ours
 """
 
 

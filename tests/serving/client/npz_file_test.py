@@ -112,7 +112,7 @@ def test_places_where_nothing_can_be_written(tmp_path):
         ("dev", "not a file"),
     ):
         path = "/dev/null" if name == "dev" else str(tmp_path / name)
-        with pytest.raises(BadInputError, match=f"--output={path}: .*{text}"), EmbeddingFile(path):
+        with pytest.raises(BadInputError, match=f"output={path}: .*{text}"), EmbeddingFile(path):
             pass
     assert sorted(os.listdir(tmp_path)) == ["file", "folder.npz"]
 
@@ -139,7 +139,7 @@ def test_room_is_asked_for_before_the_work(tmp_path):
     )
     assert result.stdout.splitlines() == [
         "1 MB is there",
-        f"--output={path}: can't be written: File too large",
+        f"output={path}: can't be written: File too large",
     ]
     assert os.listdir(tmp_path) == []
 

@@ -1,4 +1,4 @@
-"""Picture files: which are found, which are read, and what is said about the others."""
+"""Picture files: which are found, which are read, and what is reported of the others."""
 
 import os
 
@@ -37,7 +37,7 @@ def test_jpeg_and_png_are_read_whatever_their_name(tmp_path, data, name):
         (b"\x89PNG\n\x1a\n and so on", "begins with 89 50 4e 47"),  # spoilt by text mode
     ],
 )
-def test_what_a_file_is_instead_is_said(tmp_path, look, data, text):
+def test_what_a_file_is_instead_is_reported(tmp_path, look, data, text):
     path = str(tmp_path / "crop.jpg")
     with open(path, "wb") as file:
         file.write(data)

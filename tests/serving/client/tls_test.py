@@ -1,4 +1,4 @@
-"""TLS and mTLS that work, and what is said about the ways in which they don't."""
+"""TLS and mTLS that work, and what is reported where they don't."""
 
 import subprocess
 
@@ -65,15 +65,15 @@ def test_mutual_tls(connect, pem):
 @pytest.mark.parametrize(
     ("serve", "ca", "text"),
     [
-        ({}, "stranger.pem", "certificate doesn't pass: unable to get local issuer.* --tls_ca"),
-        ({"name": "elsewhere"}, "ca.pem", "doesn't pass: Hostname mismatch.* --server"),
-        ({}, None, "it speaks TLS: give --tls_ca"),
-        ({"ask": True}, None, "it speaks TLS: give --tls_ca"),
-        (None, "ca.pem", "doesn't speak TLS: leave out --tls_ca"),
-        ({"ask": True}, "ca.pem", "client certificate: give --tls_certificate and --tls_key"),
+        ({}, "stranger.pem", "certificate doesn't pass: unable to get local issuer.* `tls.ca`"),
+        ({"name": "elsewhere"}, "ca.pem", "doesn't pass: Hostname mismatch.* `server`"),
+        ({}, None, "it speaks TLS: give `tls.ca`"),
+        ({"ask": True}, None, "it speaks TLS: give `tls.ca`"),
+        (None, "ca.pem", "doesn't speak TLS: leave out `tls.ca`"),
+        ({"ask": True}, "ca.pem", "client certificate: give `tls.certificate` and `tls.key`"),
     ],
 )
-def test_what_does_not_fit_is_said(pem, serve, ca, text):
+def test_what_does_not_fit_is_reported(pem, serve, ca, text):
     own = None if serve is None else credentials(pem, **serve)
     tls = Tls(pem[ca]) if ca else None
     with (
@@ -106,13 +106,13 @@ def test_nobody_there_is_no_matter_of_tls(pem):
 @pytest.mark.parametrize(
     ("files", "text"),
     [
-        (("none.pem",), "--tls_ca=none.pem: No such file"),
-        (("ca.key",), r"--tls_ca=.*ca\.key: not a certificate"),
+        (("none.pem",), "tls.ca=none.pem: No such file"),
+        (("ca.key",), r"tls\.ca=.*ca\.key: not a certificate"),
         (("ca.pem", "client.pem"), "go together"),
         (("ca.pem", None, "client.key"), "go together"),
-        (("ca.pem", "client.pem", "none.key"), "--tls_key=none.key: No such file"),
-        (("ca.pem", "client.pem", "server.key"), "--tls_certificate=.* go together"),
-        (("ca.pem", "client.key", "client.pem"), "--tls_certificate=.*not a certificate"),
+        (("ca.pem", "client.pem", "none.key"), "tls.key=none.key: No such file"),
+        (("ca.pem", "client.pem", "server.key"), "tls.certificate=.* go together"),
+        (("ca.pem", "client.key", "client.pem"), "tls.certificate=.*not a certificate"),
         (("ca.pem", "client.pem", "locked.key"), "without a password"),
     ],
 )

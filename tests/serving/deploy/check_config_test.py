@@ -1,4 +1,4 @@
-"""`config_protos` reads TensorFlow Serving's files; `check_config` finds what is wrong there."""
+"""`config_messages` reads TensorFlow Serving's files; `check_config` finds what is wrong there."""
 
 import subprocess
 import sys
@@ -47,39 +47,76 @@ def test_the_files_of_this_repository_are_right(name):
         ("models.config", 'model_platform: "tensorflow"', "", "model_platform"),
         ("models.config", '"tensorflow"\n', '"torch"\n', "model_platform"),
         ("models.config", 'name: "arn"', "", "name of its own"),
-        ("models.config", "model_config_list {", 'model_config_list { config { name: "arn" '
-         'base_path: "/a" model_platform: "tensorflow" }', "name of its own"),
+        (
+            "models.config",
+            "model_config_list {",
+            'model_config_list { config { name: "arn" '
+            'base_path: "/a" model_platform: "tensorflow" }',
+            "name of its own",
+        ),
         ("models.config", 'name: "arn"', "naem: 1", r'config:5: .* no field named "naem"'),
         ("models.config", POLICY, "latest { } all { }", r"config:\d+: .*all"),
         ("models.config", POLICY, "specific { }", "versions: NUMBER"),
-        ("models.config", POLICY, 'specific { versions: 3 } } version_labels { key: "a" value: 4',
-         "label a of arn is for version 4"),
-        ("models.config", POLICY, 'all { } } version_labels { key: "a" value: 4',
-         "--allow_version_labels_for_unavailable_models"),
-        ("models.config", "model_version_policy", "logging_config { } model_version_policy",
-         "logging_config"),
+        (
+            "models.config",
+            POLICY,
+            'specific { versions: 3 } } version_labels { key: "a" value: 4',
+            "label a of arn is for version 4",
+        ),
+        (
+            "models.config",
+            POLICY,
+            'all { } } version_labels { key: "a" value: 4',
+            "--allow_version_labels_for_unavailable_models",
+        ),
+        (
+            "models.config",
+            "model_version_policy",
+            "logging_config { } model_version_policy",
+            "logging_config",
+        ),
         ("batching_cpu.config", "{ value: 32 }", "32", "not a BatchingParameters: .*Expected"),
         ("batching_cpu.config", SIZE, f"{SIZE} allowed_batch_sizes: 32", "abort the server"),
         ("batching_gpu.config", SIZE, f"{SIZE} allowed_batch_sizes: [1, 32]", "remove them"),
         ("batching_cpu.config", SIZE, "max_batch_size { value: 0 }", "max_batch_size must be at"),
         ("batching_cpu.config", SIZE, SPLIT, "needs max_batch_size"),
-        ("batching_cpu.config", SIZE, f"{SPLIT} max_execution_batch_size {{ value: 1001 }}",
-         "at most max_batch_size, 1000"),
-        ("batching_cpu.config", SIZE, f"{SIZE} {SPLIT} max_execution_batch_size {{ value: 33 }}",
-         "at most max_batch_size, 32"),
-        ("batching_cpu.config", SIZE, f"{SIZE} {SPLIT} max_execution_batch_size {{ }}",
-         "max_execution_batch_size must be at least 1"),
-        ("batching_cpu.config", SIZE, f"{SIZE} max_execution_batch_size {{ value: 8 }}",
-         "ignored without enable_large_batch_splitting"),
-        ("batching_cpu.config", "num_batch_threads { value: 2 }", "num_batch_threads { }",
-         "num_batch_threads must be at least 1"),
+        (
+            "batching_cpu.config",
+            SIZE,
+            f"{SPLIT} max_execution_batch_size {{ value: 1001 }}",
+            "at most max_batch_size, 1000",
+        ),
+        (
+            "batching_cpu.config",
+            SIZE,
+            f"{SIZE} {SPLIT} max_execution_batch_size {{ value: 33 }}",
+            "at most max_batch_size, 32",
+        ),
+        (
+            "batching_cpu.config",
+            SIZE,
+            f"{SIZE} {SPLIT} max_execution_batch_size {{ }}",
+            "max_execution_batch_size must be at least 1",
+        ),
+        (
+            "batching_cpu.config",
+            SIZE,
+            f"{SIZE} max_execution_batch_size {{ value: 8 }}",
+            "ignored without enable_large_batch_splitting",
+        ),
+        (
+            "batching_cpu.config",
+            "num_batch_threads { value: 2 }",
+            "num_batch_threads { }",
+            "num_batch_threads must be at least 1",
+        ),
         ("batching_cpu.config", "micros { value: 0 }", "micros { value: -1 }", "at least 0"),
         ("batching_gpu.config", "batch_timeout_micros", "batch_timeout", r"config:\d+: .*timeout"),
         ("monitoring.config", "enable: true", "enable: yes", r"monitoring\.config:4: "),
         ("monitoring.config", "enable: true", "", "enable: true"),
         ("monitoring.config", 'path: "/', 'path: "', 'path: "/'),
     ],
-)  # fmt: skip
+)
 def test_every_change_that_breaks_one_is_found(tmp_path, name, old, new, reason):
     path = changed(tmp_path, name, old, new)
     with pytest.raises(BadInputError, match=reason) as caught:
@@ -91,15 +128,23 @@ def test_every_change_that_breaks_one_is_found(tmp_path, name, old, new, reason)
     "name, old, new, more",
     [
         ("models.config", POLICY, "specific { versions: [2, 3] }", []),
-        ("models.config", POLICY, 'specific { versions: 3 } } version_labels { key: "a" value: 3',
-         ["--allow_version_labels_for_unavailable_models=true"]),
+        (
+            "models.config",
+            POLICY,
+            'specific { versions: 3 } } version_labels { key: "a" value: 3',
+            ["--allow_version_labels_for_unavailable_models=true"],
+        ),
         ("models.config", '"/models/arn"', '"gs://bucket/arn"', []),
         ("batching_cpu.config", SIZE, "", []),
         ("batching_cpu.config", SIZE, f"{SIZE} {SPLIT}", []),
-        ("batching_cpu.config", SIZE, f"{SIZE} {SPLIT} max_execution_batch_size {{ value: 32 }}",
-         []),
+        (
+            "batching_cpu.config",
+            SIZE,
+            f"{SIZE} {SPLIT} max_execution_batch_size {{ value: 32 }}",
+            [],
+        ),
     ],
-)  # fmt: skip
+)
 def test_good_changes_pass(tmp_path, name, old, new, more):
     check_config.check_flags(flags(changed(tmp_path, name, old, new)) + more)
 
@@ -202,7 +247,7 @@ def test_a_wrong_ssl_config_is_found_and_its_key_is_not_shown(tmp_path, text, re
 def test_the_template_has_all_fields_and_is_no_config_yet():
     config = config_messages.parse(CONFIG / "ssl.config.template", "SSLConfig")
     assert len(config.ListFields()) == len(config.DESCRIPTOR.fields)
-    with pytest.raises(BadInputError, match=r"serving\.tls_config"):
+    with pytest.raises(BadInputError, match=r"serving\.deploy\.tls_config"):
         check_config.check_ssl(config, "template")
 
 
@@ -241,8 +286,8 @@ def test_models_are_declared_as_in_the_wheel():
 
 def test_it_starts_fast_and_without_tensorflow():
     code = (
-        "import sys, serving.deploy.check_config, serving.deploy.tls_config, serving.deploy.config_messages as c;"
-        f"c.parse('{CONFIG}/models.config', 'ModelServerConfig');"
+        "import sys; from serving.deploy import check_config, config_messages, tls_config;"
+        f"config_messages.parse('{CONFIG}/models.config', 'ModelServerConfig');"
         "sys.exit(any(m.startswith(('tensorflow', 'numpy', 'grpc')) for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=10)
@@ -259,8 +304,10 @@ def test_it_starts_fast_and_without_tensorflow():
 def test_the_command(given, status, text):
     done = subprocess.run(
         [sys.executable, "-m", "serving.deploy.check_config", *given],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == status
     assert text in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -140,18 +140,19 @@ def test_names_agree():
     url = container()["readinessProbe"]["httpGet"]["path"]
     assert url == f"/v1/models/{model.name}/metadata"
     assert model.base_path == f"/models/{model.name}"
-    # Compose takes a relative path from the folder of its file, so this is what README.md exports.
+    # Compose takes a path from the folder of its file, so this is what docs/serving.md exports.
     arn = read("compose.yaml")["services"]["arn"]
     assert url in arn["healthcheck"]["test"][-1]
     assert arn["volumes"][0]["source"] == "${ARN_MODELS:-../../models}"
-    assert f"--export_dir=models/{model.name}\n" in (DEPLOY / "README.md").read_text()
+    assert f"--export_dir=models/{model.name}\n" in (ROOT / "docs" / "serving.md").read_text()
 
 
 def check_schema(path):
     return subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", path],
-        capture_output=True, text=True,
-    ).returncode  # fmt: skip
+        capture_output=True,
+        text=True,
+    ).returncode
 
 
 def test_compose_follows_its_schema(tmp_path):

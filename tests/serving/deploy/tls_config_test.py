@@ -1,7 +1,8 @@
-"""`serving.deploy.tls_config` writes an ssl.config that works, keeps it secret, and refuses the rest."""
+"""`tls_config` writes an ssl.config that works, keeps it secret, and refuses the rest."""
 
 import contextlib
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -15,36 +16,37 @@ from serving.errors import BadInputError, TlsError
 from tests.support.places import ROOT
 
 
-def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+def openssl(line):
+    subprocess.run(["openssl", *shlex.split(line)], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def pem(tmp_path_factory):
     """Folder with an authority, a server and a client that it signed, and a stranger."""
     folder = tmp_path_factory.mktemp("pem")
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout"
     for name in ("ca", "stranger"):
-        openssl("req", "-x509", *curve, "-keyout", folder / f"{name}.key", "-days", 2,
-                "-out", folder / f"{name}.pem", "-subj", f"/CN={name}")  # fmt: skip
+        files = f"{folder}/{name}.key -out {folder}/{name}.pem"
+        openssl(f"req -x509 {new} {files} -days 2 -subj /CN={name}")
     (folder / "names").write_text("subjectAltName=DNS:localhost\n")
     for name in ("server", "client"):
-        openssl("req", *curve, "-keyout", folder / f"{name}.key", "-subj", f"/CN={name}",
-                "-out", folder / "request")  # fmt: skip
-        openssl("x509", "-req", "-in", folder / "request", "-CA", folder / "ca.pem", "-CAkey",
-                folder / "ca.key", "-days", 2, "-extfile", folder / "names",
-                "-out", folder / f"{name}.pem")  # fmt: skip
-    openssl("x509", "-in", folder / "server.pem", "-outform", "DER", "-out", folder / "server.der")
-    openssl("pkey", "-in", folder / "server.key", "-aes256", "-passout", "pass:x",
-            "-out", folder / "encrypted.key")  # fmt: skip
+        openssl(f"req {new} {folder}/{name}.key -subj /CN={name} -out {folder}/request")
+        openssl(
+            f"x509 -req -in {folder}/request -CA {folder}/ca.pem -CAkey {folder}/ca.key -days 2 "
+            f"-extfile {folder}/names -out {folder}/{name}.pem"
+        )
+    openssl(f"x509 -in {folder}/server.pem -outform DER -out {folder}/server.der")
+    openssl(f"pkey -in {folder}/server.key -aes256 -passout pass:x -out {folder}/encrypted.key")
     return folder
 
 
 def run(*flags):
     return subprocess.run(
         [sys.executable, "-m", "serving.deploy.tls_config", *flags],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
 
 
 def flags_for(pem, output, **others):
@@ -138,9 +140,11 @@ def test_wrong_files_are_refused_by_name(pem, flag, name, error, reason):
 def test_what_has_expired_is_refused(pem, tmp_path, flag):
     old, request, extensions = (tmp_path / name for name in ("old.pem", "request", "extensions"))
     extensions.write_text("basicConstraints=CA:TRUE\n")
-    openssl("req", "-new", "-key", pem / "server.key", "-subj", "/CN=old", "-out", request)
-    openssl("x509", "-req", "-in", request, "-signkey", pem / "server.key", "-days", "-1",
-            "-extfile", extensions, "-out", old)  # fmt: skip
+    openssl(f"req -new -key {pem}/server.key -subj /CN=old -out {request}")
+    openssl(
+        f"x509 -req -in {request} -signkey {pem}/server.key -days -1 -extfile {extensions} "
+        f"-out {old}"
+    )
     files = {"key": pem / "server.key", "certificate": pem / "server.pem", flag: old}
     with pytest.raises(TlsError, match=r"old\.pem: .*expired"):
         tls_config.build(**files)

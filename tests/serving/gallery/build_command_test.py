@@ -59,7 +59,7 @@ def test_cameras(work, capsys, flags, camera):
 
 
 @pytest.mark.parametrize("pattern", ["(", r"_c\d", r"(\d)(\d)", "(?P<x"])
-def test_a_wrong_camera_pattern_is_told(work, capsys, pattern):
+def test_a_wrong_camera_pattern_is_reported(work, capsys, pattern):
     with pytest.raises(BadInputError, match=re.escape(f"--camera_pattern={pattern}: ")):
         build(capsys, f"--camera_pattern={pattern}", "crops")
     assert not os.path.exists("gal")
@@ -138,7 +138,7 @@ def test_a_server_that_goes_away_costs_only_what_was_not_committed(work, capsys,
     assert len(asked.asked) == 2
 
 
-def test_a_name_that_is_not_utf8_is_told(work, capsys):
+def test_a_name_that_is_not_utf8_is_reported(work, capsys):
     with open(os.fsencode(work / "crops") + b"/\xff.jpg", "wb") as file:
         file.write(b"\xff\xd8\xff")
     with pytest.raises(BadImageError, match=r"\\xff.jpg: the name is not UTF-8"):
@@ -147,7 +147,7 @@ def test_a_name_that_is_not_utf8_is_told(work, capsys):
 
 
 @pytest.mark.parametrize("argument", ["pipe.jpg", "nowhere.jpg"])
-def test_paths_that_are_no_pictures_are_told(work, capsys, argument):
+def test_paths_that_are_no_pictures_are_reported(work, capsys, argument):
     with pytest.raises(BadImageError, match=argument):
         build(capsys, argument)
 

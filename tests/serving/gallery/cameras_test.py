@@ -12,8 +12,8 @@ from tests.support.gallery_shell import SERVER, stored
 pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 
 # Of work's pictures in the order of their files: crops, and then deeper ones.
-FILES = ["0001_c1s1.jpg", "0001_c2s1.jpg", "0002_c1s1.jpg", "0002_c2s1.jpg", "0003_c1s1.jpg",
-         "0003_c2s1.jpg", "0009_c2s1.jpeg", "plain.PNG"]  # fmt: skip
+FILES = [f"000{person}_c{camera}s1.jpg" for person in (1, 2, 3) for camera in (1, 2)]
+FILES += ["0009_c2s1.jpeg", "plain.PNG"]
 UNKNOWN = "note: model arn version 1 has no statistics of camera 2: "
 NO_NUMBER = "note: pictures whose camera has no number were embedded by the statistics of the whole"
 
@@ -41,7 +41,7 @@ def test_build_gives_the_cameras_of_names(work, capsys, fake):
     assert stored()["0009_c2s1.jpeg"] == "2" and stored()["plain.PNG"] is None
 
 
-def test_a_camera_that_is_not_calibrated_is_told_once(work, capsys, fake):
+def test_a_camera_that_is_not_calibrated_is_reported_once(work, capsys, fake):
     fake(cameras=[1], chunk=2)
     output = build(capsys)
     assert output.err.count("note: ") == 2
@@ -76,7 +76,7 @@ def test_add_and_search_give_them_too(work, capsys, fake):
     assert client.camera_id == [1]
 
 
-def test_it_is_told_of_what_is_kept_when_the_job_breaks_off(work, capsys, fake):
+def test_what_is_kept_is_reported_when_the_job_breaks_off(work, capsys, fake):
     fake(cameras=[1], chunk=2, fail_after=(1, UnavailableError("gone")))
     with pytest.raises(UnavailableError):
         build(capsys)

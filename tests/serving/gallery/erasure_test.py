@@ -9,7 +9,6 @@ import time
 import pytest
 
 from serving.gallery import sqlite_file
-from serving.gallery import store as gallery_store
 from serving.gallery.records import Picture, Selection
 from serving.gallery.store import GalleryStore
 from tests.support.small_gallery import (
@@ -37,7 +36,7 @@ def test_nothing_of_an_erased_picture_is_left_in_the_folder(tmp_path, seed):
         Picture(f"/{random_.random()}/person{number:05d}.jpg", "1", b"%032d" % number)
         for number in range(count)
     ]
-    store = gallery_store.create(str(folder), BINDING, pictures[:8], vectors[:8])
+    store = GalleryStore.create(str(folder), BINDING, pictures[:8], vectors[:8])
     for start in range(8, count, 8):
         store.add(pictures[start : start + 8], vectors[start : start + 8])
     (folder / "approximate.faiss").write_bytes(vectors.tobytes())
@@ -68,9 +67,9 @@ def test_the_old_embedding_of_a_replaced_picture_is_erased_too(tmp_path):
 
 MEASURED_VACUUM = """
 import os, resource, sqlite3, sys
-from serving.gallery import database
+from serving.gallery import sqlite_file
 
-connection, opened = database.connect(sys.argv[1]), set()
+connection, opened = sqlite_file.connect(sys.argv[1]), set()
 
 def look():
     for number in os.listdir("/proc/self/fd"):
@@ -84,7 +83,7 @@ def used():
 
 connection.set_progress_handler(look, 1000)
 before = used()
-database.vacuum(connection, os.path.join(sys.argv[1], "gallery.sqlite"))
+sqlite_file.vacuum(connection, os.path.join(sys.argv[1], "gallery.sqlite"))
 print((used() - before) // 1024)
 print(sum("(deleted)" in path and os.path.dirname(path) == sys.argv[1] for path in opened))
 print([path for path in opened if path.startswith(("/var/tmp", "/usr/tmp", "/tmp/etilqs"))])
@@ -95,7 +94,7 @@ def test_rewriting_takes_no_memory_and_no_room_elsewhere(tmp_path):
     folder = tmp_path / "it's a gäl"
     vectors = unit_vectors(3000, dim=4096)  # 48 MiB
     binding = dataclasses.replace(BINDING, dim=4096)
-    gallery_store.create(str(folder), binding, [picture(n) for n in range(3000)], vectors).close()
+    GalleryStore.create(str(folder), binding, [picture(n) for n in range(3000)], vectors).close()
     process = python(MEASURED_VACUUM, folder)
     output, error = process.communicate()
     assert process.returncode == 0, error

@@ -3,11 +3,11 @@
 import os
 import sqlite3
 
+import numpy as np
 import pytest
 
 from serving.errors import GalleryError
 from serving.gallery import search, sqlite_file
-from serving.gallery import store as gallery_store
 from serving.gallery.records import Selection
 from serving.gallery.store import GalleryStore
 from tests.support.small_gallery import contents, filled, integrity, picture, python, unit_vectors
@@ -66,7 +66,7 @@ def damage_folder(path):
         (damage_folder, "can't be opened"),
     ],
 )
-def test_damage_is_told(tmp_path, damage, message):
+def test_damage_is_reported(tmp_path, damage, message):
     store, _ = filled(tmp_path / "gal", 300)
     store.close()
     damage(tmp_path / "gal" / "gallery.sqlite")
@@ -78,7 +78,7 @@ def test_damage_is_told(tmp_path, damage, message):
         store.load()
 
 
-def test_another_writer_is_waited_for_and_then_told(tmp_path, monkeypatch):
+def test_another_writer_is_waited_for_and_then_reported(tmp_path, monkeypatch):
     store, _ = filled(tmp_path / "gal", 1)
     monkeypatch.setattr(sqlite_file, "_WAIT_FOR_LOCK", 0.2)
     with GalleryStore(str(tmp_path / "gal")) as other, other.locked():
@@ -141,8 +141,8 @@ def test_two_writers_lose_nothing_and_readers_see_whole_chunks(tmp_path):
     assert all(rows[picture(number).file] == vectors[number].tobytes() for number in expected)
 
 
-@pytest.mark.parametrize("work", ["store.load()", "database.vacuum(Starved(), 'gal')"])
-def test_want_of_memory_is_told(tmp_path, monkeypatch, work):
+@pytest.mark.parametrize("work", ["store.load()", "sqlite_file.vacuum(Starved(), 'gal')"])
+def test_want_of_memory_is_reported(tmp_path, monkeypatch, work):
     store, _ = filled(tmp_path / "gal", 3)
 
     class Starved:
@@ -152,9 +152,9 @@ def test_want_of_memory_is_told(tmp_path, monkeypatch, work):
     def starved(*_):
         raise MemoryError
 
-    monkeypatch.setattr(gallery_store.np, "empty", starved)
+    monkeypatch.setattr(np, "empty", starved)
     with pytest.raises(GalleryError, match="isn't enough memory for this"), store.snapshot():
-        eval(work, {"store": store, "database": sqlite_file, "Starved": Starved})
+        eval(work, {"store": store, "sqlite_file": sqlite_file, "Starved": Starved})
     monkeypatch.undo()
     assert len(contents(store)) == 3
 
@@ -166,7 +166,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
 """
 
 
-def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path):
+def test_a_full_disk_is_reported_and_what_was_committed_stays(tmp_path):
     folder = tmp_path / "gal"
     store, _ = filled(folder, 3)
     store.close()
@@ -192,7 +192,7 @@ os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
 """
 
 
-def test_a_read_only_folder_can_be_read_and_a_write_is_told(tmp_path):
+def test_a_read_only_folder_can_be_read_and_a_write_is_reported(tmp_path):
     folder = tmp_path / "gal"
     store, _ = filled(folder, 3)
     store.close()
@@ -206,7 +206,7 @@ def test_a_read_only_folder_can_be_read_and_a_write_is_told(tmp_path):
     assert "can't be opened or written; check the rights" in error and "Traceback" not in error
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(GalleryError, match="can't be written: Not a directory"):
         filled(tmp_path / "file" / "gal", 1)

@@ -16,9 +16,8 @@ from PIL import Image
 
 from serving.errors import BadInputError
 from serving.gallery import html_report
-from serving.gallery.html_report import Result
 from serving.gallery.records import Picture
-from serving.gallery.search import Hit
+from serving.gallery.search import Hit, Result
 
 CHROMIUM = shutil.which("chromium")
 COLOURS = {
@@ -194,7 +193,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(html_report, "_section", full)
-    with pytest.raises(BadInputError, match=r"--html=.*result.html: can't be written: No space"):
+    with pytest.raises(BadInputError, match=r"html=.*result.html: can't be written: No space"):
         written(tmp_path, [Result("a", None, [])])
     assert (tmp_path / "result.html").read_bytes() == before
     assert os.listdir(tmp_path) == ["result.html"]

@@ -95,7 +95,7 @@ def test_remove_refuses(work, capsys, flags, message):
     assert len(stored()) == 8
 
 
-def test_erasure_that_fails_is_told_and_caught_up_with(work, capsys, monkeypatch):
+def test_erasure_that_fails_is_reported_and_caught_up_with(work, capsys, monkeypatch):
     build(capsys)
 
     def full(connection, path):

@@ -69,7 +69,7 @@ def test_search_filters(colours, capsys):
     )
 
 
-def test_a_query_camera_that_the_gallery_does_not_have_is_told(colours, capsys):
+def test_a_query_camera_that_the_gallery_does_not_have_is_reported(colours, capsys):
     flags = ["search", SERVER, "--gallery=gal", "query_c1.png", "--exclude_same_camera"]
     command_line.main([*flags, "--query_camera=c3"])
     output = capsys.readouterr()

@@ -7,8 +7,8 @@ import pytest
 
 from serving.errors import GalleryError
 from serving.gallery import approximate_search, search
-from serving.gallery import store as gallery_store
 from serving.gallery.records import Binding, Picture, Selection
+from serving.gallery.store import GalleryStore
 
 
 def unit_vectors(count, dim, seed=0):
@@ -21,7 +21,7 @@ def gallery(folder, vectors, cameras):
         Picture(f"/{number:05d}.jpg", camera, b"0") for number, camera in enumerate(cameras)
     ]
     binding = Binding("00112233445566aa", "arn", 1, vectors.shape[1])
-    return gallery_store.create(str(folder), binding, pictures, vectors)
+    return GalleryStore.create(str(folder), binding, pictures, vectors)
 
 
 def files(hits):
@@ -92,7 +92,7 @@ def large(tmp_path):
     return gallery(tmp_path / "gal", vectors, ["1", "2"] * 1000), vectors
 
 
-class Told(list):
+class Progress(list):
     """Lines of progress."""
 
     def __call__(self, line):
@@ -106,11 +106,11 @@ class Told(list):
 
 def test_the_index_is_built_once_kept_and_as_good_as_it_says(large, tmp_path):
     store, vectors = large
-    told = Told()
-    hits, quality = approximate_search.search(store, vectors[:50], 10, told)
-    assert told.builds() == 1
-    again, quality_again = approximate_search.search(store, vectors[:50], 10, told)
-    assert told.builds() == 0
+    progress = Progress()
+    hits, quality = approximate_search.search(store, vectors[:50], 10, progress)
+    assert progress.builds() == 1
+    again, quality_again = approximate_search.search(store, vectors[:50], 10, progress)
+    assert progress.builds() == 0
     assert (again, quality_again) == (hits, quality)
     assert approximate_search.quality(store) == quality
     exact = search.exact(store, vectors[:50], 10)
@@ -134,14 +134,14 @@ def test_recall_counts_what_a_bad_index_misses(large, monkeypatch):
 
     monkeypatch.setattr(approximate_search, "_walk", blind)
     # Of 11 found the first is the picture itself; of the other 10 every second is missed.
-    assert approximate_search.search(store, vectors[:1], 10, Told())[1].recall == 0.5
+    assert approximate_search.search(store, vectors[:1], 10, Progress())[1].recall == 0.5
 
 
 @pytest.mark.parametrize("change", ["add", "remove"])
 def test_a_change_removes_the_index_and_the_next_search_builds_another(large, tmp_path, change):
     store, vectors = large
-    told = Told()
-    approximate_search.search(store, vectors[:1], 3, told)
+    progress = Progress()
+    approximate_search.search(store, vectors[:1], 3, progress)
     folder = tmp_path / "gal"
     assert {path.name for path in folder.iterdir()} > {"approximate.faiss", "approximate.json"}
     if change == "add":
@@ -150,26 +150,26 @@ def test_a_change_removes_the_index_and_the_next_search_builds_another(large, tm
         store.remove(Selection(files=("/00000.jpg",)))
     assert [path.name for path in folder.iterdir()] == ["gallery.sqlite"]
     assert approximate_search.quality(store) is None
-    told.clear()
+    progress.clear()
     queries = np.concatenate([vectors[:1], -vectors[:1]])
-    hits, _ = approximate_search.search(store, queries, 1, told)
-    assert told.builds() == 1
+    hits, _ = approximate_search.search(store, queries, 1, progress)
+    assert progress.builds() == 1
     assert (99999 in files(hits[1])) == (change == "add")
     assert (0 in files(hits[0])) == (change == "add")
 
 
 def test_an_index_of_another_revision_is_not_used(large, tmp_path):
     store, vectors = large
-    told = Told()
-    approximate_search.search(store, vectors[:1], 3, told)
+    progress = Progress()
+    approximate_search.search(store, vectors[:1], 3, progress)
     saved = {p: p.read_bytes() for p in (tmp_path / "gal").glob("approximate.*")}
     store.remove(Selection(files=("/00000.jpg",)))
     for path, data in saved.items():
         path.write_bytes(data)  # as a backup restored over the folder would
-    told.clear()
+    progress.clear()
     assert approximate_search.quality(store) is None
-    hits, _ = approximate_search.search(store, vectors[:1], 3, told)
-    assert told.builds() == 1 and 0 not in files(hits[0])
+    hits, _ = approximate_search.search(store, vectors[:1], 3, progress)
+    assert progress.builds() == 1 and 0 not in files(hits[0])
 
 
 def spoil_index(folder):
@@ -197,12 +197,12 @@ def empty_note(folder):
 @pytest.mark.parametrize("spoil", [spoil_index, truncate_index, lose_index, spoil_note, empty_note])
 def test_a_damaged_index_is_built_again(large, tmp_path, spoil):
     store, vectors = large
-    told = Told()
-    hits, _ = approximate_search.search(store, vectors[:3], 5, told)
+    progress = Progress()
+    hits, _ = approximate_search.search(store, vectors[:3], 5, progress)
     spoil(tmp_path / "gal")
-    told.clear()
-    assert approximate_search.search(store, vectors[:3], 5, told)[0] == hits
-    assert told.builds() == 1
+    progress.clear()
+    assert approximate_search.search(store, vectors[:3], 5, progress)[0] == hits
+    assert progress.builds() == 1
     json.loads((tmp_path / "gal" / "approximate.json").read_text())
 
 
@@ -211,24 +211,24 @@ def test_an_index_built_while_a_picture_is_erased_is_not_written(large, tmp_path
     measure = approximate_search._measure
 
     def erase_meanwhile(index, rows):
-        with gallery_store.GalleryStore(store.folder) as other:
+        with GalleryStore(store.folder) as other:
             other.remove(Selection(files=("/00000.jpg",)))
             other.finish_erasure()
         return measure(index, rows)
 
     monkeypatch.setattr(approximate_search, "_measure", erase_meanwhile)
     with pytest.raises(GalleryError, match="changed while its approximate index"):
-        approximate_search.search(store, vectors[:1], 3, Told())
+        approximate_search.search(store, vectors[:1], 3, Progress())
     assert [path.name for path in (tmp_path / "gal").iterdir()] == ["gallery.sqlite"]
     assert vectors[0].tobytes() not in (tmp_path / "gal" / "gallery.sqlite").read_bytes()
 
 
-def test_an_index_that_cannot_be_kept_is_told_before_it_is_built(large, monkeypatch):
+def test_an_index_that_cannot_be_kept_is_reported_before_it_is_built(large, monkeypatch):
     store, vectors = large
     monkeypatch.setattr(approximate_search.os, "access", lambda *arguments: False)
     monkeypatch.setattr(approximate_search, "_measure", None)
     with pytest.raises(GalleryError, match=r"can't be kept there .no right to write.*leave"):
-        approximate_search.search(store, vectors[:1], 3, Told())
+        approximate_search.search(store, vectors[:1], 3, Progress())
 
 
 def test_an_index_that_is_not_written_whole_leaves_no_file(large, tmp_path, monkeypatch):
@@ -241,14 +241,14 @@ def test_an_index_that_is_not_written_whole_leaves_no_file(large, tmp_path, monk
 
     monkeypatch.setattr(approximate_search.faiss, "write_index", full)
     with pytest.raises(GalleryError, match=r"can't be kept there .write error.*make room"):
-        approximate_search.search(store, vectors[:1], 3, Told())
+        approximate_search.search(store, vectors[:1], 3, Progress())
     assert [path.name for path in (tmp_path / "gal").iterdir()] == ["gallery.sqlite"]
 
 
 def test_too_few_found_falls_to_exact_search_and_says_so(large, monkeypatch):
     store, vectors = large
-    told = Told()
-    approximate_search.search(store, vectors[:1], 3, told)
+    progress = Progress()
+    approximate_search.search(store, vectors[:1], 3, progress)
     walk = approximate_search._walk
 
     def lose_one(*arguments):
@@ -257,17 +257,17 @@ def test_too_few_found_falls_to_exact_search_and_says_so(large, monkeypatch):
         return scores, rows
 
     monkeypatch.setattr(approximate_search, "_walk", lose_one)
-    told.clear()
-    hits, _ = approximate_search.search(store, vectors[:2], 7, told)
+    progress.clear()
+    hits, _ = approximate_search.search(store, vectors[:2], 7, progress)
     assert hits == search.exact(store, vectors[:2], 7)
-    assert told == ["the approximate index found too few; searching exactly"]
+    assert progress == ["the approximate index found too few; searching exactly"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_small_galleries_are_found_whole(tmp_path, count):
     vectors = unit_vectors(count, 4)
     store = gallery(tmp_path / "gal", vectors, [None] * count)
-    hits, quality = approximate_search.search(store, vectors[:1], 10, Told())
+    hits, quality = approximate_search.search(store, vectors[:1], 10, Progress())
     assert sorted(files(hits[0])) == list(range(count))
     assert quality.top == count - 1 and quality.recall == 1
 
@@ -275,6 +275,6 @@ def test_small_galleries_are_found_whole(tmp_path, count):
 def test_equal_pictures_are_all_found(tmp_path):
     vectors = np.repeat(unit_vectors(2, 8), 40, axis=0)
     store = gallery(tmp_path / "gal", vectors, [None] * 80)
-    hits, quality = approximate_search.search(store, vectors[:1], 40, Told())
+    hits, quality = approximate_search.search(store, vectors[:1], 40, Progress())
     assert sorted(files(hits[0])) == list(range(40))
     assert quality.recall == 1

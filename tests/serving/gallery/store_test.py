@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from serving.errors import GalleryError
-from serving.gallery import store as gallery_store
 from serving.gallery.records import EVERYTHING, Picture, Selection
-from serving.gallery.store import GalleryStore
+from serving.gallery.store import GalleryStore, _insert
 from tests.support.small_gallery import BINDING, DIM, contents, filled, picture, unit_vectors
 
 
@@ -72,7 +71,7 @@ def test_a_picture_grows_older_under_another_camera_but_not_with_other_content(
 def test_wrong_vectors_are_refused_and_nothing_of_the_chunk_is_kept(tmp_path, spoil):
     wrong = spoil(unit_vectors(2, seed=1))
     with pytest.raises(GalleryError, match="the server sent"):
-        gallery_store.create(str(tmp_path / "new"), BINDING, [picture(0), picture(1)], wrong)
+        GalleryStore.create(str(tmp_path / "new"), BINDING, [picture(0), picture(1)], wrong)
     assert not (tmp_path / "new").exists()
     store, _ = filled(tmp_path / "gal", 1)
     revision = store.revision()
@@ -90,7 +89,7 @@ def test_a_chunk_with_a_mistake_inside_is_not_half_added(tmp_path):
 
 
 def test_selections(tmp_path):
-    store = gallery_store.create(
+    store = GalleryStore.create(
         str(tmp_path / "gal"),
         BINDING,
         [
@@ -130,7 +129,6 @@ def test_a_gallery_is_never_made_over_another(tmp_path):
 
 
 def test_of_two_that_make_the_same_gallery_the_second_waits_and_is_refused(tmp_path, monkeypatch):
-    insert = gallery_store._insert
     with futures.ThreadPoolExecutor() as pool:
         second = []
 
@@ -139,9 +137,9 @@ def test_of_two_that_make_the_same_gallery_the_second_waits_and_is_refused(tmp_p
                 second.append(pool.submit(filled, tmp_path / "gal", 5))
                 futures.wait(second, timeout=0.5)
                 assert not second[0].done()
-            return insert(*arguments)
+            return _insert(*arguments)
 
-        monkeypatch.setattr(gallery_store, "_insert", insert_while_another_tries)
+        monkeypatch.setattr("serving.gallery.store._insert", insert_while_another_tries)
         store, _ = filled(tmp_path / "gal", 2)
         with pytest.raises(GalleryError, match="use add"):
             second[0].result()

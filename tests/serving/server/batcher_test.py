@@ -186,8 +186,9 @@ def test_many_callers_at_once(model):
         for i in range(100):
             value = 1000.0 * caller + i
             assert answer(batcher.submit(prediction(model, value, value + 0.5))) == [
-                2 * value, 2 * value + 1,
-            ]  # fmt: skip
+                2 * value,
+                2 * value + 1,
+            ]
         return True
 
     with futures.ThreadPoolExecutor(8) as pool:

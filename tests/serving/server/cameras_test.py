@@ -138,20 +138,22 @@ REFUSED = {
     "too few": (request(camera_id=[4]), LENGTHS),
     "too many": (request(camera_id=[4, 1, 4]), LENGTHS),
     "of no length": (
-        request(camera_id=[]), "the batch is empty: send one picture or more",
+        request(camera_id=[]),
+        "the batch is empty: send one picture or more",
     ),
     "a column": (
         changed(column),
         "Shape of tensor camera_id [2,1] is not compatible with expected shape [?].",
     ),
     "a number": (
-        changed(scalar), "Shape of tensor camera_id [] is not compatible with expected shape [?].",
+        changed(scalar),
+        "Shape of tensor camera_id [] is not compatible with expected shape [?].",
     ),
     "int32": (changed(int32), "Expects arg[0] to be int64 but int32 is provided"),
     "cut off": (changed(cut), "tensor parsing error: camera_id"),
     "no content": (changed(emptied), "tensor parsing error: camera_id"),
     "a negative length": (changed(resized(-2)), "tensor parsing error: camera_id"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

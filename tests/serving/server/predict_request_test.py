@@ -71,95 +71,117 @@ REFUSED = {
     "no model_spec": (request(None, images=IMAGES), INVALID, "Missing ModelSpec"),
     "empty name": (request("", images=IMAGES), INVALID, "ModelSpec has no name specified."),
     "unknown model": (
-        request("name: 'm'", images=IMAGES), NOT_FOUND,
+        request("name: 'm'", images=IMAGES),
+        NOT_FOUND,
         "Servable not found for request: Latest(m)",
     ),
     "unknown version": (
-        request("name: 'arn' version { value: 7 }", images=IMAGES), NOT_FOUND,
+        request("name: 'arn' version { value: 7 }", images=IMAGES),
+        NOT_FOUND,
         "Servable not found for request: Specific(arn, 7)",
     ),
     "unknown label": (
-        request("name: 'arn' version_label: 'stable'", images=IMAGES), INVALID,
+        request("name: 'arn' version_label: 'stable'", images=IMAGES),
+        INVALID,
         "Unrecognized servable version label: stable",
     ),
     "unknown signature": (
-        request(signature="embed", images=IMAGES), grpc.StatusCode.FAILED_PRECONDITION,
+        request(signature="embed", images=IMAGES),
+        grpc.StatusCode.FAILED_PRECONDITION,
         'Serving signature key "embed" not found.',
     ),
     "internal signature": (
-        request(signature="__saved_model_init_op"), grpc.StatusCode.FAILED_PRECONDITION,
+        request(signature="__saved_model_init_op"),
+        grpc.StatusCode.FAILED_PRECONDITION,
         'Serving signature key "__saved_model_init_op" not found.',
     ),
     "no input": (
-        request(), INVALID,
+        request(),
+        INVALID,
         "input size does not match signature: 0!=1 len({}) != len({images}). "
         "Sent extra: {}. Missing but required: {images}.",
     ),
     "two inputs": (
-        request(images=IMAGES, mask=IMAGES), INVALID,
+        request(images=IMAGES, mask=IMAGES),
+        INVALID,
         "input size does not match signature: 2!=1 len({images,mask}) != len({images}). "
         "Sent extra: {mask}. Missing but required: {}.",
     ),
     "wrong name": (
-        request(image=IMAGES), INVALID,
+        request(image=IMAGES),
+        INVALID,
         "Signature input alias: images not found in request and no default value provided. "
         "Inputs expected to be in the set {images}.",
     ),
     "wrong dtype": (
-        request(images=IMAGES.astype(np.float32)), INVALID,
+        request(images=IMAGES.astype(np.float32)),
+        INVALID,
         "Expects arg[0] to be uint8 but float32 is provided",
     ),
     "no dtype": (
-        request(images=tensor("", dtype="DT_INVALID")), INVALID,
+        request(images=tensor("", dtype="DT_INVALID")),
+        INVALID,
         "Expects arg[0] to be uint8 but type 0 is provided",
     ),
     "wrong size": (
-        request(images=IMAGES[:, 1:]), INVALID,
+        request(images=IMAGES[:, 1:]),
+        INVALID,
         f"Shape of tensor images [3,{HEIGHT - 1},{WIDTH},3] is not compatible with expected "
         f"shape [?,{HEIGHT},{WIDTH},3].",
     ),
     "wrong rank": (
-        request(images=IMAGES[0]), INVALID,
+        request(images=IMAGES[0]),
+        INVALID,
         f"Shape of tensor images [{HEIGHT},{WIDTH},3] is not compatible with expected shape "
         f"[?,{HEIGHT},{WIDTH},3].",
     ),
     "unknown rank": (
-        request(images=tensor("tensor_shape { unknown_rank: true }")), INVALID,
+        request(images=tensor("tensor_shape { unknown_rank: true }")),
+        INVALID,
         "tensor parsing error: images",
     ),
     "negative size": (
         request(images=tensor("int_val: 1", batch_size=-1)),
-        INVALID, "tensor parsing error: images",
+        INVALID,
+        "tensor parsing error: images",
     ),
     "too little content": (
         request(images=tensor("tensor_content: 'abc'")),
-        INVALID, "tensor parsing error: images",
+        INVALID,
+        "tensor parsing error: images",
     ),
     "no content": (
-        request(images=tensor("")), INVALID,
+        request(images=tensor("")),
+        INVALID,
         "tensor parsing error: images",
     ),
     "a batch of a billion in few bytes": (
         request(images=tensor("int_val: 1", batch_size=1_000_000_000)),
-        INVALID, "Task size 1000000000 is larger than maximum input batch size 32",
+        INVALID,
+        "Task size 1000000000 is larger than maximum input batch size 32",
     ),
     "a batch above the maximum": (
-        request(images=np.repeat(IMAGES, 11, axis=0)), INVALID,
+        request(images=np.repeat(IMAGES, 11, axis=0)),
+        INVALID,
         "Task size 33 is larger than maximum input batch size 32",
     ),
     "no picture": (
-        request(images=IMAGES[:0]), INVALID, "the batch is empty: send one picture or more",
+        request(images=IMAGES[:0]),
+        INVALID,
+        "the batch is empty: send one picture or more",
     ),
     "unknown output": (
-        request(images=IMAGES, output_filter=["code"]), INVALID,
+        request(images=IMAGES, output_filter=["code"]),
+        INVALID,
         "output tensor alias not found in signature: code Outputs expected to be in the set "
         "{embedding,embedding_space}.",
     ),
     "an output twice": (
-        request(images=IMAGES, output_filter=["embedding", "embedding"]), INVALID,
+        request(images=IMAGES, output_filter=["embedding", "embedding"]),
+        INVALID,
         "duplicate output tensor alias: embedding",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -210,8 +232,9 @@ def test_a_call_without_a_deadline(predict):
 def test_metadata(channel):
     call = prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata
     message = get_model_metadata_pb2.GetModelMetadataRequest()
-    refused(call, message, INVALID,
-            "GetModelMetadataRequest must specify at least one metadata_field")  # fmt: skip
+    refused(
+        call, message, INVALID, "GetModelMetadataRequest must specify at least one metadata_field"
+    )
     message.metadata_field.append("signature_def")
     refused(call, message, INVALID, "Missing ModelSpec")
     message.model_spec.name = "m"

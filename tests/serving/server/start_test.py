@@ -1,11 +1,11 @@
-"""What keeps the server from starting is said in words."""
+"""What keeps the server from starting ends in a message, before TensorFlow is imported."""
 
 import socket
 
 import pytest
 
 from serving.errors import BadInputError
-from serving.server import listening
+from serving.server import arguments
 from tests.support import small_server
 
 
@@ -26,13 +26,13 @@ def test_a_port_in_use_on_one_of_the_addresses():
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(BadInputError, match="is another server running"):
-            listening.addresses("localhost", other.getsockname()[1])
+            arguments.addresses("localhost", other.getsockname()[1])
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "a..b"])
 def test_a_host_that_is_not_here(host):
-    with pytest.raises(BadInputError, match=f"--host={host}"):
-        listening.addresses(host, 0)
+    with pytest.raises(BadInputError, match=f"host={host}"):
+        arguments.addresses(host, 0)
 
 
 def test_nothing_to_serve(tmp_path):

@@ -242,8 +242,9 @@ def test_names(address, images):
     message, tensor = request(signature="embed")
     tensors.put_uint8(tensor, images[:1])
     assert refused(address, message) == (
-        grpc.StatusCode.FAILED_PRECONDITION, 'Serving signature key "embed" not found.',
-    )  # fmt: skip
+        grpc.StatusCode.FAILED_PRECONDITION,
+        'Serving signature key "embed" not found.',
+    )
     message.output_filter.append("code")
     message.model_spec.signature_name = "images"
     code, details = refused(address, message)
@@ -255,13 +256,15 @@ def test_models_and_versions(address, images):
     message, tensor = request(model="no_such_model")
     tensors.put_uint8(tensor, images[:1])
     assert refused(address, message) == (
-        grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(no_such_model)",
-    )  # fmt: skip
+        grpc.StatusCode.NOT_FOUND,
+        "Servable not found for request: Latest(no_such_model)",
+    )
     message.model_spec.name = MODEL
     message.model_spec.version.value = 987654
     assert refused(address, message) == (
-        grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Specific({MODEL}, 987654)",
-    )  # fmt: skip
+        grpc.StatusCode.NOT_FOUND,
+        f"Servable not found for request: Specific({MODEL}, 987654)",
+    )
     with (
         EmbeddingClient(address, "no_such_model") as client,
         pytest.raises(ModelNotFoundError, match="no_such_model"),

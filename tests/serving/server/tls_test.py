@@ -1,5 +1,6 @@
 """TLS of the server, with the configuration file of tensorflow_model_server."""
 
+import shlex
 import subprocess
 
 import numpy as np
@@ -14,15 +15,18 @@ from tests.support import small_server
 PICTURES = small_server.PICTURES
 
 
+def openssl(line):
+    subprocess.run(["openssl", *shlex.split(line)], check=True, capture_output=True)
+
+
 @pytest.fixture
 def certificate(tmp_path):
     """A self-signed certificate for localhost; the file is its own authority."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout",
-         tmp_path / "server.key", "-out", tmp_path / "server.crt"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    openssl(
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
+        f"-addext subjectAltName=DNS:localhost -keyout {tmp_path}/server.key "
+        f"-out {tmp_path}/server.crt"
+    )
     return tmp_path / "server.crt"
 
 
@@ -36,14 +40,13 @@ def test_tls(certificate, tmp_path):
             np.testing.assert_allclose(
                 found, small_server.expected(PICTURES[:3]), rtol=0, atol=1e-5
             )
-        with pytest.raises(TlsError, match="--tls_ca"), EmbeddingClient(address) as client:
+        with pytest.raises(TlsError, match=r"`tls\.ca`"), EmbeddingClient(address) as client:
             client.embed_encoded(PICTURES[:1])
 
 
 def test_unusable_tls_files(certificate, tmp_path):
     other = tls_config.build(str(tmp_path / "server.key"), str(certificate))
-    subprocess.run(["openssl", "genrsa", "-out", tmp_path / "other.key", "2048"], check=True,
-                   capture_output=True)  # fmt: skip
+    openssl(f"genrsa -out {tmp_path}/other.key 2048")
     other.server_key = (tmp_path / "other.key").read_text()
     tls_config.write(other, str(tmp_path / "other.config"))
     with (

@@ -206,5 +206,5 @@ def test_the_watch_goes_on_whatever_a_folder_does(two_models, model_dir, monkeyp
 def test_nothing_to_serve(name, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInputError, match=f"--model_dir=.*{name}"):
+    with pytest.raises(BadInputError, match=f"model_dir=.*{name}"):
         Versions(tmp_path / name)

@@ -1,0 +1,80 @@
+"""Scores a run of ARN beside the two baselines that tell adaptation from transfer."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from arn_tf.data.reid_data import ReidData
+from arn_tf.layers.normalization import SOURCE, TARGET
+from arn_tf.paper import embedding
+from arn_tf.paper.feature_cache import cached_maps
+from arn_tf.paper.model import ARN
+from arn_tf.paper.settings import Settings
+from arn_tf.ranking import reranking, scores
+from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.run.folder import RunDir
+
+UNTRAINED = "untrained"
+SOURCE_ONLY = "source_only"
+SOURCE_ONLY_TARGET_STATISTICS = "source_only_target_statistics"
+ADAPTED = "arn"
+TITLES = {
+    UNTRAINED: "untrained pooled backbone",
+    SOURCE_ONLY: "source only",
+    SOURCE_ONLY_TARGET_STATISTICS: "source only, target statistics",
+    ADAPTED: "ARN",
+}
+# Rows about the model that is served; the last one that a table has counts.
+SERVED_ROWS = (ADAPTED,)
+_RERANKED_KEY, _RERANKED_TITLE = "_reranked", " + re-ranking"
+
+
+def evaluate(run: RunDir, settings: Settings, rerank: bool | None = None) -> Evaluation:
+    """Scores every model of a finished run on the target.
+
+    Args:
+        run: folder of the run.
+        settings: of the run.
+        rerank: whether each row is followed by one that is re-ranked, which uses the gallery as a
+            whole; None: no.
+
+    Raises:
+        UserError: the run isn't finished, or its data can't be read.
+    """
+    data = ReidData(
+        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
+    )
+    query, gallery = data.split("query"), data.split("gallery")
+    run.keep_data({"target query": query.digest, "target gallery": gallery.digest})
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    rows = []
+
+    def add(key: str, embed: Callable[..., np.ndarray], model: ARN) -> list[np.ndarray]:
+        embeddings = [
+            embed(model, split, _maps(model, data, name, settings))
+            for name, split in (("query", query), ("gallery", gallery))
+        ]
+        rows.append(Row(key, TITLES[key], scores.score(*embeddings, query, gallery)))
+        if rerank:
+            result = scores.score(*embeddings, query, gallery, distance=reranking.rerank)
+            rows.append(Row(key + _RERANKED_KEY, TITLES[key] + _RERANKED_TITLE, result))
+        return embeddings
+
+    # Loaded first: it is the one that an unfinished run lacks.
+    arn = run.load_model("model.keras")
+    add(UNTRAINED, embedding.pool_split, run.load_model("initial.keras"))
+    if settings.source_only_baseline:
+        model = run.load_model("source_only.keras")
+        for key, domain in ((SOURCE_ONLY, SOURCE), (SOURCE_ONLY_TARGET_STATISTICS, TARGET)):
+            add(key, lambda *a, domain=domain: embedding.embed_split(*a, domain), model)
+    embeddings = add(ADAPTED, embedding.embed_split, arn)
+    title = f"{settings.source} to {settings.target}: {TITLES[ADAPTED]}"
+    return Evaluation(rows, scores.draw_ranked_lists(*embeddings, query, gallery, title), [])
+
+
+def _maps(model: ARN, data: ReidData, split: str, settings: Settings) -> np.ndarray | None:
+    if settings.feature_cache != "disk":
+        return None
+    title = f"{data.name} {split}"
+    return cached_maps(model, data.split(split), 1, settings.feature_dir, title)

@@ -1,0 +1,72 @@
+"""The table of a run's scores: printed, and kept in the run's results.json."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from arn_tf.errors import UserError
+from arn_tf.ranking import scores
+from arn_tf.ranking.evaluation import Evaluation
+from arn_tf.run.atomic_files import replace_text
+from arn_tf.run.folder import RunDir
+from arn_tf.run.settings import RunSettings
+
+
+def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
+    """Prints the table and writes `results.json`, scores and intervals of every row.
+
+    Raises:
+        UserError: the file can't be written.
+    """
+    rows = {row.title: scores.metrics([row.result]) for row in evaluation.rows}
+    counts = evaluation.rows[-1].result
+    print(f"\n{settings.source} to {settings.target}, in percent:\n")
+    print(scores.table(list(rows.items())))
+    print(
+        f"\n{counts.valid_queries} of {counts.queries} queries have a match on another camera and "
+        f"count; {counts.junk} junk pictures dropped, {counts.distractors} distractors kept. "
+        "mAP 95%: where mAP would lie with other queries (bootstrap)."
+    )
+    for note in evaluation.notes:
+        print(f"Note: {note}.")
+    record = {
+        "source": settings.source,
+        "target": settings.target,
+        "rows": rows,
+        "notes": evaluation.notes,
+    }
+    try:
+        record["model"] = run.digest("model.keras")
+        replace_text(run.file("results.json"), json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"model_dir={run.path}: {error}", ["model_dir"]) from error
+
+
+def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[str, object]] | None:
+    """What `report` wrote of the run's model.
+
+    Args:
+        run: folder of the run.
+        titles: of rows that are about the model; the last one that is there counts.
+
+    Returns:
+        title and scores of that row; None where the run was not evaluated, or its model changed
+        since, as by a calibration.
+
+    Raises:
+        UserError: the file is not what `report` writes.
+    """
+    path = run.file("results.json")
+    try:
+        with open(path) as file:
+            found = json.load(file)
+        if found["model"] != run.digest("model.keras"):
+            print(f"{path} is of another model than this; run arn_tf.evaluate again")
+            return None
+        title = [title for title in titles if title in found["rows"]][-1]
+        return title, found["rows"][title]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"{path}: not what arn_tf.evaluate writes ({error}); run it again, or remove the file"
+        ) from error

@@ -1,0 +1,122 @@
+"""Publishes a version of a served model: written, loaded again, compared, and only then named.
+
+A version holds the SavedModel of what embeds and nothing else, warm-up requests, and a sidecar that
+says which embedding space it is.
+"""
+
+import datetime
+import glob
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from arn_tf.errors import UserError
+from arn_tf.served import warmup
+from arn_tf.served.graph import ServedModel
+from arn_tf.served.version_folders import new_version
+
+SIDECAR = os.path.join("assets.extra", "arn.json")
+# Largest difference of any number of an embedding, for float32.
+TOLERANCE = 1e-5
+# Least mean cosine similarity, for bfloat16 the only limit: below it something is broken.
+LEAST_COSINE = 0.95
+
+
+def export(
+    served: ServedModel,
+    export_dir: str | os.PathLike[str],
+    pictures: Sequence[bytes],
+    facts: Mapping[str, object] | None = None,
+) -> tuple[str, dict[str, object]]:
+    """Writes a model's next version and proves that it computes what the model does.
+
+    Args:
+        served: as a recipe's `served_model` makes it.
+        export_dir: folder of the model; its last part is the name that it is served under.
+        pictures: encoded pictures to compare on [N].
+        facts: more for the sidecar, a dict that JSON can hold.
+
+    Returns:
+        the version's folder, and its sidecar as a dict.
+
+    Raises:
+        UserError: it can't be written, or differs from the model; then there is no new version.
+    """
+    export_dir = os.path.abspath(os.path.expanduser(export_dir))
+    with new_version(export_dir) as (folder, version):
+        save(served, folder)
+        agreement = _compare(served, folder, pictures)
+        _refuse_disagreement(agreement, served.exact)
+        inputs = {name: specs for name, (_, specs) in served.signatures().items()}
+        warmup.write(folder, os.path.basename(export_dir), inputs)
+        sidecar = {
+            **served.facts(),
+            **(facts or {}),
+            "agreement": agreement,
+            "weights_bytes": weights_bytes(folder),
+            "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+            "exported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+        with open(os.path.join(folder, SIDECAR), "w") as file:
+            json.dump(sidecar, file, indent=2)
+            file.write("\n")
+    return os.path.join(export_dir, str(version)), sidecar
+
+
+def save(served: ServedModel, folder: str) -> None:
+    """Writes the SavedModel of a served model into a folder."""
+    archive = keras.export.ExportArchive()
+    # Not archive.track(model): every weight would be stored twice, and those of training too.
+    for name, (function, specs) in served.signatures().items():
+        archive.add_endpoint(name, function, input_signature=specs)
+    archive.write_out(folder, verbose=False)
+
+
+def weights_bytes(folder: str) -> int:
+    """Size on disk of a version's weights."""
+    files = glob.glob(os.path.join(glob.escape(folder), "variables", "variables.data-*"))
+    return sum(os.path.getsize(file) for file in files)
+
+
+def _compare(served: ServedModel, folder: str, pictures: Sequence[bytes]) -> dict[str, int | float]:
+    """Embeddings of the saved version beside those of the Keras model, over all signatures."""
+    examples = served.examples(pictures)
+    for _, expected in examples.values():
+        if not np.linalg.norm(expected["embedding"], axis=1).min() > 0:
+            raise UserError("the model's embeddings are zero or not finite; nothing was published")
+    loaded = tf.saved_model.load(folder).signatures
+    differences, cosines = [], []
+    for name, (inputs, expected) in examples.items():
+        try:
+            found = loaded[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise UserError(
+                "the exported model refuses a picture that training took; nothing was published: "
+                f"{error.message.splitlines()[0]}"
+            ) from error
+        vectors = found["embedding"].numpy()
+        differences.append(np.abs(vectors - expected["embedding"]).max())
+        cosines.append((vectors * expected["embedding"]).sum(axis=1).mean())
+        if np.any(found.get("camera_known") != expected.get("camera_known")):
+            raise UserError("the exported model takes cameras for others; nothing was published")
+    return {
+        "pictures": len(pictures),
+        "max_difference": float(max(differences)),
+        "mean_cosine": float(min(cosines)),
+    }
+
+
+def _refuse_disagreement(agreement: Mapping[str, int | float], exact: bool) -> None:
+    difference, cosine = agreement["max_difference"], agreement["mean_cosine"]
+    # Written so that NaN is refused.
+    good = cosine >= LEAST_COSINE and (difference <= TOLERANCE or not exact)
+    if not good:
+        raise UserError(
+            f"the exported model and the Keras model disagree on {agreement['pictures']} pictures "
+            f"(largest difference {difference:.2g}, mean cosine {cosine:.4f}); nothing was "
+            "published. Is the installed TensorFlow the one of requirements.txt?"
+        )

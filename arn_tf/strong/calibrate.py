@@ -1,0 +1,62 @@
+"""Teaches a finished run's model new cameras, from unlabelled pictures, without training."""
+
+import os
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from arn_tf.errors import ArgumentError, UserError
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import camera_statistics
+from arn_tf.strong.crops import read_crops
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.train import RESULT
+
+
+def calibrate(
+    run: RunDir, images: str, camera_pattern: str, drop_cameras: Sequence[str] = ()
+) -> tuple[StrongModel, dict[int, camera_statistics.Outcome]]:
+    """Drops, refreshes and adds cameras of a finished run's model, and saves it.
+
+    Args:
+        run: folder of a run of the strong recipe.
+        images: folder of unlabelled pictures; empty if there is only something to drop.
+        camera_pattern: see `read_crops`.
+        drop_cameras: numbers, as strings.
+
+    Returns:
+        the model, and {camera_id: `camera_statistics.Outcome`} of the pictures' cameras.
+
+    Raises:
+        UserError: nothing to do, another kind of run or one in use, a camera to drop that isn't
+            there, pictures that can't be read, or a model that can't be saved.
+    """
+    if run.settings().get("preset") != "strong":
+        raise ArgumentError(
+            "model_dir", run.path, "only runs of preset=strong have cameras", also=["preset"]
+        )
+    if not (images or drop_cameras):
+        raise UserError(
+            "name what to do: images=FOLDER or drop_cameras=NUMBERS", ["images", "drop_cameras"]
+        )
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    with run.claimed():
+        model = _without(run.load_model(RESULT), drop_cameras)
+        outcomes = {}
+        if images:
+            crops = read_crops(os.path.expanduser(images), camera_pattern, model.input_size)
+            model, outcomes = camera_statistics.refresh(model, *crops)
+        if drop_cameras or any(outcome.estimated for outcome in outcomes.values()):
+            run.save_model(model, RESULT)
+    return model, outcomes
+
+
+def _without(model: StrongModel, numbers: Sequence[str]) -> StrongModel:
+    dropped = []
+    for number in numbers:
+        if not number.isdecimal() or int(number) not in model.cameras:
+            known = model.cameras or "no camera"
+            raise ArgumentError("drop_cameras", number, f"the model knows {known}")
+        dropped.append(int(number))
+    kept = [camera for camera in model.cameras if camera not in dropped]
+    return camera_statistics.with_cameras(model, kept) if dropped else model

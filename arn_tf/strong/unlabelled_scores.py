@@ -1,0 +1,131 @@
+"""Says, without labels, how well a model's embeddings suit a target: one number a model.
+
+Each function looks at the embeddings of the target's training pictures alone. The numbers
+compare checkpoints of one run on one target, never two targets. None is proof: a network can be
+sure of itself and wrong.
+
+What looks across cameras leaves out pictures of an unknown camera, and is NaN where fewer
+than two cameras are known. Embeddings are real [N, D], of any length above zero; camera_id
+holds integers [N], below 0 where it is unknown. Arguments of a wrong shape or type raise a
+ValueError that names them.
+"""
+
+import math
+
+import numpy as np
+
+from arn_tf.ranking import arguments
+from arn_tf.ranking.arguments import units_of
+
+# Pictures compared with all others at a time.
+_BLOCK = 256
+
+
+def classifier_entropy(logits) -> float:
+    """Mean entropy of the source classifier on target pictures, nats; LOWER is better.
+
+    As minimised by Grandvalet and Bengio (NeurIPS 2004), and as a validation score in Morerio
+    et al., "Minimal-Entropy Correlation Alignment" (ICLR 2018).
+
+    Args:
+      logits: real [N, identities of the source].
+    """
+    logits = arguments.embeddings("logits", logits)
+    return float(_entropy(logits.astype(np.float64)).mean())
+
+
+def other_camera_share(embeddings, camera_id, k: int = 10) -> float:
+    """Share of other cameras' pictures among the k nearest, over its chance; HIGHER is better.
+
+    1 where a picture's camera doesn't matter to who is near it. The measure of mixing is that
+    of Buttner et al. (kBET, Nature Methods 2019) in its simplest form.
+
+    Args:
+      embeddings: see the module.
+      camera_id: see the module.
+      k: neighbours; of fewer pictures, all.
+    """
+    k = arguments.positive("k", k)
+    units, camera = known_units(embeddings, camera_id)
+    if units is None:
+        return math.nan
+    found = chance = 0.0
+    for start, similarity in similarities(units):
+        rows = np.arange(len(similarity))
+        similarity[rows, start + rows] = -np.inf
+        other = camera != camera[start + rows, np.newaxis]
+        nearest = nearest_rows(similarity, min(k, len(units) - 1))
+        found += np.take_along_axis(other, nearest, axis=1).mean(axis=1).sum()
+        chance += other.sum() / (len(units) - 1)
+    return float(found / chance)
+
+
+def mutual_rate(embeddings, camera_id) -> float:
+    """Share of pictures that are the nearest one's nearest, across cameras; HIGHER is better.
+
+    p's nearest picture of another camera is q, and q's nearest of another camera than its own
+    is p: the best-buddies similarity (Dekel et al., CVPR 2015) of a set with itself.
+    """
+    units, camera = known_units(embeddings, camera_id)
+    if units is None:
+        return math.nan
+    nearest = np.concatenate([part.argmax(axis=1) for part in across_cameras(units, camera)])
+    return float(np.mean(nearest[nearest] == np.arange(len(nearest))))
+
+
+def similarity_entropy(embeddings, camera_id, temperature: float = 0.05) -> float:
+    """Mean entropy of softmax(cosine / temperature) over other cameras, nats; HIGHER is better.
+
+    Soft neighbourhood density (Saito et al., "Tune it the Right Way", ICCV 2021,
+    with its temperature), there over all other pictures: a picture that has several near
+    ones, about as near, has high entropy. A collapsed network has the highest.
+
+    Args:
+      embeddings: see the module.
+      camera_id: see the module.
+      temperature: above 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0, not {temperature!r}")
+    units, camera = known_units(embeddings, camera_id)
+    if units is None:
+        return math.nan
+    parts = [_entropy(part / temperature) for part in across_cameras(units, camera)]
+    return float(np.concatenate(parts).mean())
+
+
+def known_units(embeddings, camera_id):
+    """Unit embeddings and cameras of the pictures whose camera is known; None of one camera."""
+    units = units_of("embeddings", embeddings)
+    camera = arguments.ids("camera_id", camera_id, units)
+    known = camera >= 0
+    if np.unique(camera[known]).size < 2:
+        return None, None
+    return units[known], camera[known]
+
+
+def similarities(units, others=None):
+    """Yields (first row, cosines of a block of rows to all of `others`)."""
+    others = units if others is None else others
+    for start in range(0, len(units), _BLOCK):
+        yield start, units[start : start + _BLOCK] @ others.T
+
+
+def across_cameras(units, camera, queries=None):
+    """Yields cosines of a block of pictures to all, -inf where the camera is their own."""
+    for start, similarity in similarities(units if queries is None else queries, units):
+        own = camera[start : start + len(similarity), np.newaxis]
+        yield np.where(camera == own, -np.inf, similarity)
+
+
+def nearest_rows(similarity, k):
+    return np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+
+
+def _entropy(logits):
+    """Entropy of softmax of each row, nats; -inf has no part."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    weights = np.exp(shifted)
+    total = weights.sum(axis=1)
+    mean = np.where(weights > 0, weights * np.where(weights > 0, shifted, 0), 0).sum(axis=1)
+    return np.log(total) - mean / total

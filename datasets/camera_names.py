@@ -1,0 +1,63 @@
+"""Cameras read off the names of picture files: the one parser, of both `arn_tf` and `serving`.
+
+Standard library only, so that a client without TensorFlow can import it.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+
+# The names of Market-1501 and DukeMTMC-reID: 0002_c1s1_000451_03.jpg, 0001_c2_f0046182.jpg.
+PATTERN = r"_c(\d+)"
+UNKNOWN_CAMERA = -1
+LARGEST_CAMERA = 2**63 - 1  # numbers of cameras are int64
+
+
+def compile_pattern(text: str) -> re.Pattern[str]:
+    """Returns the compiled pattern of a camera in a file's name.
+
+    Args:
+        text: regular expression with exactly one group, the camera.
+
+    Raises:
+        ValueError: it isn't such a regular expression; the text is for a user and doesn't
+            repeat the pattern.
+    """
+    try:
+        pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{error}, so it is no regular expression") from error
+    if pattern.groups != 1:
+        raise ValueError(
+            f"needs one group, as in '{PATTERN}', around the camera; it has {pattern.groups}"
+        )
+    return pattern
+
+
+def name_of(file: str, pattern: re.Pattern[str]) -> str | None:
+    """Returns the camera in a file's name, or None if there is none.
+
+    Args:
+        file: path; the folder's part is not searched.
+        pattern: of `compile_pattern`.
+    """
+    match = pattern.search(os.path.basename(file))
+    # A group that took no part in the match is None.
+    return (match[1] or None) if match else None
+
+
+def number_of(name: str | None) -> int:
+    """Returns a camera's name as a number from 0 to `LARGEST_CAMERA`.
+
+    `UNKNOWN_CAMERA` where the name is None or no such number.
+    """
+    # A file's name has 255 letters at most, and int() a limit of its own.
+    if name is None or not re.fullmatch(r"\d{1,255}", name):
+        return UNKNOWN_CAMERA
+    number = int(name)
+    return number if number <= LARGEST_CAMERA else UNKNOWN_CAMERA
+
+
+def numbers_of(files: Iterable[str], pattern: re.Pattern[str]) -> list[int]:
+    """Returns each file's camera as a number, `UNKNOWN_CAMERA` where its name has none."""
+    return [number_of(name_of(file, pattern)) for file in files]

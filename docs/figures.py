@@ -1,0 +1,152 @@
+"""Draws the charts of the documentation from docs/results.json: `make figures`.
+
+Needs matplotlib (requirements-docs.txt). Equal numbers give equal files, so that a chart changes in
+the repository only where its numbers do.
+"""
+
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+
+import matplotlib
+import matplotlib.axes
+import matplotlib.pyplot as plt
+
+DOCS = pathlib.Path(__file__).parent
+RESULTS = json.loads((DOCS / "results.json").read_text())
+DIRECTIONS = {
+    "market_to_duke": ("Market to Duke", "#33508f"),
+    "duke_to_market": ("Duke to Market", "#e08a2c"),
+}
+GREY = "#8a94a3"
+STYLE = {
+    "svg.hashsalt": "arn_tf",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "ytick.left": False,
+    "font.size": 10,
+}
+WIDTH = 6.4  # inches: text stays readable when a phone shows it at half its size
+# Rows of the overview: (label, recipe, row of its tables).
+OVERVIEW = (
+    ("untrained backbone", "paper", "untrained pooled backbone"),
+    ("paper's recipe: source only", "paper", "source only"),
+    ("paper's recipe: full ARN", "paper", "full ARN"),
+    ("strong: source only (a)", "strong", "source only (a) plain statistics"),
+    ("strong: source only (b)", "strong", "source only (b) camera statistics, flip"),
+    ("strong: self-trained (b)", "strong", "self-trained (b) camera statistics, flip"),
+    ("strong: self-trained (c)", "strong", "self-trained (c) = (b) + re-ranking"),
+)
+
+
+def main() -> None:
+    matplotlib.rcParams.update(STYLE)
+    _save("recipes", _directions, OVERVIEW)
+    for recipe in ("paper", "strong"):
+        rows = [(row, recipe, row) for row in RESULTS[f"{recipe}_market_to_duke"]["rows"]]
+        _save(f"{recipe}_recipe", _directions, rows, intervals=recipe == "strong")
+    _save("joint_training", _differences, "joint_training", "mAP, points, and 95% interval")
+    _save("stage_choice", _losses, "stage_choice")
+    _save("training_steps", _rates, "training_steps", "images/s", "pictures a second")
+    _save("serving", _rates, "serving", "pictures/s", "pictures a second")
+
+
+def _directions(
+    axes: matplotlib.axes.Axes, rows: Sequence[tuple[str, str, str]], intervals: bool = False
+) -> int:
+    """Two bars of mAP for each row, one for each direction; returns the number of bars.
+
+    Args:
+        axes: to draw on.
+        rows: (label, recipe, row of the recipe's tables).
+        intervals: whether whiskers are the 95% interval, or one deviation over seeds.
+    """
+    for shift, (direction, (name, colour)) in zip((-0.2, 0.2), DIRECTIONS.items(), strict=True):
+        for place, (_, recipe, row) in enumerate(rows):
+            table = RESULTS[f"{recipe}_{direction}"]
+            cells = dict(zip(table["columns"], table["rows"][row], strict=True))
+            mean, low, high = _mean_and_spread(cells["mAP"], cells["mAP 95%"] if intervals else {})
+            axes.barh(place + shift, mean, 0.38, color=colour, label=None if place else name)
+            _whisker(axes, place + shift, mean, low, high)
+            axes.text(high + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
+    spread = "95% interval over queries" if intervals else "deviation over three seeds"
+    _rows(axes, [text for text, _, _ in rows], f"mAP, percent, and {spread}")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1), ncols=2)
+    return 2 * len(rows)
+
+
+def _differences(axes: matplotlib.axes.Axes, table: str, label: str) -> int:
+    """A point and an interval for each row's difference, beside the line of no difference."""
+    rows = RESULTS[table]["rows"]
+    axes.axvline(0, color=GREY, linewidth=1)
+    for place, cells in enumerate(rows.values()):
+        mean, low, high = _mean_and_spread(cells[-1], cells[-1])
+        axes.plot(mean, place, "o", color=DIRECTIONS["market_to_duke"][1])
+        _whisker(axes, place, mean, low, high)
+        axes.text(mean, place - 0.2, f"{mean:+.1f}", ha="center", va="bottom", fontsize=8)
+    _rows(axes, [row.replace(", three seeds", "") for row in rows], label)
+    return len(rows)
+
+
+def _losses(axes: matplotlib.axes.Axes, table: str) -> int:
+    """Mean loss as a bar and worst loss as a point, the best mean on top."""
+    rows = sorted(RESULTS[table]["rows"].items(), key=lambda row: row[1][3])
+    for place, (name, (*_, mean, worst)) in enumerate(rows):
+        axes.barh(place, mean, 0.7, color="#33508f" if name == "the rule of training" else GREY)
+        axes.text(mean + 0.3, place, f"{mean:.2f}", va="center", fontsize=8)
+        label = None if place else "worst run"
+        axes.plot(worst, place, "o", color="#c0392b", markersize=4, label=label)
+    _rows(axes, [name for name, _ in rows], "points of mAP below the best, mean")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1))
+    return len(rows)
+
+
+def _rates(axes: matplotlib.axes.Axes, table: str, column: str, label: str) -> int:
+    """A bar for each row of one column."""
+    rows = RESULTS[table]["rows"]
+    values = [cells[RESULTS[table]["columns"].index(column)] for cells in rows.values()]
+    axes.barh(range(len(values)), values, 0.7, color="#33508f")
+    for place, value in enumerate(values):
+        axes.text(value + max(values) / 80, place, f"{value:.1f}", va="center", fontsize=8)
+    _rows(axes, list(rows), label)
+    return len(rows)
+
+
+def _rows(axes: matplotlib.axes.Axes, names: list[str], label: str) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.6)
+    axes.set_xlabel(label)
+
+
+def _whisker(
+    axes: matplotlib.axes.Axes, place: float, mean: float, low: float, high: float
+) -> None:
+    if low < high:
+        spread = [[mean - low], [high - mean]]
+        axes.errorbar(
+            mean, place, xerr=spread, fmt="none", ecolor="#222222", elinewidth=1, capsize=2
+        )
+
+
+def _mean_and_spread(
+    cell: float | dict[str, float], interval: dict[str, float]
+) -> tuple[float, float, float]:
+    """Mean, lower and upper end: of the interval, or without one of a deviation to each side."""
+    if not isinstance(cell, dict):
+        cell = {"mean": cell}
+    mean, deviation = cell["mean"], cell.get("deviation", 0)
+    return mean, interval.get("low", mean - deviation), interval.get("high", mean + deviation)
+
+
+def _save(name: str, draw: Callable[..., int], *arguments: object, **options: object) -> None:
+    """Writes docs/images/NAME.svg, as high as its bars need."""
+    figure, axes = plt.subplots(figsize=(WIDTH, 1), layout="constrained")
+    bars = draw(axes, *arguments, **options)
+    figure.set_figheight(0.9 + 0.24 * bars)
+    figure.savefig(DOCS / "images" / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

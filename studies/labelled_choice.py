@@ -1,0 +1,74 @@
+"""What choosing the stage by the target's labels would give: an oracle, no way to train.
+
+    python -m studies.labelled_choice RUN_DIR [RUN_DIR ...]
+
+Each RUN_DIR is a finished run of `--preset=strong`. Prints mAP of row (b) on the target's query and
+gallery for every stage, the best one, and what the stage that the run kept loses against it. The
+run's folder stays as it is.
+"""
+
+import argparse
+import json
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from arn_tf import recipes
+from arn_tf.data.reid_data import ReidData
+from arn_tf.ranking import scores
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import batches
+from arn_tf.strong.embedding import embed_by_camera
+from arn_tf.strong.rounds import round_file
+from arn_tf.strong.settings import StrongSettings
+from arn_tf.strong.stage_choice import CHOICE_FILE
+
+_MOST_ROUNDS = 100
+
+
+def stages_of(run: RunDir) -> list[str]:
+    """Returns the names of a run's stages on the target, in the order of training."""
+    names = [round_file(number) for number in range(_MOST_ROUNDS)]
+    return [name for name in names if os.path.exists(run.file(name))]
+
+
+def scores_by_labels(run: RunDir, settings: StrongSettings) -> dict[str, float]:
+    """mAP of row (b) of every stage, {stage: 0 to 1}.
+
+    Args:
+        run: folder of a finished run.
+        settings: of the run.
+    """
+    data = ReidData(
+        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
+    )
+    splits = [data.split(name) for name in ("query", "gallery")]
+    pictures = [batches.decoded(split, settings.image_size) for split in splits]
+    found = {}
+    for stage in stages_of(run):
+        model = run.load_model(stage)
+        embeddings = [
+            embed_by_camera(model, each, split.camera_id)
+            for each, split in zip(pictures, splits, strict=True)
+        ]
+        found[stage] = scores.score(*embeddings, *splits).mean_ap
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", metavar="RUN_DIR")
+    for path in parser.parse_args().runs:
+        run = RunDir(path)
+        found = scores_by_labels(run, recipes.settings_of(run))
+        best = max(found, key=found.get)
+        print(f"{path}, ORACLE, by the target's labels: {best}, mAP {100 * found[best]:.1f}")
+        for stage, value in found.items():
+            print(f"  {stage} {100 * value:.1f}")
+        with open(run.file(CHOICE_FILE)) as file:
+            kept = json.load(file)["stage"]
+        print(f"  kept without labels: {kept}, {100 * (found[best] - found[kept]):.2f} points less")
+
+
+if __name__ == "__main__":
+    main()

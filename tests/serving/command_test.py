@@ -1,0 +1,98 @@
+"""Errors name arguments; the command lines name flags."""
+
+import subprocess
+import sys
+
+import pytest
+
+from serving import command
+from serving.errors import BadInputError, ServingError, TlsError
+from tests.support.places import ROOT
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "flags"),
+    [
+        (
+            BadInputError("give seconds above 0", arguments={"timeout": 0}),
+            "timeout=0: give seconds above 0",
+            "--timeout=0: give seconds above 0",
+        ),
+        (
+            BadInputError("can't listen there", arguments={"host": "a", "port": 1}),
+            "host=a port=1: can't listen there",
+            "--host=a --port=1: can't listen there",
+        ),
+        (
+            BadInputError("no such file", arguments={"tls.ca": "ca.pem"}),
+            "tls.ca=ca.pem: no such file",
+            "--tls_ca=ca.pem: no such file",
+        ),
+        (
+            TlsError("give `tls.certificate` and `tls.key`, or `batch_size`=4"),
+            "give `tls.certificate` and `tls.key`, or `batch_size`=4",
+            "give --tls_certificate and --tls_key, or --batch_size=4",
+        ),
+        (
+            BadInputError("no number by `camera_pattern`", "`odd`.jpg"),
+            "`odd`.jpg: no number by `camera_pattern`",
+            "`odd`.jpg: no number by --camera_pattern",
+        ),
+        (ServingError("gone"), "gone", "gone"),
+    ],
+)
+def test_arguments_become_flags(error, text, flags):
+    assert str(error) == text
+    with pytest.raises(type(error)) as caught, command.naming_flags():
+        raise error
+    assert caught.value is error and str(error) == flags
+
+
+NOTES = """
+import os, sys
+from serving import command
+with command.without_startup_notes():
+    os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written\\n")
+    os.write(2, b"I0000 00:00:1 1 port.cc:153] oneDNN custom operations are on.\\n")
+    os.write(2, b"W0000 00:00:1 1 gpu.cc:1] Cannot dlopen some GPU libraries.\\n")
+    print("a line of Python", file=sys.stderr)
+    if len(sys.argv) > 1:
+        raise ImportError("no such library")
+print("after", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["fail"]])
+def test_startup_notes_are_dropped_and_nothing_else(arguments):
+    line = [sys.executable, "-c", NOTES, *arguments]
+    printed = subprocess.run(line, cwd=ROOT, capture_output=True, text=True).stderr
+    lines = printed.splitlines()
+    assert lines[:2] == [
+        "W0000 00:00:1 1 gpu.cc:1] Cannot dlopen some GPU libraries.",
+        "a line of Python",
+    ]
+    assert lines[-1] == ("ImportError: no such library" if arguments else "after")
+
+
+DOORS = ("client", "gallery", "server", "deploy.check_config", "deploy.tls_config")
+HEAVY = ("numpy", "tensorflow", "faiss", "grpc", "arn_tf", "keras", "PIL")
+LOADED = """
+import runpy, sys
+sys.argv[0] = sys.argv[1]
+module = sys.argv.pop(1)
+try:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    print("status", end.code)
+print("loaded", *sys.modules)
+"""
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(("flag", "status"), [("--help", "0"), ("--no_such_flag", "2")])
+def test_help_and_wrong_flags_load_nothing_heavy(door, flag, status):
+    line = [sys.executable, "-c", LOADED, f"serving.{door}", flag]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    *_, end, loaded = done.stdout.splitlines()
+    assert end == f"status {status}" and "Traceback" not in done.stderr
+    assert not {name.partition(".")[0] for name in loaded.split()} & {*HEAVY}

@@ -1,0 +1,107 @@
+"""A folder where a reader types the command lines of the documentation, one after the other."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+from tests.support import small_data, small_strong
+from tests.support.places import ROOT
+
+# How lines begin that aren't run, and why.
+NOT_RUN = {
+    "make": "CI runs them",
+    ".venv/bin/python -m pytest": "CI runs it",
+    "pip install": "needs a package index",
+    "docker": "needs Docker",
+    "kubectl": "needs a cluster",
+    "cp": "is for the volume of a server",
+    "tensorboard": "serves until it is stopped",
+    "saved_model_cli": "tests/served/publish_test.py compares what it prints",
+    "python -m arn_tf.ablate": "trains for hours, on real archives",
+    "python -m arn_tf.evaluate --model_dir=runs/joint": "scores a run of a study",
+    "python -m benchmarks.": "take minutes",
+    "python -m studies.": "make runs on real archives, or read them",
+    "python -m serving.client status --server=arn-serving": "needs a cluster",
+    "python -m serving.client status --server=my-host": "needs a host with TLS",
+    "python -m serving.deploy.tls_config": "tests/serving/deploy/tls_config_test.py has the keys",
+}
+SERVER = "localhost:8500"
+
+
+def reason_not_to_run(line: list[str]) -> str | None:
+    """Why a line isn't run, or None if it can be."""
+    text = " ".join(line)
+    return next((reason for start, reason in NOT_RUN.items() if text.startswith(start)), None)
+
+
+class Workplace:
+    """Runs lines in a folder with query.jpg, crops/ of cameras 1, 3 and 7, and new_crops/ of 9.
+
+    Args:
+        folder: an empty one.
+
+    Attributes:
+        folder: the same.
+        address: "host:port" of the server, once a line has started it.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.address = SERVER
+        self._server: subprocess.Popen | None = None
+        for name in ("crops", "new_crops"):
+            (folder / name).mkdir()
+        for name in ("query.jpg", "crops/0001_c1.jpg", "crops/0002_c3.jpg", "crops/0003_c7.jpg"):
+            (folder / name).write_bytes(small_data.picture(1, 1, 1))
+        for shot in range(64):
+            crop = small_data.picture(101 + shot % 4, 3, shot)
+            (folder / "new_crops" / f"{shot:04d}_c9.jpg").write_bytes(crop)
+        shutil.copytree(ROOT / "serving" / "deploy", folder / "serving" / "deploy")
+
+    def run(self, line: list[str]) -> None:
+        """Runs a `python -m` line to its end, or starts the server; fails with what it prints."""
+        module, *words = line[2:]
+        # Only a process that trains or loads a run must know the tiny network.
+        start = [sys.executable, "-u", "-m", module]
+        if module.startswith("arn_tf."):
+            start = small_data.command(module)
+        process = subprocess.Popen(
+            [*start, *self._here(module, words)],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if module == "serving.server":
+            self._server = process
+            found = (re.match(r"serving .* on (\S+)$", text) for text in process.stdout)
+            self.address = next((match[1] for match in found if match), "")
+            assert self.address, "the server didn't start"
+            return
+        printed, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, f"{' '.join(line)}\n{printed[-4000:]}"
+
+    def close(self) -> None:
+        """Ends the server."""
+        if self._server:
+            self._server.kill()
+            self._server.communicate()
+
+    def _here(self, module: str, words: list[str]) -> list[str]:
+        """A line's words with the server's address, and what makes training tiny.
+
+        Of equal flags the last counts.
+        """
+        words = [word.replace(SERVER, self.address) for word in words]
+        tiny = {}
+        if module == "serving.server":
+            tiny = {"port": 0}
+        elif module == "arn_tf.train" and "--preset=strong" in words:
+            tiny = small_strong.TINY | small_strong.inputs()
+        elif module == "arn_tf.train":
+            tiny = small_data.TINY | small_data.SHORT | small_data.inputs()
+        return words + [f"--{name}={value}" for name, value in tiny.items()]
