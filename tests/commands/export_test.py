@@ -12,6 +12,7 @@ import tensorflow as tf
 from arn_tf import export
 from arn_tf.errors import UserError
 from arn_tf.run.folder import RunDir
+from arn_tf.served import publish
 from arn_tf.strong import evaluate as strong_evaluate
 from tests.support import small_data
 
@@ -109,7 +110,6 @@ def test_a_run_of_several_replicas(tmp_path):
 # Not by preexec_fn: where gRPC runs, a fork may abort.
 LIMITED = """
 import os, resource, sys
-from arn_tf.served import publish
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 os.execv(sys.argv[1], sys.argv[1:])
 """
