@@ -13,9 +13,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
-	@echo "make test    lint, then run the tests; some of them: TESTS=tests/losses_test.py"
+	@echo "make test    lint, then run the tests; some of them: TESTS=tests/paper/losses_test.py"
 	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
-	@echo "make lint    style, formatting, and imports that only go down"
+	@echo "make lint    style, formatting, types, and imports that only go down"
 	@echo "make docs    build the documentation in site/, links checked"
 	@echo "make figures draw its charts anew, from docs/results.json"
 	@echo "make clean   remove the environments, the site and caches; runs and data stay"

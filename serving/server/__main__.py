@@ -87,8 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         signal.signal(number, lambda *_: stopping.set())
     server.start()
     print(
-        "arn_tf's server for development. In production use TensorFlow Serving: see "
-        "docs/serving.md"
+        "arn_tf's server for development. In production use TensorFlow Serving: see docs/serving.md"
     )
     version = server.versions.current.version
     print(f"serving {server.model_name} version {version} on {args.host}:{server.port}", flush=True)

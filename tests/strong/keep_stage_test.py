@@ -5,9 +5,9 @@ import os
 import types
 
 import numpy as np
+from arn_tf.strong.keep_stage import StageChoice
 
 from arn_tf.strong import keep_stage
-from arn_tf.strong.keep_stage import StageChoice
 
 STAGES = ["adapted.keras", "round_1.keras"]
 
