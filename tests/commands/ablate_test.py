@@ -120,9 +120,8 @@ def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     assert low < mean < high
 
 
-def test_a_finished_run_is_only_scored(monkeypatch):
-    run = small_data.finished_run()
-    settings = recipes.settings_of(run)
+def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
+    settings = recipes.settings_of(paper_run)
 
     def refuse(_):
         raise AssertionError("this would train")
@@ -134,7 +133,7 @@ def test_a_finished_run_is_only_scored(monkeypatch):
     assert results[evaluate.ARN_ROW].valid_queries == 8
     for changed in (
         dataclasses.replace(settings, margin=0.5),
-        dataclasses.replace(settings, model_dir=f"{run.path}_not_there"),
+        dataclasses.replace(settings, model_dir=f"{paper_run.path}_not_there"),
     ):
         assert not ablate._is_finished(RunDir(changed.run_dir), changed)
         with pytest.raises(AssertionError, match="would train"):

@@ -20,8 +20,7 @@ def run_until(line, moment):
     return process.printed()
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    whole = small_data.finished_run()
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, paper_run):
     run = RunDir(str(tmp_path / "run"))
     line = small_data.command("arn_tf.train", small_data.settings(run.path))
 
@@ -44,6 +43,6 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     assert "arn: going on after epoch 3" in out
     assert "\nepoch" not in out
     for name in ("initial", "pretrained", "source_only", "model"):
-        expected, found = (small_data.weights(r.file(f"{name}.keras")) for r in (whole, run))
+        expected, found = (small_data.weights(r.file(f"{name}.keras")) for r in (paper_run, run))
         small_data.assert_equal(expected, found)
     assert os.listdir(run.file("checkpoints")) in ([], [".partial.keras"])

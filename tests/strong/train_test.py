@@ -15,7 +15,7 @@ from arn_tf.errors import UserError
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.settings import StrongSettings
-from tests.support import small_data, small_strong
+from tests.support import small_data
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
 
@@ -23,8 +23,8 @@ STAGES = ["adapted", "initial", "model", "round_1", "round_2", "source"]
 
 
 @pytest.fixture(scope="module")
-def finished():
-    return small_strong.finished()
+def finished(strong_training):
+    return strong_training
 
 
 @pytest.fixture(scope="module")

@@ -116,12 +116,13 @@ def folder():
     return path
 
 
-@functools.cache
 def inputs():
-    """Writes both archives, once; returns what `Settings` must know of them."""
-    for data_set in LAYOUTS:
-        write_archive(folder() / "manual", data_set)
-    return {"manual_dir": str(folder() / "manual"), "data_dir": str(folder() / "prepared")}
+    """Writes both archives unless they are there; returns what `Settings` must know of them."""
+    manual = folder() / "manual"
+    if not manual.exists():
+        for data_set in LAYOUTS:
+            write_archive(manual, data_set)
+    return {"manual_dir": str(manual), "data_dir": str(folder() / "prepared")}
 
 
 # Three branches in three epochs of three steps: E_I is tuned in the first epoch, and the joint
@@ -156,12 +157,6 @@ SHORT = {
 def settings(model_dir, **changes):
     """`Settings` of a run that takes seconds."""
     return Settings(**TINY | inputs() | {"model_dir": str(model_dir)} | changes)
-
-
-@functools.cache
-def finished_run():
-    """The `RunDir` of a whole run with the settings of `TINY`, trained once."""
-    return train.train(settings(folder() / "finished"))
 
 
 def short_run(model_dir, **changes):

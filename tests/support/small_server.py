@@ -1,7 +1,6 @@
 """A small exported model, servers that serve it, and how tests ask them."""
 
 import contextlib
-import functools
 import pathlib
 import re
 import subprocess
@@ -46,11 +45,12 @@ def publish(models, seed=0):
     return sidecar["embedding_space"]
 
 
-@functools.cache
 def models():
-    """A folder with version 1 of `arn`, written once."""
-    publish(small_data.folder() / "models")
-    return small_data.folder() / "models"
+    """A folder with version 1 of `arn`, written unless it is there."""
+    folder = small_data.folder() / "models"
+    if not folder.exists():
+        publish(folder)
+    return folder
 
 
 @contextlib.contextmanager
