@@ -9,10 +9,13 @@ import io
 import multiprocessing
 import os
 import pathlib
+import re
 import runpy
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
 
 from tests.support.places import ROOT
 
@@ -24,54 +27,74 @@ _CONTEXT.set_forkserver_preload(
 
 
 class Program:
-    """Runs a command line of Python, from the checkout; used as a `subprocess.Popen`.
+    """Runs a command line of Python; used as a `subprocess.Popen`.
 
     Args:
-        line: [sys.executable, "-u" or nothing, the program's file, its arguments ...].
+        line: [sys.executable, "-u" or nothing, a file or "-m" and a module, its arguments ...].
+        cwd: the folder to run in.
     """
 
-    def __init__(self, line):
-        python, *line = map(str, line)
+    def __init__(self, line: Sequence[object], cwd: str | os.PathLike[str] = ROOT):
+        python, *words = map(str, line)
         assert python == sys.executable
-        self._line = [part for part in line if part != "-u"]
+        self.args = [word for word in words if word != "-u"]
         self._folder = tempfile.TemporaryDirectory(prefix="arn_tf_program_")
-        self._texts = [pathlib.Path(self._folder.name, name) for name in ("out", "err")]
-        for text in self._texts:
-            text.touch()
-        arguments = (self._line, list(map(str, self._texts)), dict(os.environ))
+        self._out, self._err = (pathlib.Path(self._folder.name, name) for name in ("out", "err"))
+        self._out.touch()
+        self._err.touch()
+        arguments = (self.args, str(cwd), str(self._out), str(self._err), dict(os.environ))
         self._process = _CONTEXT.Process(target=_run, args=arguments)
         self._process.start()
 
     @property
-    def returncode(self):
+    def returncode(self) -> int | None:
         """None while it runs; -N if signal N ended it."""
         return self._process.exitcode
 
-    def poll(self):
+    def poll(self) -> int | None:
         return self.returncode
 
-    def printed(self):
+    def printed(self) -> str:
         """What is on its stdout so far."""
-        return self._texts[0].read_text(errors="replace")
+        return self._out.read_text(errors="replace")
 
-    def kill(self):
+    def line(self, pattern: str, timeout: float = 240) -> re.Match[str]:
+        """Waits until a line of its stdout is like the pattern.
+
+        Raises:
+            AssertionError: it ended without one, or none came in `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            ended = self.returncode is not None
+            if match := re.search(f"^{pattern}$", self.printed(), re.MULTILINE):
+                return match
+            if ended:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"no line is like {pattern}: {self._err.read_text(errors='replace')}")
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
         self._process.kill()
 
-    def wait(self, timeout=None):
+    def wait(self, timeout: float | None = None) -> int:
         self._process.join(timeout)
         if self.returncode is None:
-            raise subprocess.TimeoutExpired(self._line, timeout)
+            raise subprocess.TimeoutExpired(self.args, timeout)
         return self.returncode
 
-    def communicate(self, timeout=None):
-        """What it printed until its end: (stdout, stderr)."""
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Waits for its end; returns what it printed: (stdout, stderr)."""
         self.wait(timeout)
-        return tuple(text.read_text(errors="replace") for text in self._texts)
+        return self.printed(), self._err.read_text(errors="replace")
 
 
-def _run(line, texts, environment):
-    for number, text in enumerate(texts, start=1):
-        file = os.open(text, os.O_WRONLY | os.O_APPEND)
+def _run(line: list[str], cwd: str, out: str, err: str, environment: dict[str, str]) -> None:
+    for number, path in ((1, out), (2, err)):
+        file = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, number)
         os.close(file)
     # As `python -u` opens them.
@@ -79,6 +102,10 @@ def _run(line, texts, environment):
     sys.stdout, sys.stderr = (io.TextIOWrapper(each, write_through=True) for each in raw)
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(ROOT)
-    sys.argv = line
-    runpy.run_path(line[0], run_name="__main__")
+    os.chdir(cwd)
+    if line[0] == "-m":
+        sys.argv = line[1:]
+        runpy.run_module(line[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = line
+        runpy.run_path(line[0], run_name="__main__")
