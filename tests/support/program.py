@@ -42,6 +42,7 @@ class Program:
         self._out, self._err = (pathlib.Path(self._folder.name, name) for name in ("out", "err"))
         self._out.touch()
         self._err.touch()
+        self._read = 0
         arguments = (self.args, str(cwd), str(self._out), str(self._err), dict(os.environ))
         self._process = _CONTEXT.Process(target=_run, args=arguments)
         self._process.start()
@@ -59,7 +60,7 @@ class Program:
         return self._out.read_text(errors="replace")
 
     def line(self, pattern: str, timeout: float = 240) -> re.Match[str]:
-        """Waits until a line of its stdout is like the pattern.
+        """Waits until a line of its stdout is like the pattern, and reads up to its end.
 
         Raises:
             AssertionError: it ended without one, or none came in `timeout` seconds.
@@ -67,7 +68,8 @@ class Program:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             ended = self.returncode is not None
-            if match := re.search(f"^{pattern}$", self.printed(), re.MULTILINE):
+            if match := re.search(f"^{pattern}\n", self.printed(), re.MULTILINE):
+                self._read = match.end()
                 return match
             if ended:
                 break
@@ -87,9 +89,9 @@ class Program:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Waits for its end; returns what it printed: (stdout, stderr)."""
+        """Waits for its end; returns what it printed, but what `line` has read: (stdout, stderr)."""
         self.wait(timeout)
-        return self.printed(), self._err.read_text(errors="replace")
+        return self.printed()[self._read :], self._err.read_text(errors="replace")
 
 
 def _run(line: list[str], cwd: str, out: str, err: str, environment: dict[str, str]) -> None:
