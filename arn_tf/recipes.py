@@ -54,10 +54,9 @@ class Recipe:
         """Scores a finished run; `rerank` adds or leaves out re-ranked rows, None: as usual."""
         return self._part("evaluate").evaluate(run, settings, rerank)
 
-    def served_titles(self) -> list[str]:
+    def served_titles(self) -> tuple[str, ...]:
         """Titles of rows about the model that is served; the last one of a table counts."""
-        part = self._part("evaluate")
-        return [part.TITLES[key] for key in part.SERVED_ROWS]
+        return self._part("evaluate").SERVED_TITLES
 
     def served_model(self, model: "keras.Model", precision: str | None = None) -> "ServedModel":
         """Returns what the export of a model of this recipe saves."""

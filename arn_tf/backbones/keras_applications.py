@@ -3,13 +3,15 @@
 import os
 import re
 import sys
+from collections.abc import Callable
+from types import ModuleType
 
 import keras
 
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError, UserError
 
 
-def application(name):
+def application(name: str) -> ModuleType:
     """The module of the network `name` of `keras.applications`, with its `preprocess_input`.
 
     Raises:
@@ -17,14 +19,15 @@ def application(name):
     """
     networks = {key: value for key, value in vars(keras.applications).items() if key[0].isupper()}
     if name not in networks:
-        raise UserError(
-            f"--backbone={name} is not a network of keras.applications. There are: "
-            + ", ".join(sorted(networks))
+        raise ArgumentError(
+            "backbone",
+            name,
+            "not a network of keras.applications. There are: " + ", ".join(sorted(networks)),
         )
     return sys.modules[networks[name].__module__]
 
 
-def build(name, input_size, weights="imagenet"):
+def build(name: str, input_size: tuple[int, int], weights: str = "imagenet") -> keras.Model:
     """Builds E_I: float [B, height, width, 3], preprocessed -> X, float [B, h, w, C].
 
     Args:
@@ -42,7 +45,9 @@ def build(name, input_size, weights="imagenet"):
     try:
         network = make(include_top=False, weights=None, input_shape=shape)
     except ValueError as error:
-        raise UserError(f"--backbone={name} with --input_size={input_size}: {error}") from error
+        raise UserError(
+            f"backbone={name} with input_size={input_size}: {error}", ["backbone", "input_size"]
+        ) from error
     if weights == "imagenet":
         _load_imagenet(network, make, name, shape)
     elif weights != "random":
@@ -50,7 +55,7 @@ def build(name, input_size, weights="imagenet"):
     return _with_lasting_names(network)
 
 
-def _with_lasting_names(network):
+def _with_lasting_names(network: keras.Model) -> keras.Model:
     """The same network, whose variables have equal paths each time that it is built.
 
     Some networks of `keras.applications` leave layers to Keras's counter, which goes on from
@@ -72,7 +77,7 @@ def _with_lasting_names(network):
     return lasting
 
 
-def copy_weights(network, clone):
+def copy_weights(network: keras.Model, clone: keras.Model) -> None:
     """Gives a clone of a network its weights."""
     clone.set_weights(network.get_weights())
     for layer in clone.layers:
@@ -81,38 +86,47 @@ def copy_weights(network, clone):
             layer.finalize_state()
 
 
-def _is_counted(layer):
+def _is_counted(layer: keras.layers.Layer) -> bool:
     """Whether Keras named a layer after its class and a counter: conv2d, conv2d_1, ..."""
     name = re.sub(r"_\d+$", "", layer.name).replace("_", "")
     return name == type(layer).__name__.lower()
 
 
-def _load_imagenet(network, make, name, shape):
+def _load_imagenet(
+    network: keras.Model, make: Callable[..., keras.Model], name: str, shape: tuple[int, ...]
+) -> None:
     try:
         copy_weights(make(include_top=False, weights="imagenet", input_shape=shape), network)
     except Exception as error:  # Keras raises a bare Exception where a download fails.
-        raise UserError(
-            f"--backbone_weights=imagenet: could not fetch the ImageNet weights of {name} "
-            f"({_first_line(error)}). Without a network, pass --backbone_weights=FILE with a "
-            "'notop' weights file of keras.applications fetched elsewhere, or "
-            "--backbone_weights=random to try the program out."
+        raise ArgumentError(
+            "backbone_weights",
+            "imagenet",
+            f"could not fetch the ImageNet weights of {name} ({_first_line(error)}). Without a "
+            "network, pass backbone_weights=FILE with a 'notop' weights file of "
+            "keras.applications fetched elsewhere, or backbone_weights=random to try the program "
+            "out.",
         ) from error
 
 
-def _load_file(network, name, path):
+def _load_file(network: keras.Model, name: str, path: str) -> None:
     if not os.path.isfile(path):
-        raise UserError(
-            f"--backbone_weights={path}: no such file. Pass imagenet, random or the path of a "
-            f"weights file of {name} without its head (include_top=False)."
+        raise ArgumentError(
+            "backbone_weights",
+            path,
+            "no such file. Pass imagenet, random or the path of a weights file of "
+            f"{name} without its head (include_top=False).",
         )
     try:
         network.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds for a foreign or broken file.
-        raise UserError(
-            f"--backbone_weights={path}: not a weights file of {name} without its head "
-            f"({_first_line(error)}). Name the network that it belongs to with --backbone."
+        raise ArgumentError(
+            "backbone_weights",
+            path,
+            f"not a weights file of {name} without its head ({_first_line(error)}). Name the "
+            "network that it belongs to with backbone=NAME.",
+            also=["backbone"],
         ) from error
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0][:200] or type(error).__name__

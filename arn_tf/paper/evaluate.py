@@ -25,8 +25,8 @@ TITLES = {
     SOURCE_ONLY_TARGET_STATISTICS: "source only, target statistics",
     ADAPTED: "ARN",
 }
-# Rows about the model that is served; the last one that a table has counts.
-SERVED_ROWS = (ADAPTED,)
+# Of rows about the model that is served; the last one that a table has counts.
+SERVED_TITLES = (TITLES[ADAPTED],)
 _RERANKED_KEY, _RERANKED_TITLE = "_reranked", " + re-ranking"
 
 

@@ -54,7 +54,7 @@ class NonFiniteGuard(keras.callbacks.Callback):
         broken = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
         if broken:
             # The terms are the cause of the total and of the gradients.
-            terms = [name for name in broken if name in self._symbols or name == "loss"]
+            terms = [name for name in (*self._symbols, "loss") if name in broken]
             self._stop(", ".join(self._symbols.get(name, name) for name in terms or broken))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:

@@ -6,17 +6,18 @@ import glob
 import os
 import re
 import shutil
+from collections.abc import Iterator
 
 import tensorflow as tf
 
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError
 
 # Not a number: TensorFlow Serving passes over such a folder.
 _PARTIAL = ".partial-"
 
 
 @contextlib.contextmanager
-def new_version(export_dir):
+def new_version(export_dir: str) -> Iterator[tuple[str, int]]:
     """Publishes the next version of a model, EXPORT_DIR/1, /2, ..., when the block ends well.
 
     One process at a time; what a killed one left behind is removed by the next. A number is never
@@ -36,13 +37,13 @@ def new_version(export_dir):
         # Unbuffered: a full disk shows where it is written, and not again where it is closed.
         lock = open(os.path.join(export_dir, ".last_version"), "ab+", 0)  # noqa: SIM115 - held
     except OSError as error:
-        raise UserError(f"--export_dir={export_dir}: {error}") from error
+        raise ArgumentError("export_dir", export_dir, str(error)) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError(
-                f"--export_dir={export_dir}: another process is exporting there"
+            raise ArgumentError(
+                "export_dir", export_dir, "another process is exporting there"
             ) from error
         for left_behind in glob.glob(os.path.join(glob.escape(export_dir), _PARTIAL + "*", "")):
             shutil.rmtree(left_behind, ignore_errors=True)
@@ -58,14 +59,14 @@ def new_version(export_dir):
             os.rename(partial, os.path.join(export_dir, str(version)))
         # TensorFlow has a kind of error of its own for a full disk.
         except (OSError, tf.errors.OpError) as error:
-            raise UserError(
-                f"--export_dir={export_dir}: version {version} can't be written: {error}"
+            raise ArgumentError(
+                "export_dir", export_dir, f"version {version} can't be written: {error}"
             ) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def published_versions(export_dir):
+def published_versions(export_dir: str) -> list[int]:
     """Numbers of the version folders, ascending."""
     return sorted(
         int(entry)
@@ -74,7 +75,7 @@ def published_versions(export_dir):
     )
 
 
-def _make_lasting(folder):
+def _make_lasting(folder: str) -> None:
     """Has the disk hold every file before the folder gets its name."""
     for parent, _, files in os.walk(folder):
         for name in files:

@@ -53,7 +53,7 @@ def test_unknown_network(name):
     with pytest.raises(UserError) as error:
         keras_applications.application(name)
     text = str(error.value)
-    assert f"--backbone={name} " in text
+    assert f"backbone={name}: " in text
     assert "EfficientNetB0" in text
     assert "MobileNetV2, " in text
     assert "ResNet50, " in text
@@ -75,7 +75,7 @@ def test_maps_of_any_size(size, map_size):
 
 
 def test_input_too_small():
-    with pytest.raises(UserError, match=r"--backbone=MobileNetV2 with --input_size=\(16, 16\)"):
+    with pytest.raises(UserError, match=r"backbone=MobileNetV2 with input_size=\(16, 16\)"):
         small(size=(16, 16))
 
 
@@ -127,7 +127,7 @@ def test_missing_file(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"no such file\. Pass imagenet, random or") as error:
         small(path)
-    assert f"--backbone_weights={path}:" in str(error.value)
+    assert f"backbone_weights={path}:" in str(error.value)
 
 
 def foreign_dense(path):
@@ -173,10 +173,10 @@ def test_foreign_or_broken_file(make, tmp_path):
     make(path)
     with pytest.raises(UserError) as error:
         small(str(path))
-    assert f"--backbone_weights={path}: not a weights file of MobileNetV2 without its head" in str(
+    assert f"backbone_weights={path}: not a weights file of MobileNetV2 without its head" in str(
         error.value
     )
-    assert "--backbone." in str(error.value)
+    assert "backbone=NAME." in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -195,10 +195,10 @@ def test_imagenet_without_a_network(monkeypatch):
     with pytest.raises(UserError) as error:
         small("imagenet")
     text = str(error.value)
-    assert text.startswith("--backbone_weights=imagenet: could not fetch the ImageNet weights")
+    assert text.startswith("backbone_weights=imagenet: could not fetch the ImageNet weights")
     assert "of MobileNetV2 (URL fetch failure on https://" in text
-    assert "--backbone_weights=FILE" in text
-    assert "--backbone_weights=random" in text
+    assert "backbone_weights=FILE" in text
+    assert "backbone_weights=random" in text
 
 
 def test_imagenet_fetches_the_published_file(network, tmp_path, monkeypatch):

@@ -1,17 +1,26 @@
 """The table over seeds: its rows, its paired differences, and runs that are finished already."""
 
 import dataclasses
+import itertools
 import json
+import os
 import sys
 import types
 
 import numpy as np
 import pytest
 
-from arn_tf import ablate, evaluate, recipes, train
+from arn_tf import ablate, recipes
+from arn_tf.errors import UserError
+from arn_tf.paper import ablation as paper_ablation
+from arn_tf.paper import evaluate as paper_evaluate
+from arn_tf.paper import train as paper_train
+from arn_tf.paper.settings import Settings
 from arn_tf.ranking import intervals, protocol
 from arn_tf.ranking import scores as ranking_scores
+from arn_tf.ranking.evaluation import Evaluation, Row
 from arn_tf.run.folder import RunDir
+from arn_tf.strong import ablation as strong_ablation
 from arn_tf.strong import evaluate as strong_evaluate
 from tests.support import small_data
 
@@ -30,39 +39,93 @@ def ranked(seed, gain=0.0):
     )  # fmt: skip
 
 
+TITLES = {
+    "full": "full ARN",
+    "no_private": "w/o E_S, E_T",
+    "rec_diff": "w/o L_ctrs, L_class",
+    "rec": "w/o L_ctrs, L_class, E_S, E_T",
+}
+BASELINES = {
+    key: paper_evaluate.TITLES[key]
+    for key in (paper_evaluate.UNTRAINED, paper_evaluate.SOURCE_ONLY_TARGET_STATISTICS)
+}
+
+
 def of_all_rows(seeds=2):
-    names = ["full ARN", "w/o E_S, E_T", "w/o L_ctrs, L_class", "w/o L_ctrs, L_class, E_S, E_T",
-             evaluate.UNTRAINED, evaluate.SOURCE_ONLY_TARGET_STATISTICS]  # fmt: skip
+    """The papers' rows over seeds, baselines first."""
+    gains = {key: 0.2 * i for i, key in enumerate([*TITLES, *BASELINES])}
+    order = [*BASELINES, *reversed(TITLES)]
     return {
-        name: [ranked(10 * i + seed, 0.2 * i) for seed in range(seeds)]
-        for i, name in enumerate(names)
+        key: ablate.SeedRow(
+            (TITLES | BASELINES)[key],
+            [ranked(round(50 * gains[key]) + seed, gains[key]) for seed in range(seeds)],
+        )
+        for key in order
     }
 
 
-def test_baselines_come_first_and_then_the_papers_order():
-    rows = ablate.summary(of_all_rows())
-    assert [name for name, _ in rows] == [
-        evaluate.UNTRAINED, evaluate.SOURCE_ONLY_TARGET_STATISTICS,
-        "w/o L_ctrs, L_class, E_S, E_T", "w/o L_ctrs, L_class", "w/o E_S, E_T", "full ARN",
-    ]  # fmt: skip
-    for name, metrics in rows:
-        assert metrics == ranking_scores.metrics(of_all_rows()[name])
+def test_baselines_come_first_and_then_the_papers_order(monkeypatch, tmp_path):
+    """Every run has baselines and its adapted row; the full one speaks for all of the first."""
+    rows = of_all_rows()
+
+    class Pool:
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def submit(self, function, settings):
+            assert function is ablate._train_and_score
+            folder, seed = os.path.basename(settings.model_dir), settings.seed
+            found = [Row(key, rows[key].title, rows[key].results[seed]) for key in BASELINES]
+            found.append(Row("arn", "ARN", rows[folder].results[seed]))
+            evaluation = Evaluation(found, None, [f"of {folder}"])
+            return types.SimpleNamespace(result=lambda: evaluation)
+
+    monkeypatch.setattr(ablate.concurrent.futures, "ProcessPoolExecutor", Pool)
+    settings = small_data.settings(tmp_path)
+    found, notes = ablate.ablate(settings, paper_ablation.ABLATION, 2)
+    assert list(found) == list(rows)
+    for key, row in found.items():
+        assert (row.title, row.results) == (rows[key].title, rows[key].results)
+    assert notes[:2] == [
+        "seed 0, w/o L_ctrs, L_class, E_S, E_T: of rec",
+        "seed 0, w/o L_ctrs, L_class: of rec_diff",
+    ]
+    assert [name for name, _ in ablate.summary(found)] == [
+        *BASELINES.values(),
+        "w/o L_ctrs, L_class, E_S, E_T",
+        "w/o L_ctrs, L_class",
+        "w/o E_S, E_T",
+        "full ARN",
+    ]
+    for (_, metrics), row in zip(ablate.summary(found), rows.values(), strict=True):
+        assert metrics == ranking_scores.metrics(row.results)
 
 
 def test_a_row_that_some_seeds_lack_says_so():
-    scores = {"one": [ranked(0), ranked(1)], "other": [ranked(2)]}
-    assert [name for name, _ in ablate.summary(scores)] == ["one", "other (1 of 2)"]
+    rows = {
+        "a": ablate.SeedRow("one", [ranked(0), ranked(1)]),
+        "b": ablate.SeedRow("other", [ranked(2)]),
+    }
+    assert [name for name, _ in ablate.summary(rows)] == ["one", "other (1 of 2)"]
 
 
 def test_paired_differences_of_the_papers_rows():
-    scores = of_all_rows()
-    found = ablate.differences(scores)
+    rows = of_all_rows()
+    found = ablate.differences(rows, paper_ablation.ABLATION)
     assert set(found) == {
-        "full ARN less source only, target statistics", "full ARN less w/o E_S, E_T",
-    }  # fmt: skip
+        "full ARN less source only, target statistics",
+        "full ARN less w/o E_S, E_T",
+    }
+    by_title = {row.title: row.results for row in rows.values()}
     for name, value in found.items():
         per_query = [
-            np.mean([each.average_precision for each in scores[row]], axis=0)
+            np.mean([each.average_precision for each in by_title[row]], axis=0)
             for row in name.split(" less ")
         ]
         assert value == intervals.difference(*per_query)
@@ -70,31 +133,44 @@ def test_paired_differences_of_the_papers_rows():
 
 
 def test_paired_differences_of_the_strong_recipe():
-    rows = (strong_evaluate.SOURCE_ONLY, strong_evaluate.SOURCE_ONLY_CAMERAS,
-            strong_evaluate.ADAPTED_CAMERAS, strong_evaluate.ADAPTED_RERANKED)  # fmt: skip
-    scores = {name: [ranked(0, gain), ranked(1, gain)] for gain, name in enumerate(rows)}
-    assert list(ablate.differences(scores)) == [
-        f"{rows[1]} less {rows[0]}", f"{rows[2]} less {rows[1]}", f"{rows[3]} less {rows[2]}",
-    ]  # fmt: skip
-    # Of a stage chosen by labels the name says so.
-    scores[f"ORACLE: {rows[2]}"] = scores.pop(rows[2])
-    assert f"ORACLE: {rows[2]} less {rows[1]}" in ablate.differences(scores)
-    scores[rows[2]] = scores.pop(f"ORACLE: {rows[2]}")
+    keys = (
+        strong_evaluate.SOURCE_ONLY,
+        strong_evaluate.SOURCE_ONLY_CAMERAS,
+        strong_evaluate.ADAPTED_CAMERAS,
+        strong_evaluate.ADAPTED_RERANKED,
+    )
+    rows = {
+        key: ablate.SeedRow(strong_evaluate.TITLES[key], [ranked(0, gain), ranked(1, gain)])
+        for gain, key in enumerate(keys)
+    }
+    names = [strong_evaluate.TITLES[key] for key in keys]
+    found = ablate.differences(rows, strong_ablation.ABLATION)
+    assert list(found) == [f"{one} less {other}" for other, one in itertools.pairwise(names)]
+    assert all(found.values())
     # Where one seed stopped before self-training there are no pairs.
-    scores[rows[2]].pop()
-    assert list(ablate.differences(scores)) == [f"{rows[1]} less {rows[0]}"]
-    assert list(ablate._left_out(scores)) == [
-        f"{rows[2]} less {rows[1]}", f"{rows[3]} less {rows[2]}",
-    ]  # fmt: skip
+    rows[strong_evaluate.ADAPTED_CAMERAS].results.pop()
+    found = ablate.differences(rows, strong_ablation.ABLATION)
+    assert [value is None for value in found.values()] == [False, True, True]
+    del rows[strong_evaluate.ADAPTED_CAMERAS]
+    assert len(ablate.differences(rows, strong_ablation.ABLATION)) == 1
+
+
+def test_the_papers_rows_choose_their_own_weights():
+    recipe = recipes.RECIPES["paper"]
+    recipe.ablation(Settings())
+    for changes in ({"private_encoders": False}, {"reconstruction_weight": 0.0}):
+        with pytest.raises(UserError, match=r"choose private_encoders and the zero weights"):
+            recipe.ablation(Settings(**changes))
 
 
 def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "a table"
     folder.mkdir()
     scores = of_all_rows()
+    scores["no_private"].results.pop()
     notes = ["seed 0, strong: kept as it was"]
-    monkeypatch.setattr(ablate, "ablate", lambda settings, seeds: (scores, notes))
-    monkeypatch.setattr(ablate.presets, "from_flags", lambda: small_data.settings(folder))
+    monkeypatch.setattr(ablate, "ablate", lambda settings, ablation, seeds: (scores, notes))
+    monkeypatch.setattr(ablate.recipes, "from_flags", lambda: small_data.settings(folder))
     monkeypatch.setattr(ablate.flags, "FLAGS", types.SimpleNamespace(seeds=2))
     monkeypatch.setattr(sys, "argv", ["ablate", "--seeds=2", f"--model_dir={folder}"])
     ablate.main()
@@ -115,22 +191,25 @@ def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     assert low < record["rows"]["full ARN"]["mean_ap"][0] < high
     assert f"[{100 * low:.1f}, {100 * high:.1f}]" in text
     assert len(record["seeds"]["full ARN"]) == 2
-    mean, (low, high) = record["differences"]["full ARN less w/o E_S, E_T"]
-    assert f"* full ARN less w/o E_S, E_T: {100 * mean:+.1f} [{100 * low:+.1f}, " in text
+    [name] = record["differences"]
+    assert name == "full ARN less source only, target statistics"
+    mean, (low, high) = record["differences"][name]
+    assert f"* {name}: {100 * mean:+.1f} [{100 * low:+.1f}, " in text
     assert low < mean < high
+    assert "full ARN less w/o E_S, E_T: not compared, as not every seed has both" in text
 
 
 def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
     settings = recipes.settings_of(paper_run)
 
-    def refuse(_):
+    def refuse(*_):
         raise AssertionError("this would train")
 
-    monkeypatch.setitem(train.OF_PRESET, "paper", refuse)
-    results, notes = ablate._train_and_score(settings)
-    assert notes == []
-    assert list(results)[-1] == evaluate.ARN_ROW
-    assert results[evaluate.ARN_ROW].valid_queries == 8
+    monkeypatch.setattr(paper_train, "train", refuse)
+    evaluation = ablate._train_and_score(settings)
+    assert evaluation.notes == []
+    assert evaluation.rows[-1].key == paper_evaluate.ADAPTED
+    assert evaluation[paper_evaluate.ADAPTED].valid_queries == 8
     for changed in (
         dataclasses.replace(settings, margin=0.5),
         dataclasses.replace(settings, model_dir=f"{paper_run.path}_not_there"),

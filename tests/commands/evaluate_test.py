@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arn_tf import evaluate, recipes
+from arn_tf import recipes
 from arn_tf.data.images import decode
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
-from arn_tf.paper.model import SOURCE, TARGET
+from arn_tf.layers.normalization import SOURCE, TARGET
+from arn_tf.paper import evaluate
 from arn_tf.ranking import intervals, protocol, reranking
+from arn_tf.run import command_line
+from arn_tf.run import results as run_results
 from arn_tf.run.folder import RunDir
 from tests.support import small_data
 
@@ -43,6 +46,11 @@ def target():
     return data.split("query"), data.split("gallery")
 
 
+def by_title(evaluation):
+    """{title: RankingResult}"""
+    return {row.title: row.result for row in evaluation.rows}
+
+
 def images(split):
     size = (small_data.HEIGHT, small_data.WIDTH)
     return np.stack([decode(image, size).numpy() for image in split.images])
@@ -56,14 +64,18 @@ def rank(embed, query, gallery):
 
 
 def test_the_table_has_the_baselines(found):
-    assert list(found[0]) == ROWS
+    assert list(by_title(found)) == ROWS
+    assert [row.key for row in found.rows] == list(evaluate.TITLES)
+    assert found["arn"] is found.rows[-1].result
+    with pytest.raises(KeyError):
+        found["other"]
 
 
 def test_reranked_rows(run, found, target):
-    results, *_ = evaluate.evaluate(run, recipes.settings_of(run), rerank=True)
+    results = by_title(evaluate.evaluate(run, recipes.settings_of(run), rerank=True))
     assert list(results) == [row + end for row in ROWS for end in ("", " + re-ranking")]
     for row in ROWS:
-        assert results[row].to_json() == found[0][row].to_json()
+        assert results[row].to_json() == by_title(found)[row].to_json()
     arn = run.load_model("model.keras")
     query, gallery = target
     expected = protocol.rank_gallery(
@@ -76,9 +88,8 @@ def test_reranked_rows(run, found, target):
 
 @pytest.mark.parametrize("cache", ["disk", "none"])
 def test_scores_are_those_of_the_models_on_the_pictures(run, target, cache):
-    results, *_ = evaluate.evaluate(
-        run, dataclasses.replace(recipes.settings_of(run), feature_cache=cache)
-    )
+    settings = dataclasses.replace(recipes.settings_of(run), feature_cache=cache)
+    results = by_title(evaluate.evaluate(run, settings))
     initial, source_only, arn = (
         run.load_model(f"{name}.keras") for name in ("initial", "source_only", "model")
     )
@@ -105,12 +116,12 @@ def test_without_the_baseline_there_is_no_row_for_it(run, tmp_path):
     shutil.copytree(run.path, folder)
     os.remove(folder / "source_only.keras")
     alone = dataclasses.replace(recipes.settings_of(run), source_only_baseline=False)
-    results, *_ = evaluate.evaluate(RunDir(str(folder)), alone)
-    assert list(results) == [ROWS[0], ROWS[3]]
+    results = evaluate.evaluate(RunDir(str(folder)), alone)
+    assert list(by_title(results)) == [ROWS[0], ROWS[3]]
 
 
 def test_the_report(run, found, capsys):
-    evaluate.report(run, recipes.settings_of(run), found[0])
+    run_results.report(run, recipes.settings_of(run), found)
     shown = capsys.readouterr().out
     assert "market to duke" in shown
     assert "8 of 8 queries" in shown and "2 distractors kept" in shown
@@ -124,16 +135,17 @@ def test_the_report(run, found, capsys):
         low, high = row["mean_ap_interval"]
         assert cells.pop(6) == f"[{100 * low:.1f}, {100 * high:.1f}]"
         assert cells[1:] == [f"{100 * row[metric]:.1f}" for metric in METRICS]
-        assert row["mean_ap"] == pytest.approx(found[0][name].mean_ap)
-        assert (low, high) == intervals.interval(found[0][name].average_precision)
+        assert row["mean_ap"] == pytest.approx(by_title(found)[name].mean_ap)
+        assert (low, high) == intervals.interval(by_title(found)[name].average_precision)
         assert low < row["mean_ap"] < high
         low, high = row["rank-1_interval"]
         assert low <= row["rank-1"] <= high
 
 
 def test_results_that_cannot_be_written(run, found, tmp_path):
-    with pytest.raises(UserError, match=r"--model_dir=.*nowhere"):
-        evaluate.report(RunDir(str(tmp_path / "nowhere")), recipes.settings_of(run), found[0])
+    with pytest.raises(UserError, match=r"^model_dir=.*nowhere") as error:
+        run_results.report(RunDir(str(tmp_path / "nowhere")), recipes.settings_of(run), found)
+    assert command_line.message(error.value).startswith("--model_dir=")
 
 
 def test_the_command_line(run, tmp_path):

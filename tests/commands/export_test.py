@@ -9,8 +9,9 @@ import keras
 import pytest
 import tensorflow as tf
 
-from arn_tf import export
+from arn_tf import recipes
 from arn_tf.errors import UserError
+from arn_tf.run import results as run_results
 from arn_tf.run.folder import RunDir
 from arn_tf.served import publish
 from arn_tf.strong import evaluate as strong_evaluate
@@ -37,11 +38,7 @@ def test_the_command(paper_run, tmp_path):
 
 
 PAPER = ["source only", "ARN"]
-STRONG = [
-    strong_evaluate.SOURCE_ONLY, strong_evaluate.SOURCE_ONLY_CAMERAS,
-    strong_evaluate.SOURCE_ONLY_RERANKED, strong_evaluate.ADAPTED,
-    strong_evaluate.ADAPTED_CAMERAS, strong_evaluate.ADAPTED_RERANKED,
-]  # fmt: skip
+STRONG = list(strong_evaluate.TITLES.values())[2:]
 
 
 @pytest.mark.parametrize(
@@ -51,28 +48,28 @@ STRONG = [
         ("strong", STRONG, "self-trained (b) camera statistics, flip"),
         # A guard stopped self-training before its first round.
         ("strong", STRONG[:3], "source only (b) camera statistics, flip"),
-        # An oracle says so.
+        # Of an earlier version, chosen by labels.
         (
-            "strong", STRONG[:3] + [f"ORACLE: {row}" for row in STRONG[3:]],
-            "ORACLE: self-trained (b) camera statistics, flip",
+            "strong", STRONG[:3] + [f"ORACLE, by labels: {row}" for row in STRONG[3:]],
+            "ORACLE, by labels: self-trained (b) camera statistics, flip",
         ),
     ],
 )  # fmt: skip
 def test_the_sidecar_has_the_metrics_of_evaluate(tmp_path, capsys, preset, rows, expected):
     run = RunDir(str(tmp_path))
     (tmp_path / "model.keras").write_bytes(b"a model")
-    none = {"metrics": None, "metrics_row": None}
-    assert export._metrics(run, preset) == none
+    titles = recipes.RECIPES[preset].served_titles()
+    assert run_results.scores_of_model(run, titles) is None
     results = {
         "rows": {row: {"rank-1": len(row)} for row in rows},
         "model": run.digest("model.keras"),
     }
     (tmp_path / "results.json").write_text(json.dumps(results))
-    found = export._metrics(run, preset)
-    assert found == {"metrics": {"rank-1": len(expected)}, "metrics_row": expected}
+    found = run_results.scores_of_model(run, titles)
+    assert found == (expected, {"rank-1": len(expected)})
     # As after a calibration.
     (tmp_path / "model.keras").write_bytes(b"another")
-    assert export._metrics(run, preset) == none
+    assert run_results.scores_of_model(run, titles) is None
     assert "results.json is of another model than this" in capsys.readouterr().out
 
 
@@ -92,7 +89,9 @@ def test_results_that_are_not_those_of_evaluate(tmp_path, text):
     (tmp_path / "results.json").write_text(text.replace("DIGEST", digest))
     for preset in ("paper", "strong"):
         with pytest.raises(UserError, match=r"results\.json.*run it again"):
-            export._metrics(RunDir(str(tmp_path)), preset)
+            run_results.scores_of_model(
+                RunDir(str(tmp_path)), recipes.RECIPES[preset].served_titles()
+            )
 
 
 def test_a_run_of_several_replicas(tmp_path):

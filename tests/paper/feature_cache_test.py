@@ -199,7 +199,7 @@ def test_room_is_checked_first(tmp_path, model, split, computed, monkeypatch):
     usage = collections.namedtuple("usage", "total used free")
     needed = 24 * 2 * int(np.prod(model.map_shape)) * 2
     monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda _: usage(10**9, 0, needed - 1))
-    with pytest.raises(UserError, match=r"cache_dir=.*needs .* GiB.*--feature_cache=none"):
+    with pytest.raises(UserError, match=r"cache_dir=.*needs .* GiB.*feature_cache=none"):
         cached_maps(model, split, 2, str(tmp_path), "title")
     assert not computed
     assert not files(tmp_path) and not files(tmp_path, ".partial")
@@ -212,7 +212,7 @@ def test_a_disk_that_others_fill_meanwhile(tmp_path, model, split, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(feature_cache.os, "posix_fallocate", full)
-    with pytest.raises(UserError, match=r"cache_dir=.*No space left.*--feature_cache=none"):
+    with pytest.raises(UserError, match=r"cache_dir=.*No space left.*feature_cache=none"):
         cached_maps(model, split, 2, str(tmp_path), "title")
 
 
@@ -240,7 +240,7 @@ def test_a_file_of_another_shape_or_type_is_named(tmp_path, model, split, array)
 
 def test_a_folder_that_cannot_be_written(tmp_path, model, split):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"--cache_dir=.*file/cache.*--feature_cache=none"):
+    with pytest.raises(UserError, match=r"cache_dir=.*file/cache.*feature_cache=none"):
         cached_maps(model, split, 1, str(tmp_path / "file" / "cache"), "title")
 
 
@@ -251,7 +251,7 @@ def test_maps_beyond_float16_are_refused(tmp_path, model, split, monkeypatch, fa
         "maps_of_pictures",
         lambda *arguments: (maps * factor for maps in maps_of_pictures(*arguments)),
     )
-    with pytest.raises(UserError, match=r"which float16 can't hold: pass --feature_cache=none"):
+    with pytest.raises(UserError, match=r"which float16 can't hold: pass feature_cache=none"):
         cached_maps(model, split, 1, str(tmp_path), "title")
     assert not files(tmp_path)
 

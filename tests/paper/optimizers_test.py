@@ -10,7 +10,12 @@ import tensorflow as tf
 
 from arn_tf.paper import optimizers
 from arn_tf.paper.model import ARN
-from arn_tf.paper.optimizers import ConstantThenCosine, apply_groups, grouped_optimizer
+from arn_tf.paper.optimizers import (
+    ConstantThenCosine,
+    apply_groups,
+    check_restored,
+    grouped_optimizer,
+)
 
 
 def tiny(**values):
@@ -211,9 +216,18 @@ def test_constant_then_cosine_by_hand():
     )
 
 
-def test_no_cosine_steps_is_constant_for_ever():
-    schedule = ConstantThenCosine(0.5, constant_steps=3, cosine_steps=0)
-    np.testing.assert_allclose([schedule(i) for i in (0, 3, 4, 10**6)], [0.5] * 4)
+def test_equal_bits_to_the_formula():
+    """Runs of the version that had its own formula go on as they began."""
+    schedule = ConstantThenCosine(3e-4, constant_steps=6, cosine_steps=31)
+    for step in range(40):
+        share = tf.clip_by_value((tf.cast(step, tf.float32) - 6) / 31, 0.0, 1.0)
+        expected = 3e-4 * 0.5 * (1.0 + tf.cos(3.141592653589793 * share))
+        np.testing.assert_array_equal(schedule(step), expected)
+
+
+def test_no_cosine_steps_is_refused():
+    with pytest.raises(ValueError, match="decay_steps"):
+        ConstantThenCosine(0.5, constant_steps=3, cosine_steps=0)
 
 
 def test_cosine_from_the_start():
@@ -272,3 +286,23 @@ def test_saved_with_its_model_the_next_step_is_the_same(tmp_path, batch):
         one.fit(data, shuffle=False, verbose=0)
     for left, right in zip(model.weights, again.weights, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-6, atol=1e-7, err_msg=left.path)
+
+
+def multi_optimizer(pattern):
+    default = keras.optimizers.SGD(0.0, name="no_group")
+    groups = {f"(sequential.*/)?{pattern}": keras.optimizers.SGD(0.1, name="group")}
+    return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(default, groups))
+
+
+def test_an_optimizer_that_lost_variables_is_noticed(tmp_path):
+    for pattern, lost in (("here.*", False), ("elsewhere.*", True)):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="here")])
+        model.compile(optimizer=multi_optimizer(pattern))
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras").optimizer
+        if not lost:
+            check_restored(loaded)
+            continue
+        with pytest.raises(ValueError, match="other paths"):
+            check_restored(loaded)
+    check_restored(None)

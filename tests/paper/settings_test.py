@@ -10,6 +10,8 @@ from absl.testing import flagsaver
 from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
+from arn_tf.run import command_line
+from arn_tf.run.folder import RunDir
 
 
 def changed(**values):
@@ -57,13 +59,13 @@ CHOICES = [field.name for field in dataclasses.fields(Settings) if field.metadat
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [-1, -1e-9, float("nan"), float("inf"), float("-inf")])
 def test_numbers_are_finite_and_not_negative(name, value):
-    with pytest.raises(UserError, match=f"^--{name}="):
+    with pytest.raises(UserError, match=f"^{name}="):
         changed(**{name: value}).check()
 
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_choices(name):
-    with pytest.raises(UserError, match=f"^--{name}=other: choose one of ") as error:
+    with pytest.raises(UserError, match=f"^{name}=other: choose one of ") as error:
         changed(**{name: "other"}).check()
     assert getattr(Settings(), name) in str(error.value)
 
@@ -91,7 +93,7 @@ def test_which_fields_are_numbers_and_choices():
         ({"source_only_epochs": 50}, "--source_only_epochs=50 leaves none of --epochs=50 to ARN"),
         ({"batch_size": 30}, "--batch_size=30 is not a multiple of --images_per_identity=4"),
         ({"replicas": 3}, "--batch_size=32 can't be divided by --replicas=3"),
-        ({"private_encoders": False}, "--noprivate_encoders"),
+        ({"private_encoders": False}, "--private_encoders=false leaves L_diff nothing to compare: add --difference"),
         ({"class_weight": 0.0, "contrastive_weight": 0.0}, "--class_weight=0 --contrastive_weight"),
         (
             {
@@ -111,7 +113,7 @@ def test_which_fields_are_numbers_and_choices():
 def test_what_cannot_be(values, message):
     with pytest.raises(UserError) as error:
         changed(**values).check()
-    assert message in str(error.value)
+    assert message in command_line.message(error.value)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_save_and_load(tmp_path):
     settings = changed(source="duke", input_size="64x32", margin=0.7, seed=9, replicas=2)
     path = tmp_path / "settings.json"
     settings.save(path)
-    assert recipes.load(path) == settings
+    assert recipes.settings_of(RunDir(str(tmp_path))) == settings
     assert set(json.loads(path.read_text())) == {f.name for f in dataclasses.fields(Settings)}
 
 
@@ -174,34 +176,35 @@ def test_load_of_another_file(content, tmp_path):
     path = tmp_path / "settings.json"
     path.write_text(content)
     with pytest.raises(UserError, match="not the settings of a run") as error:
-        recipes.load(path)
+        recipes.settings_of(RunDir(str(tmp_path)))
     assert str(path) in str(error.value)
 
 
 def test_load_of_no_file(tmp_path):
-    with pytest.raises(UserError, match="not the settings of a run"):
-        recipes.load(tmp_path / "none.json")
+    with pytest.raises(UserError, match=r"no settings\.json there; name the folder of a run"):
+        recipes.settings_of(RunDir(str(tmp_path)))
 
 
 def test_differences():
-    settings = Settings()
-    assert settings.differences(Settings()) == []
-    assert settings.differences(changed(margin=2.0, seed=5)) == [
-        "--seed: 0 there, 5 here",
-        "--margin: 1.0 there, 2.0 here",
-    ]
+    there = dataclasses.asdict(Settings())
+    assert Settings().differences(there) == []
+    expected = ["seed: 0 there, 5 here", "margin: 1.0 there, 2.0 here"]
+    assert changed(margin=2.0, seed=5).differences(there) == expected
+    # What an earlier version didn't write has its default, and what it had besides is no setting.
+    del there["margin"]
+    assert changed(margin=2.0, seed=5).differences(there | {"earlier": 1}) == expected
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
 def test_only_what_changes_a_result_is_a_difference(field):
     value = not field.default if field.type is bool else field.type(7)
-    found = Settings().differences(changed(**{field.name: value}))
+    found = changed(**{field.name: value}).differences(dataclasses.asdict(Settings()))
     elsewhere = {
         "model_dir", "data_dir", "manual_dir", "replicas", "feature_cache", "cache_dir",
         "monitor_every",
     }  # fmt: skip
     assert [line.split(":")[0] for line in found] == (
-        [] if field.name in elsewhere else [f"--{field.name}"]
+        [] if field.name in elsewhere else [field.name]
     )
 
 
@@ -252,7 +255,7 @@ def test_flags_give_settings(parse):
 
 
 def test_flags_are_checked(parse):
-    with pytest.raises(UserError, match=r"--dropout=3\.0"):
+    with pytest.raises(UserError, match=r"dropout=3\.0"):
         parse("--dropout=3")
 
 

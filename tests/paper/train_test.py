@@ -156,7 +156,7 @@ def test_the_same_command_again_changes_nothing(run, capsys):
 
 
 def test_other_settings_in_a_used_folder_are_named(run):
-    with pytest.raises(UserError, match=r"--margin: 1.0 there, 0.5 here"):
+    with pytest.raises(UserError, match=r"margin: 1.0 there, 0.5 here"):
         train.train(settings(run.path, margin=0.5))
 
 
@@ -178,7 +178,7 @@ def test_printed_sums_with_the_papers_weights_diverge_and_stop(tmp_path):
             )
         )  # fmt: skip
     text = str(caught.value)
-    assert "--loss_normalization=literal diverges" in text
+    assert "loss_normalization=literal diverges" in text
     [last_good] = re.findall(r"last good state is (\S+\.keras)\.", text)
     for name, value in weights(last_good).items():
         assert np.isfinite(value).all(), name
@@ -214,18 +214,18 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 
 def test_replicas_that_are_not_there():
-    with pytest.raises(UserError, match="--replicas=2: call split_cpu"):
+    with pytest.raises(UserError, match="replicas=2: call split_cpu"):
         train.replicas.make_strategy(settings("x", replicas=2))
 
 
 def test_a_batch_that_the_devices_cannot_share(monkeypatch):
     devices = [tf.config.LogicalDevice(f"CPU:{i}", "CPU") for i in range(3)]
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: devices)
-    with pytest.raises(UserError, match="--batch_size=8 can't be divided by the 3 replicas"):
+    with pytest.raises(UserError, match="batch_size=8 can't be divided by the 3 replicas"):
         train.replicas.make_strategy(settings("x", replicas=3))
 
 
 def test_more_gpus_than_there_are(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
-    with pytest.raises(UserError, match="--replicas=4: this machine has 1 GPUs"):
+    with pytest.raises(UserError, match="replicas=4: this machine has 1 GPUs"):
         train.replicas.make_strategy(settings("x", replicas=4))

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from arn_tf.errors import UserError
-from arn_tf.run.callbacks import CollapseWarning, NonFiniteGuard
+from arn_tf.paper.constants import SYMBOLS
+from arn_tf.run import command_line
+from arn_tf.run.callbacks import NonFiniteGuard
 
 
-def watched(callback, norm=2.0, steps=7):
+def watched(callback, steps=7):
     variables = [keras.Variable(np.ones(3), name="kernel"), keras.Variable(5, dtype="int64")]
     model = types.SimpleNamespace(
         optimizer=types.SimpleNamespace(iterations=keras.Variable(steps, dtype="int64")),
-        initial_code_norm=keras.Variable(norm),
         variables=variables,
     )
     callback.set_model(model)
@@ -24,7 +25,12 @@ def watched(callback, norm=2.0, steps=7):
 
 @pytest.fixture
 def guard():
-    return watched(NonFiniteGuard(lambda: "runs/a/checkpoints/arn-0004.keras"))
+    last_good = "runs/a/checkpoints/arn-0004.keras"
+    return watched(
+        NonFiniteGuard(
+            lambda: last_good, "learning_rate_scale", ", or margin=0", ["margin"], SYMBOLS
+        )
+    )
 
 
 LOGS = {"loss": 3.0, "class": 1.0, "contrastive": 2.0, "gradient_norm_encoder_c": 1.0}
@@ -52,7 +58,12 @@ def test_terms_that_are_not_finite_are_named(guard, value, terms, named):
     text = str(caught.value)
     assert text.startswith(f"{named}, loss is not finite at step 7. The last good state is runs/a/")
     assert "arn-0004.keras" in text
-    assert "--learning_rate_scale" in text
+    assert text.endswith(
+        "In a new model_dir, make the steps smaller with learning_rate_scale, or margin=0"
+    )
+    assert command_line.message(caught.value).endswith(
+        "In a new --model_dir, make the steps smaller with --learning_rate_scale, or --margin=0"
+    )
 
 
 def test_a_gradient_that_is_not_finite_is_named(guard):
@@ -66,38 +77,3 @@ def test_weights_that_the_last_step_spoilt_are_never_saved(guard, value):
     guard.on_train_batch_end(0, LOGS)
     with pytest.raises(UserError, match=r"^kernel is not finite at step 7. .*arn-0004.keras"):
         guard.on_epoch_end(0, LOGS)
-
-
-def warnings(epoch, steps=1000, **logs):
-    told = []
-    callback = watched(CollapseWarning(100, lambda text, at: told.append((text, at))))
-    callback.model.optimizer.iterations.assign(steps)
-    callback.on_epoch_end(epoch, logs)
-    assert all(at == epoch and text.startswith(f"epoch {epoch + 1}: ") for text, at in told)
-    return "\n".join(text for text, _ in told)
-
-
-@pytest.mark.parametrize("norm", [0.0, 0.5, 30.0, math.inf])
-def test_codes_that_shrink_or_grow(norm):
-    text = warnings(3, code_norm=norm, **{"class": 1.0})
-    assert "the codes' norm is" in text
-    assert "collapsing or exploding" in text
-    assert "--learning_rate_scale" in text
-
-
-@pytest.mark.parametrize("norm", [0.7, 2.0, 19.0])
-def test_codes_that_keep_their_size(norm):
-    assert not warnings(3, code_norm=norm, **{"class": 1.0})
-
-
-def test_a_classifier_that_stays_at_chance():
-    text = warnings(1, code_norm=2.0, **{"class": 4.6})
-    assert "after 1000 steps L_class is 4.600" in text
-    assert "log(identities) = 4.605: the codes carry no identity" in text
-    assert "Train longer" in text
-
-
-def test_chance_is_no_news_after_few_steps_nor_where_there_is_no_classifier():
-    assert not warnings(5, steps=499, code_norm=2.0, **{"class": 4.6})
-    assert not warnings(1, code_norm=2.0, **{"class": 4.4})
-    assert not warnings(1, code_norm=2.0)

@@ -15,9 +15,11 @@ from tensorboard.plugins import projector
 
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
-from arn_tf.paper import train
+from arn_tf.paper import callbacks as paper_callbacks
+from arn_tf.paper.callbacks import CollapseWarning, ScalarLog, TargetMonitor
 from arn_tf.paper.model import PAPER_WEIGHTS, TERMS
 from arn_tf.run import tensorboard
+from arn_tf.run.callbacks import ProgressBar
 from tests.support import small_data
 
 GROUPS = ["encoder_i", "encoder_c", "encoder_s", "encoder_t", "decoder_c", "classifier_s"]
@@ -119,10 +121,17 @@ def test_the_settings_are_there_as_text(logs):
 
 def test_warnings_are_there_as_text(tmp_path):
     writer = tf.summary.create_file_writer(str(tmp_path))
-    train._tell(writer, "the codes collapse", 4)
+    callback = CollapseWarning(100, writer)
+    callback.set_model(
+        types.SimpleNamespace(
+            optimizer=types.SimpleNamespace(iterations=keras.Variable(7, dtype="int64")),
+            initial_code_norm=keras.Variable(2.0),
+        )
+    )
+    callback.on_epoch_end(4, {"code_norm": 0.0})
     writer.close()
     [(step, text)] = events(tmp_path)["warnings"]
-    assert (step, text.item()) == (4, b"the codes collapse")
+    assert step == 4 and text.item().startswith(b"epoch 5: the codes' norm is 0 times")
 
 
 @pytest.mark.parametrize("branch", ["source_only", "arn"])
@@ -159,39 +168,39 @@ def test_the_projector_takes_a_part_of_a_large_split(tmp_path, monkeypatch):
     assert names[1:] == [query.file_name[row] for row in (0, 3, 7)]
 
 
-@pytest.mark.parametrize("every, looked", [(1, [0, 1, 2, 3, 4]), (2, [1, 3, 4]), (9, [4])])
-def test_the_target_is_looked_at_every_few_epochs_and_at_the_end(monkeypatch, every, looked):
-    class Looked(Exception):
+@pytest.mark.parametrize("every, scored", [(1, [0, 1, 2, 3, 4]), (2, [1, 3, 4]), (9, [4])])
+def test_the_target_is_scored_every_few_epochs_and_at_the_end(monkeypatch, every, scored):
+    class Scored(Exception):
         pass
 
-    def look(*_):
-        raise Looked
+    def fail(*_):
+        raise Scored
 
-    monkeypatch.setattr(tensorboard.embedding, "estimate_target_statistics", look)
+    monkeypatch.setattr(paper_callbacks.embedding, "estimate_target_statistics", fail)
     data = {"train": (None, None), "query": (None, None), "gallery": (None, None)}
-    callback = tensorboard.TargetMonitor(None, data, every, last_epoch=5)
+    callback = TargetMonitor(None, data, every, last_epoch=5)
     callback.set_model(types.SimpleNamespace(encoder_c=keras.layers.BatchNormalization()))
     found = []
     for epoch in range(5):
         try:
             callback.on_epoch_end(epoch)
-        except Looked:
+        except Scored:
             found.append(epoch)
-    assert found == looked
+    assert found == scored
 
 
-def test_looking_leaves_no_trace_and_stops_nothing(monkeypatch):
+def test_scoring_leaves_no_trace_and_stops_nothing(monkeypatch):
     layer = keras.layers.BatchNormalization()
     layer.build((None, 3))
     before = [variable.numpy() for variable in layer.non_trainable_variables]
 
-    def look(*_):
+    def fail(*_):
         layer.moving_mean.assign([1.0, 2.0, 3.0])
         raise UserError("every query was seen by one camera")
 
-    monkeypatch.setattr(tensorboard.embedding, "estimate_target_statistics", look)
+    monkeypatch.setattr(paper_callbacks.embedding, "estimate_target_statistics", fail)
     data = {"train": (None, None), "query": (None, None), "gallery": (None, None)}
-    callback = tensorboard.TargetMonitor(None, data, 1, last_epoch=5)
+    callback = TargetMonitor(None, data, 1, last_epoch=5)
     callback.set_model(types.SimpleNamespace(encoder_c=layer))
     callback.on_epoch_end(0)
     for variable, value in zip(layer.non_trainable_variables, before, strict=True):
@@ -199,7 +208,7 @@ def test_looking_leaves_no_trace_and_stops_nothing(monkeypatch):
 
 
 def test_the_progress_bar_shows_the_losses_alone(capsys):
-    bar = tensorboard.ProgressBar(2, 5)
+    bar = ProgressBar(2, 5, ("loss", "class", "triplet"))
     bar.set_model(types.SimpleNamespace())
     bar.on_epoch_begin(3)
     logs = {"loss": 4.0, "class": 1.5, "code_norm": 77.0, "gradient_norm_encoder_c": 88.0}
@@ -213,7 +222,7 @@ def test_the_progress_bar_shows_the_losses_alone(capsys):
 
 def test_curves_of_long_epochs_have_ten_points(tmp_path):
     writer = tf.summary.create_file_writer(str(tmp_path))
-    callback = tensorboard.ScalarLog(writer, steps_per_epoch=400)
+    callback = ScalarLog(writer, steps_per_epoch=400)
     step = keras.Variable(0, dtype="int64")
     optimizer = types.SimpleNamespace(iterations=step, optimizers=[])
     callback.set_model(types.SimpleNamespace(optimizer=optimizer, loss_weights=PAPER_WEIGHTS))

@@ -82,5 +82,5 @@ def test_two_exports_at_once(model, tmp_path):
 
 def test_a_folder_that_can_not_be(model, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(UserError, match=r"--export_dir=.*file"):
+    with pytest.raises(UserError, match=r"export_dir=.*file"):
         small_export.export_model(model, tmp_path / "file" / "arn", PICTURES)
