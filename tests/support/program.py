@@ -89,7 +89,7 @@ class Program:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Waits for its end; returns what it printed, but what `line` has read: (stdout, stderr)."""
+        """Waits for its end; returns (stdout but what `line` has read, stderr)."""
         self.wait(timeout)
         return self.printed()[self._read :], self._err.read_text(errors="replace")
 
