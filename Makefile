@@ -28,6 +28,7 @@ test: lint pytest
 lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 pytest: $(STAMP)
@@ -63,5 +64,5 @@ $(STAMP): $(REQUIREMENTS)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DOCS_VENV) site .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS_VENV) site .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
