@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
-	@echo "make test    lint, then run the tests; some of them: TESTS=tests/losses_test.py"
+	@echo "make test    lint, then run the tests; some of them: TESTS=tests/paper/losses_test.py"
 	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
 	@echo "make lint    style, formatting, types, and imports that only go down"
 	@echo "make docs    build the documentation in site/, links checked"
@@ -28,10 +28,11 @@ test: lint pytest
 lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 pytest: $(STAMP)
-	$(RUN) -m pytest $(TESTS)
+	$(RUN) -m pytest $(or $(TESTS),-n 2 --dist=loadgroup --no-loadscope-reorder)
 
 serving-smoke: $(STAMP)
 	@test -n "$(ARN_SERVING_ADDRESS)" || { \
@@ -63,5 +64,5 @@ $(STAMP): $(REQUIREMENTS)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DOCS_VENV) site .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS_VENV) site .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

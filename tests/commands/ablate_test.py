@@ -199,9 +199,8 @@ def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     assert "full ARN less w/o E_S, E_T: not compared, as not every seed has both" in text
 
 
-def test_a_finished_run_is_only_scored(monkeypatch):
-    run = small_data.finished_run()
-    settings = recipes.settings_of(run)
+def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
+    settings = recipes.settings_of(paper_run)
 
     def refuse(*_):
         raise AssertionError("this would train")
@@ -213,7 +212,7 @@ def test_a_finished_run_is_only_scored(monkeypatch):
     assert evaluation[paper_evaluate.ADAPTED].valid_queries == 8
     for changed in (
         dataclasses.replace(settings, margin=0.5),
-        dataclasses.replace(settings, model_dir=f"{run.path}_not_there"),
+        dataclasses.replace(settings, model_dir=f"{paper_run.path}_not_there"),
     ):
         assert not ablate._is_finished(RunDir(changed.run_dir), changed)
         with pytest.raises(AssertionError, match="would train"):

@@ -31,8 +31,8 @@ METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mean_ap", "mean_ap_trapezo
 
 
 @pytest.fixture(scope="module")
-def run():
-    return small_data.finished_run()
+def run(paper_run):
+    return paper_run
 
 
 @pytest.fixture(scope="module")

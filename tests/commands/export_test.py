@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 
 import keras
@@ -25,9 +26,8 @@ def arguments(run, export_dir, **changes):
                               **places | changes)  # fmt: skip
 
 
-def test_the_command(tmp_path):
-    run = small_data.finished_run()
-    status, out, err = small_data.finish(arguments(run, tmp_path / "arn"))
+def test_the_command(paper_run, tmp_path):
+    status, out, err = small_data.finish(arguments(paper_run, tmp_path / "arn"))
     assert status == 0, err
     sidecar = json.loads((tmp_path / "arn/1" / publish.SIDECAR).read_text())
     for words in (str(tmp_path / "arn/1"), sidecar["embedding_space"], "64 numbers", "of duke"):
@@ -113,10 +113,13 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_a_full_disk(tmp_path):
+def test_a_full_disk(paper_run, tmp_path):
     """The limit on a file's size stands for it: the weights don't fit."""
-    line = arguments(small_data.finished_run(), tmp_path / "arn")
-    status, _, err = small_data.finish([sys.executable, "-c", LIMITED, *line])
+    line = arguments(paper_run, tmp_path / "arn")
+    done = subprocess.run([sys.executable, "-c", LIMITED, *line], cwd=small_data.ROOT,
+                          env=os.environ | {"PYTHONPATH": str(small_data.ROOT)},
+                          capture_output=True, text=True)  # fmt: skip
+    status, err = done.returncode, done.stderr
     assert status == 2, err
     assert f"--export_dir={tmp_path / 'arn'}: version 1 can't be written" in err
     assert "Traceback" not in err
@@ -132,9 +135,8 @@ def test_a_full_disk(tmp_path):
         ({"manual_dir": "/nowhere", "data_dir": "/proc/nowhere"}, "/proc/nowhere"),
     ],
 )
-def test_flags(flags, words, tmp_path):
-    run = small_data.finished_run()
+def test_flags(flags, words, paper_run, tmp_path):
     status, _, err = small_data.finish(
-        arguments(run, tmp_path / "arn", **{}) + [f"--{k}={v}" for k, v in flags.items()]
+        arguments(paper_run, tmp_path / "arn", **{}) + [f"--{k}={v}" for k, v in flags.items()]
     )
     assert status == 2 and words in err and "Traceback" not in err

@@ -3,13 +3,13 @@
 import concurrent.futures
 import os
 import re
-import subprocess
 import sys
 
 import pytest
 
 from tests.support import documentation
 from tests.support.places import ROOT
+from tests.support.program import Program
 
 # Takes another program's flags, which its --help doesn't list; tests/docs/run_test.py runs it.
 PASSES_ON = "serving.deploy.check_config"
@@ -34,8 +34,8 @@ PROGRAMS = programs()
 def flags_of(program: tuple[str, ...]) -> set[str]:
     """The flags that --help of a program lists, absl's or argparse's."""
     line = [sys.executable, "-m", *program, "--help"]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    return set(re.findall(r"^ +(?:-\w, )?--(?:\[no\])?(\w+)", done.stdout, re.MULTILINE))
+    out, _ = Program(line).communicate(timeout=120)
+    return set(re.findall(r"^ +(?:-\w, )?--(?:\[no\])?(\w+)", out, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")

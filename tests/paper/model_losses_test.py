@@ -10,7 +10,6 @@ from arn_tf.paper.model import SOURCE, TARGET
 from arn_tf.paper.optimizers import grouped_optimizer
 from tests.support.small_arn import (
     NONE,
-    calibrated,
     fit,
     images_batch,
     maps_batch,
@@ -87,8 +86,8 @@ def test_losses_equal_loops(kind):
         assert float(code_norm) == pytest.approx(norm, rel=1e-5)
 
 
-def test_losses_of_images_are_those_of_their_maps():
-    shared = calibrated()
+def test_losses_of_images_are_those_of_their_maps(calibrated_arn):
+    shared = calibrated_arn
     images = images_batch()
     maps = {
         "source_labels": images["source_labels"],

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from arn_tf.paper.model import ARN, SOURCE, TARGET
-from tests.support.small_arn import MAP, calibrated, random_images, random_maps, small_arn
+from tests.support.small_arn import MAP, random_images, random_maps, small_arn
 from tests.support.small_tolerance import rounding
 
 
 @pytest.fixture(scope="module")
-def shared():
-    return calibrated()
+def shared(calibrated_arn):
+    return calibrated_arn
 
 
 # Calibration and embedding.

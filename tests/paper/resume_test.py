@@ -1,7 +1,6 @@
 """kill -9 at any moment: the same command goes on to the weights of an uninterrupted run."""
 
 import os
-import threading
 import time
 
 from arn_tf.run.folder import RunDir
@@ -11,29 +10,17 @@ from tests.support import small_data
 def run_until(line, moment):
     """Runs a command line and kills it as soon as `moment(its output)` is true."""
     process = small_data.start(line)
-    output = []
-
-    def read():
-        while text := process.stdout.read(1):
-            output.append(text)
-
-    readers = [threading.Thread(target=read), threading.Thread(target=process.stderr.read)]
-    for reader in readers:
-        reader.start()
     deadline = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < deadline and not moment("".join(output)):
+    while process.poll() is None and time.monotonic() < deadline and not moment(process.printed()):
         time.sleep(0.002)
     killed = process.poll() is None
     process.kill()
     process.wait()
-    for reader in readers:
-        reader.join()
     assert killed, "it ended before the moment came"
-    return "".join(output)
+    return process.printed()
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    whole = small_data.finished_run()
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, paper_run):
     run = RunDir(str(tmp_path / "run"))
     line = small_data.command("arn_tf.train", small_data.settings(run.path))
 
@@ -56,6 +43,6 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     assert "arn: going on after epoch 3" in out
     assert "\nepoch" not in out
     for name in ("initial", "pretrained", "source_only", "model"):
-        expected, found = (small_data.weights(r.file(f"{name}.keras")) for r in (whole, run))
+        expected, found = (small_data.weights(r.file(f"{name}.keras")) for r in (paper_run, run))
         small_data.assert_equal(expected, found)
     assert os.listdir(run.file("checkpoints")) in ([], [".partial.keras"])

@@ -55,8 +55,8 @@ def test_branches():
 
 
 @pytest.fixture(scope="module")
-def run():
-    return small_data.finished_run()
+def run(paper_run):
+    return paper_run
 
 
 @pytest.fixture(scope="module")

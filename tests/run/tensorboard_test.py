@@ -36,8 +36,8 @@ def events(folder):
 
 
 @pytest.fixture(scope="module")
-def run():
-    return small_data.finished_run()
+def run(paper_run):
+    return paper_run
 
 
 @pytest.fixture(scope="module")

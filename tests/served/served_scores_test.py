@@ -19,10 +19,9 @@ NAME = re.compile(r"(-?\d+)_c(\d)")
 
 
 @pytest.fixture(scope="module")
-def scores():
+def scores(paper_run):
     """What arn_tf.evaluate says of the run."""
-    run = small_data.finished_run()
-    results, *_ = evaluate.evaluate(run, recipes.settings_of(run))
+    results, *_ = evaluate.evaluate(paper_run, recipes.settings_of(paper_run))
     return results[evaluate.ARN_ROW].to_json()
 
 
@@ -38,10 +37,10 @@ def crops(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def address(paper_run, tmp_path_factory):
     """A server of what the export command wrote."""
     models = tmp_path_factory.mktemp("models")
-    flags = {"model_dir": small_data.finished_run().path, "export_dir": models / "arn"}
+    flags = {"model_dir": paper_run.path, "export_dir": models / "arn"}
     status, _, err = small_data.finish(
         small_data.command("arn_tf.export", **flags | small_data.inputs())
     )

@@ -21,8 +21,8 @@ from tests.support.small_data import assert_equal
 
 
 @pytest.fixture
-def run(tmp_path):
-    return small_calibration.run_in(tmp_path / "run")
+def run(calibrated_run, tmp_path):
+    return small_calibration.copied(calibrated_run, tmp_path / "run")
 
 
 def table(model, *cameras):
@@ -145,12 +145,12 @@ LINES = {
 
 
 @pytest.fixture(scope="module")
-def processes(tmp_path_factory):
+def processes(calibrated_run, tmp_path_factory):
     """{case: (folder, process)}, all started at once: most of their time is TensorFlow's start."""
     started = {}
     for case, (line, _, _) in LINES.items():
         folder = tmp_path_factory.mktemp("here")
-        small_calibration.run_in(folder / "run")
+        small_calibration.copied(calibrated_run, folder / "run")
         write_crops(folder / "c", 7, noise(0, 64))
         write_crops(folder / "c", 8, noise(0, 3))
         (folder / "paper").mkdir()

@@ -20,8 +20,8 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def estimated():
-    return small_dots.estimated()
+def estimated(model):
+    return estimate(model, *small_dots.cameras())
 
 
 def too_few(outcomes):

@@ -28,8 +28,8 @@ def cameras():
 
 
 @pytest.fixture(scope="module")
-def estimated():
-    return small_dots.estimated()
+def estimated(model, cameras):
+    return estimate(model, *cameras)
 
 
 @pytest.mark.parametrize(("camera", "row"), [(3, 2), (7, 3)])

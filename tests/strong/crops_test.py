@@ -15,8 +15,8 @@ from tests.support.small_calibration import PATTERN, SIZE, contents, noise, writ
 
 
 @pytest.fixture
-def run(tmp_path):
-    return small_calibration.run_in(tmp_path / "run")
+def run(calibrated_run, tmp_path):
+    return small_calibration.copied(calibrated_run, tmp_path / "run")
 
 
 # What it reads.

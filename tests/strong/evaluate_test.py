@@ -29,8 +29,8 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def run():
-    return small_strong.finished_run()
+def run(strong_run):
+    return strong_run
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +92,8 @@ def test_scores_are_those_of_the_models_on_the_pictures(run, found):
         assert found[0][ROWS[cameras]].mean_ap > found[0][ROWS[plain]].mean_ap + 0.01, cameras
 
 
-def test_scores_without_self_training_have_no_row_for_it():
-    run, _ = small_strong.stopped()
+def test_scores_without_self_training_have_no_row_for_it(stopped_training):
+    run, _ = stopped_training
     results, _, notes = strong_evaluate.evaluate(run, recipes.settings_of(run))
     assert list(results) == ROWS[:5]
     (note,) = notes
@@ -101,8 +101,8 @@ def test_scores_without_self_training_have_no_row_for_it():
     assert note.endswith(": 1, 2")
 
 
-def test_without_a_round_the_result_is_scored_as_it_was_calibrated(tmp_path):
-    shutil.copytree(small_strong.stopped()[0].path, tmp_path / "run")
+def test_without_a_round_the_result_is_scored_as_it_was_calibrated(stopped_training, tmp_path):
+    shutil.copytree(stopped_training[0].path, tmp_path / "run")
     run = RunDir(str(tmp_path / "run"))
     settings = recipes.settings_of(run)
     before = strong_evaluate.evaluate(run, settings)[0]

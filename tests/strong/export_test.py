@@ -143,10 +143,12 @@ def test_the_space_is_not_that_of_the_papers_recipe(exported, tmp_path):
     assert sidecar["embedding_space"] != exported[1]["embedding_space"]
 
 
-def test_the_command(tmp_path):
-    run = small_strong.finished_run()
+def test_the_command(strong_run, tmp_path):
     line = small_data.command(
-        "arn_tf.export", model_dir=run.path, export_dir=tmp_path / "arn", **small_strong.inputs()
+        "arn_tf.export",
+        model_dir=strong_run.path,
+        export_dir=tmp_path / "arn",
+        **small_strong.inputs(),
     )
     status, out, err = small_data.finish(line)
     assert status == 0, err

@@ -7,19 +7,18 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.support import small_strong
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
 
 
 @pytest.fixture(scope="module")
-def run():
-    return small_strong.finished_run()
+def run(strong_run):
+    return strong_run
 
 
 @pytest.fixture(scope="module")
-def stopped():
-    return small_strong.stopped()
+def stopped(stopped_training):
+    return stopped_training
 
 
 def test_a_guard_stops_self_training_and_keeps_what_there_was(stopped):

@@ -24,8 +24,8 @@ SPLITS = ("query", "bounding_box_test")
 
 
 @pytest.fixture(scope="module")
-def run():
-    return small_strong.finished_run()
+def run(strong_run):
+    return strong_run
 
 
 @pytest.fixture(scope="module")

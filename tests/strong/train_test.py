@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import time
 
 import numpy as np
@@ -16,7 +15,7 @@ from arn_tf.errors import UserError
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.settings import StrongSettings
-from tests.support import small_data, small_strong
+from tests.support import small_data
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
 
@@ -24,8 +23,8 @@ STAGES = ["adapted", "initial", "model", "round_1", "round_2", "source"]
 
 
 @pytest.fixture(scope="module")
-def finished():
-    return small_strong.finished()
+def finished(strong_training):
+    return strong_training
 
 
 @pytest.fixture(scope="module")
@@ -124,20 +123,17 @@ def test_the_same_command_again_changes_nothing(run):
 # kill -9.
 
 
-def killed(line, moment, log):
-    """Runs a command line and kills it as soon as there is a file."""
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            line, cwd=small_data.ROOT, stdout=output, stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONPATH": str(small_data.ROOT)},
-        )  # fmt: skip
-        deadline = time.monotonic() + 240
-        while process.poll() is None and time.monotonic() < deadline and not os.path.exists(moment):
-            time.sleep(0.002)
-        alive = process.poll() is None
-        process.kill()
-        process.wait()
-    assert alive, f"it ended before the moment came: {log.read_text()[-2000:]}"
+def killed(line, moment):
+    """Runs a command line, kills it as soon as there is a file; returns what it had printed."""
+    process = small_data.start(line)
+    deadline = time.monotonic() + 240
+    while process.poll() is None and time.monotonic() < deadline and not os.path.exists(moment):
+        time.sleep(0.002)
+    alive = process.poll() is None
+    process.kill()
+    process.wait()
+    assert alive, f"it ended before the moment came: {process.printed()[-2000:]}"
+    return process.printed()
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, stages):
@@ -145,19 +141,17 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, stages):
     told = settings(run.path)
     line = small_data.command("arn_tf.train", told)
 
-    killed(line, run.file(run.checkpoint("source", 1)), tmp_path / "1.txt")
+    killed(line, run.file(run.checkpoint("source", 1)))
     assert run.newest_checkpoint("source")[0] in (1, 2)
     assert not os.path.exists(run.file("source.keras"))
 
     # Its clusters are written before its training begins.
-    killed(line, run.file("round_2.json"), tmp_path / "2.txt")
-    text = (tmp_path / "2.txt").read_text()
+    text = killed(line, run.file("round_2.json"))
     assert "source: epochs 1 " not in text
     assert os.path.exists(run.file("round_1.keras"))
     assert not os.path.exists(run.file("round_2.keras"))
 
-    killed(line, run.file("choice.json"), tmp_path / "3.txt")
-    text = (tmp_path / "3.txt").read_text()
+    text = killed(line, run.file("choice.json"))
     assert "source: epochs" not in text
     assert "round 1:" not in text
     assert "round 2:" in text

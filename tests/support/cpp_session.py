@@ -3,9 +3,12 @@
 In a process of its own, since without guards a wrong request aborts it.
 """
 
+import pathlib
 import pickle
-import subprocess
 import sys
+import tempfile
+
+from tests.support.program import Program
 
 
 def outcomes(folder, cases):
@@ -18,11 +21,13 @@ def outcomes(folder, cases):
     Returns:
         for each {output: NumPy array}, or the error's text as "Class: message".
     """
-    done = subprocess.run(
-        [sys.executable, __file__, str(folder)], input=pickle.dumps(cases), capture_output=True
-    )
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return pickle.loads(done.stdout)
+    with tempfile.TemporaryDirectory() as exchange:
+        files = [pathlib.Path(exchange, name) for name in ("cases", "outcomes")]
+        files[0].write_bytes(pickle.dumps(cases))
+        program = Program([sys.executable, __file__, folder, *files])
+        _, err = program.communicate(timeout=300)
+        assert program.returncode == 0, err[-2000:]
+        return pickle.loads(files[1].read_bytes())
 
 
 def _run(folder, cases):
@@ -53,5 +58,5 @@ def _run(folder, cases):
 
 
 if __name__ == "__main__":
-    result = _run(sys.argv[1], pickle.loads(sys.stdin.buffer.read()))
-    sys.stdout.buffer.write(pickle.dumps(result))
+    result = _run(sys.argv[1], pickle.loads(pathlib.Path(sys.argv[2]).read_bytes()))
+    pathlib.Path(sys.argv[3]).write_bytes(pickle.dumps(result))

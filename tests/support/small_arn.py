@@ -1,7 +1,5 @@
 """A small ARN of the tiny network, batches for it, and what a step changes in it."""
 
-import functools
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -23,14 +21,6 @@ def small_arn(**options):
         "num_identities": 3, "backbone": "Tiny", "backbone_weights": "random",
         "input_size": SIZE, "embedding_dim": 16, "hidden_width": 8, **options,
     })  # fmt: skip
-
-
-@functools.cache
-def calibrated():
-    """On a real E_I; tests change nothing but the running statistics of its normalisations."""
-    model = small_arn(backbone="MobileNetV2", dropout=0.0, margin=1.2)
-    model.calibrate(model.feature_maps(random_images(9, 20)))
-    return model
 
 
 def random_maps(seed, count=6):

@@ -1,6 +1,5 @@
 """A finished run whose model knows two cameras, and crops of others on disk."""
 
-import functools
 import os
 import pathlib
 import shutil
@@ -31,10 +30,9 @@ def write_crops(folder, camera, pictures):
     return folder
 
 
-@functools.cache
-def finished():
-    """A folder as a run leaves it; its model knows cameras 1 and 2."""
-    run = RunDir(str(small_data.folder() / "calibrated"))
+def finished(path):
+    """Writes a folder as a run leaves it; its model knows cameras 1 and 2."""
+    run = RunDir(str(path))
     os.makedirs(run.path)
     StrongSettings(
         source="market", target="duke", backbone="Tiny", backbone_weights="random",
@@ -48,9 +46,9 @@ def finished():
     return run
 
 
-def run_in(folder):
-    """The `RunDir` of a copy of `finished`."""
-    shutil.copytree(finished().path, folder)
+def copied(run, folder):
+    """The `RunDir` of a copy of a run."""
+    shutil.copytree(run.path, folder)
     return RunDir(str(folder))
 
 

@@ -8,11 +8,9 @@ import atexit
 import dataclasses
 import functools
 import io
-import os
 import pathlib
 import runpy
 import shutil
-import subprocess
 import sys
 import tempfile
 import types
@@ -27,6 +25,7 @@ from arn_tf.paper.settings import Settings
 from datasets.dukemtmc_reid.dukemtmc_reid_dataset_builder import LAYOUT as DUKE
 from datasets.market1501.market1501_dataset_builder import LAYOUT as MARKET
 from tests.support.places import ROOT
+from tests.support.program import Program
 
 LAYOUTS = {"market": MARKET, "duke": DUKE}
 HEIGHT, WIDTH = 64, 32
@@ -117,12 +116,13 @@ def folder():
     return path
 
 
-@functools.cache
 def inputs():
-    """Writes both archives, once; returns what `Settings` must know of them."""
-    for data_set in LAYOUTS:
-        write_archive(folder() / "manual", data_set)
-    return {"manual_dir": str(folder() / "manual"), "data_dir": str(folder() / "prepared")}
+    """Writes both archives unless they are there; returns what `Settings` must know of them."""
+    manual = folder() / "manual"
+    if not manual.exists():
+        for data_set in LAYOUTS:
+            write_archive(manual, data_set)
+    return {"manual_dir": str(manual), "data_dir": str(folder() / "prepared")}
 
 
 # Three branches in three epochs of three steps: E_I is tuned in the first epoch, and the joint
@@ -157,12 +157,6 @@ SHORT = {
 def settings(model_dir, **changes):
     """`Settings` of a run that takes seconds."""
     return Settings(**TINY | inputs() | {"model_dir": str(model_dir)} | changes)
-
-
-@functools.cache
-def finished_run():
-    """The `RunDir` of a whole run with the settings of `TINY`, trained once."""
-    return train.train(settings(folder() / "finished"))
 
 
 def short_run(model_dir, **changes):
@@ -203,11 +197,8 @@ def command(module, settings=None, **flags):
 
 
 def start(line):
-    """Starts a command line; stdout and stderr are pipes of text."""
-    return subprocess.Popen(
-        line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-    )  # fmt: skip
+    """Starts a command line of Python."""
+    return Program(line)
 
 
 def finish(line):

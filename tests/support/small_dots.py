@@ -1,11 +1,8 @@
 """A network whose normalisations NumPy can follow, and pictures of three cameras for it."""
 
-import functools
-
 import keras
 import numpy as np
 
-from arn_tf.strong.camera_statistics import estimate
 from arn_tf.strong.model import StrongModel
 from tests.support.small_data import register_network
 
@@ -22,7 +19,6 @@ def dots_network(include_top, weights, input_shape):
     return keras.Model(picture, keras.layers.Conv2D(6, 1)(x), name="dots")
 
 
-@functools.cache
 def model():
     keras.utils.set_random_seed(0)
     model = StrongModel(3, "Dots", "random", SIZE, last_stride=2)
@@ -33,19 +29,12 @@ def model():
     return model
 
 
-@functools.cache
 def cameras():
     """100 dark pictures of camera 7, 80 bright ones of 3, 10 of 5."""
     pictures = np.concatenate([crops(0, 100, 0, 140), crops(1, 80, 100, 256), crops(2, 10)])
     camera_id = np.array([7] * 100 + [3] * 80 + [5] * 10)
     order = np.random.default_rng(3).permutation(190)
     return pictures[order], camera_id[order]
-
-
-@functools.cache
-def estimated():
-    """What `estimate` makes of `model` and `cameras`."""
-    return estimate(model(), *cameras())
 
 
 def crops(seed, count, low=0, high=256):

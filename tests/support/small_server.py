@@ -1,10 +1,7 @@
 """A small exported model, servers that serve it, and how tests ask them."""
 
 import contextlib
-import functools
 import pathlib
-import re
-import subprocess
 import sys
 
 import grpc
@@ -16,6 +13,7 @@ from arn_tf import ARN
 from arn_tf.data.images import decode
 from serving.server.server import Server
 from tests.support import small_data, small_export
+from tests.support.program import Program
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
 DIM = 64
@@ -46,11 +44,12 @@ def publish(models, seed=0):
     return sidecar["embedding_space"]
 
 
-@functools.cache
 def models():
-    """A folder with version 1 of `arn`, written once."""
-    publish(small_data.folder() / "models")
-    return small_data.folder() / "models"
+    """A folder with version 1 of `arn`, written unless it is there."""
+    folder = small_data.folder() / "models"
+    if not folder.exists():
+        publish(folder)
+    return folder
 
 
 @contextlib.contextmanager
@@ -67,23 +66,13 @@ def serving(model_dir=None, **arguments):
 @contextlib.contextmanager
 def server_process(*flags, model_dir=None, port=0):
     """The server's command line: (process, address) once it answers; killed at the end."""
-    process = subprocess.Popen(
-        _line(f"--port={port}", *flags, model_dir=model_dir),
-        cwd=small_data.ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = Program(_line(f"--port={port}", *flags, model_dir=model_dir))
     try:
-        for printed in process.stdout:
-            if match := re.match(r"serving \S+ version \d+ on \S+:(\d+)$", printed):
-                break
-        else:
-            raise AssertionError(process.stderr.read())
+        match = process.line(r"serving \S+ version \d+ on \S+:(\d+)")
         yield process, f"localhost:{match[1]}"
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def fails(*flags, model_dir=None):

@@ -1,7 +1,6 @@
 """A small strong model with cameras, and runs of the strong recipe that take seconds."""
 
 import contextlib
-import functools
 import io
 import re
 
@@ -33,11 +32,11 @@ def model(seed=0, cameras=CAMERAS, **options):
     return made
 
 
-@functools.cache
 def models():
-    """A folder with version 1 of `arn`, an export of `model()`; written once."""
+    """A folder with version 1 of `arn`, an export of `model()`; written unless it is there."""
     folder = small_data.folder() / "strong_models"
-    small_export.export_model(model(), folder / "arn", small_export.PICTURES)
+    if not folder.exists():
+        small_export.export_model(model(), folder / "arn", small_export.PICTURES)
     return folder
 
 
@@ -78,16 +77,16 @@ def _harder(files):
     return files
 
 
-@functools.cache
 def inputs():
-    """Writes both archives, once; returns what `StrongSettings` must know of them.
+    """Writes both archives unless they are there; returns what `StrongSettings` must know of them.
 
     72 pictures of each camera are enough for a row.
     """
     folder = small_data.folder() / "small_strong"
-    for data_set in small_data.LAYOUTS:
-        files = small_data.pictures(data_set, identities=12, shots=6)
-        small_data.write_archive(folder / "manual", data_set, _harder(files))
+    if not (folder / "manual").exists():
+        for data_set in small_data.LAYOUTS:
+            files = small_data.pictures(data_set, identities=12, shots=6)
+            small_data.write_archive(folder / "manual", data_set, _harder(files))
     return {"manual_dir": str(folder / "manual"), "data_dir": str(folder / "prepared")}
 
 
@@ -102,28 +101,6 @@ def trained(told):
     with contextlib.redirect_stdout(printed):
         run = strong_train.train(told)
     return run, printed.getvalue()
-
-
-@functools.cache
-def finished():
-    """`trained` with the settings of `TINY`, once."""
-    return trained(settings(small_data.folder() / "small_strong" / "run"))
-
-
-def finished_run():
-    """The `RunDir` of `finished`."""
-    return finished()[0]
-
-
-@functools.cache
-def stopped():
-    """`trained` on less, once: six persons can't be the eight clusters that a round needs.
-
-    Nor are 12 pictures of a camera enough for a row.
-    """
-    changes = {"epochs": 1, "batch_size": 8, "images_per_identity": 2}
-    model_dir = small_data.folder() / "small_strong" / "stopped"
-    return trained(settings(model_dir, **changes, **small_data.inputs()))
 
 
 def weights(run, stage):

@@ -1,14 +1,12 @@
 """A folder where a reader types the command lines of the documentation, one after the other."""
 
-import os
 import pathlib
-import re
 import shutil
-import subprocess
 import sys
 
 from tests.support import small_data, small_strong
 from tests.support.places import ROOT
+from tests.support.program import Program
 
 # How lines begin that aren't run, and why.
 NOT_RUN = {
@@ -51,7 +49,7 @@ class Workplace:
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
         self.address = SERVER
-        self._server: subprocess.Popen | None = None
+        self._server: Program | None = None
         for name in ("crops", "new_crops"):
             (folder / name).mkdir()
         for name in ("query.jpg", "crops/0001_c1.jpg", "crops/0002_c3.jpg", "crops/0003_c7.jpg"):
@@ -68,28 +66,19 @@ class Workplace:
         start = [sys.executable, "-u", "-m", module]
         if module.startswith("arn_tf."):
             start = small_data.command(module)
-        process = subprocess.Popen(
-            [*start, *self._here(module, words)],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        program = Program([*start, *self._here(module, words)], cwd=self.folder)
         if module == "serving.server":
-            self._server = process
-            found = (re.match(r"serving .* on (\S+)$", text) for text in process.stdout)
-            self.address = next((match[1] for match in found if match), "")
-            assert self.address, "the server didn't start"
+            self._server = program
+            self.address = program.line(r"serving .* on (\S+)")[1]
             return
-        printed, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, f"{' '.join(line)}\n{printed[-4000:]}"
+        out, err = program.communicate(timeout=300)
+        assert program.returncode == 0, f"{' '.join(line)}\n{(out + err)[-4000:]}"
 
     def close(self) -> None:
         """Ends the server."""
         if self._server:
             self._server.kill()
-            self._server.communicate()
+            self._server.wait()
 
     def _here(self, module: str, words: list[str]) -> list[str]:
         """A line's words with the server's address, and what makes training tiny.
