@@ -5,15 +5,17 @@ import functools
 import keras
 import numpy as np
 
-from arn_tf.strong.camera_statistics import estimate
+from arn_tf.strong.camera_statistics import Outcome, estimate
 from arn_tf.strong.model import StrongModel
 from tests.support.small_data import register_network
 
 SIZE = (16, 8)
 
 
-def dots_network(include_top, weights, input_shape):
-    """Two normalisations between convolutions of single pixels: matrix products, in NumPy."""
+def dots_network(
+    include_top: bool, weights: None, input_shape: tuple[int, int, int]
+) -> keras.Model:
+    """Returns two normalisations between convolutions of single pixels: matrix products."""
     picture = keras.Input(input_shape)
     x = keras.layers.Conv2D(5, 1, 2, use_bias=False)(picture)
     x = keras.layers.ReLU()(keras.layers.BatchNormalization(epsilon=1e-3)(x))
@@ -23,7 +25,8 @@ def dots_network(include_top, weights, input_shape):
 
 
 @functools.cache
-def model():
+def model() -> StrongModel:
+    """Returns a `StrongModel` of that network, with random weights and statistics."""
     keras.utils.set_random_seed(0)
     model = StrongModel(3, "Dots", "random", SIZE, last_stride=2)
     rng = np.random.default_rng(0)
@@ -34,8 +37,8 @@ def model():
 
 
 @functools.cache
-def cameras():
-    """100 dark pictures of camera 7, 80 bright ones of 3, 10 of 5."""
+def cameras() -> tuple[np.ndarray, np.ndarray]:
+    """Returns pictures and camera_id: 100 dark pictures of camera 7, 80 bright ones of 3, 10 of 5."""
     pictures = np.concatenate([crops(0, 100, 0, 140), crops(1, 80, 100, 256), crops(2, 10)])
     camera_id = np.array([7] * 100 + [3] * 80 + [5] * 10)
     order = np.random.default_rng(3).permutation(190)
@@ -43,27 +46,34 @@ def cameras():
 
 
 @functools.cache
-def estimated():
-    """What `estimate` makes of `model` and `cameras`."""
+def estimated() -> tuple[StrongModel, dict[int, Outcome]]:
+    """Returns what `estimate` makes of `model` and `cameras`."""
     return estimate(model(), *cameras())
 
 
-def crops(seed, count, low=0, high=256):
+def crops(seed: int, count: int, low: int = 0, high: int = 256) -> np.ndarray:
+    """Returns pictures of random pixels, uint8 [count, 16, 8, 3]."""
     return np.random.default_rng(seed).integers(low, high, (count, *SIZE, 3)).astype(np.uint8)
 
 
-def weights(model):
-    """{path: value} of all but the table."""
-    table = {id(variable) for variable in model.table.values()}
+def weights(model: StrongModel) -> dict[str, np.ndarray]:
+    """Returns {path: value} of all but the table."""
+    table = {id(variable) for variable in model.table.weights}
     return {v.path: v.numpy() for v in model.weights if id(v) not in table}
 
 
-def rows(model, *places):
-    return {key: variable.numpy()[list(places)] for key, variable in model.table.items()}
+def by_hand(
+    model: StrongModel,
+    pictures: np.ndarray,
+    moments: list[tuple[np.ndarray, np.ndarray]] | None = None,
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """Embeds in NumPy: embeddings and [(mean, variance)] of each layer, float64.
 
-
-def by_hand(model, pictures, moments=None):
-    """Embeddings and [(mean, variance)] of each layer, float64; of the batch, or as given."""
+    Args:
+        model: of this module's network.
+        pictures: uint8 [N, 16, 8, 3].
+        moments: to normalise by; None: those of the batch.
+    """
     layers = [layer for layer in model.encoder_i.layers if layer.weights]
     x, found = pictures.astype("f8") / 127.5 - 1, []
     for convolution, normalization in zip(layers[0:4:2], layers[1:4:2], strict=True):

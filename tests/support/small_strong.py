@@ -3,12 +3,17 @@
 import contextlib
 import functools
 import io
+import os
+import pathlib
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from PIL import Image
 
+from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
@@ -19,23 +24,23 @@ DIM = 24
 CAMERAS = [4, 1, 2**40]
 
 
-def model(seed=0, cameras=CAMERAS, **options):
-    """A `StrongModel` of the tiny network whose weights, statistics and table are random."""
+def model(seed: int = 0, cameras: Sequence[int] = CAMERAS, **options: Any) -> StrongModel:
+    """Returns a `StrongModel` of the tiny network whose weights, statistics and table are random."""
     keras.utils.set_random_seed(seed)
     made = StrongModel(**{
         "num_identities": 3, "backbone": "Tiny", "backbone_weights": "random",
         "input_size": SIZE, "cameras": cameras, "seed": seed, **options,
     })  # fmt: skip
     rng = np.random.default_rng(seed)
-    for weight in [*made.encoder_i.non_trainable_weights, *made.table.values()]:
+    for weight in [*made.encoder_i.non_trainable_weights, *made.table.weights]:
         low, high = (-1, 1) if "mean" in weight.path else (0.5, 2)
         weight.assign(rng.uniform(low, high, weight.shape))
     return made
 
 
 @functools.cache
-def models():
-    """A folder with version 1 of `arn`, an export of `model()`; written once."""
+def models() -> pathlib.Path:
+    """Returns a folder with version 1 of `arn`, an export of `model()`; written once."""
     folder = small_data.folder() / "strong_models"
     small_export.export_model(model(), folder / "arn", small_export.PICTURES)
     return folder
@@ -57,8 +62,8 @@ TINY = {
 }
 
 
-def _harder(files):
-    """The same files, but another picture of its camera shows through each to be searched for.
+def _harder(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Returns the same files, but another picture of its camera shows through each to be searched for.
 
     So no score is perfect, and a camera looks as it does in training.
     """
@@ -79,7 +84,7 @@ def _harder(files):
 
 
 @functools.cache
-def inputs():
+def inputs() -> dict[str, str]:
     """Writes both archives, once; returns what `StrongSettings` must know of them.
 
     72 pictures of each camera are enough for a row.
@@ -91,42 +96,43 @@ def inputs():
     return {"manual_dir": str(folder / "manual"), "data_dir": str(folder / "prepared")}
 
 
-def settings(model_dir, **changes):
-    """`StrongSettings` of a run that takes seconds."""
+def settings(model_dir: str | os.PathLike[str], **changes: Any) -> StrongSettings:
+    """Returns settings of a run that takes seconds."""
     return StrongSettings(**TINY | inputs() | {"model_dir": str(model_dir)} | changes)
 
 
-def trained(told):
-    """The `RunDir` of a run with such `StrongSettings`, and what it printed."""
+def trained(settings: StrongSettings) -> tuple[RunDir, str]:
+    """Trains a run; returns it, and what it printed."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        run = strong_train.train(told)
+        run = strong_train.train(settings)
     return run, printed.getvalue()
 
 
 @functools.cache
-def finished():
-    """`trained` with the settings of `TINY`, once."""
+def finished() -> tuple[RunDir, str]:
+    """Trains with the settings of `TINY`, once; returns as `trained`."""
     return trained(settings(small_data.folder() / "small_strong" / "run"))
 
 
-def finished_run():
-    """The `RunDir` of `finished`."""
+def finished_run() -> RunDir:
+    """Returns the run of `finished`."""
     return finished()[0]
 
 
 @functools.cache
-def stopped():
-    """`trained` on less, once: six persons can't be the eight clusters that a round needs.
+def stopped() -> tuple[RunDir, str]:
+    """Trains on less, once; returns as `trained`.
 
-    Nor are 12 pictures of a camera enough for a row.
+    Six persons can't be the eight clusters that a round needs. Nor are 12 pictures of a camera
+    enough for a row.
     """
     changes = {"epochs": 1, "batch_size": 8, "images_per_identity": 2}
     model_dir = small_data.folder() / "small_strong" / "stopped"
     return trained(settings(model_dir, **changes, **small_data.inputs()))
 
 
-def weights(run, stage):
-    """{path: NumPy array} of every weight of a stage's model."""
+def weights(run: RunDir, stage: str) -> dict[str, np.ndarray]:
+    """Returns {path: value} of every weight of a stage's model."""
     model = keras.models.load_model(run.file(f"{stage}.keras"))
     return {variable.path: variable.numpy() for variable in model.weights}
