@@ -152,7 +152,10 @@ LINES = {
 def processes(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, tuple[pathlib.Path, subprocess.Popen]]:
-    """Returns {case: (folder, process)}, all started at once: most of their time is TensorFlow's start."""
+    """Returns {case: (folder, process)}, all started at once.
+
+    Most of their time is TensorFlow's start.
+    """
     started = {}
     for case, (line, _, _) in LINES.items():
         folder = tmp_path_factory.mktemp("here")

@@ -1,37 +1,25 @@
 """What the command that teaches a model cameras reads, and what it refuses."""
 
-import contextlib
 import fcntl
 import os
 import pathlib
-import re
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf.errors import UserError
-from arn_tf.run.command_line import message
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics
 from arn_tf.strong.calibrate import calibrate
 from arn_tf.strong.crops import read_crops
 from tests.support import small_calibration, small_data
 from tests.support.small_calibration import PATTERN, SIZE, contents, noise, write_crops
+from tests.support.user_errors import refused
 
 
 @pytest.fixture
 def run(tmp_path: pathlib.Path) -> RunDir:
     return small_calibration.run_in(tmp_path / "run")
-
-
-@contextlib.contextmanager
-def refused(words: str) -> Iterator[None]:
-    """Checks what the command prints of the mistake in its block, by a regular expression."""
-    with pytest.raises(UserError) as raised:
-        yield
-    assert re.search(words, message(raised.value)), message(raised.value)
 
 
 # What it reads.

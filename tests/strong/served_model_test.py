@@ -86,10 +86,11 @@ def model() -> StrongModel:
     return small_strong.model()
 
 
-def outcomes(
-    model: StrongModel, folder: pathlib.Path, cases: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Returns {case: the session's answer or error}, all in one process: none of them may end it."""
+def outcomes(model: StrongModel, folder: pathlib.Path, cases: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns {case: the session's answer or error}.
+
+    All in one process: none of them may end it.
+    """
     publish.save(served_model(model), str(folder))
     return dict(zip(cases, cpp_session.outcomes(folder, list(cases.values())), strict=True))
 

@@ -12,7 +12,10 @@ SIZE = (small_data.HEIGHT, small_data.WIDTH)
 
 
 def both_domains() -> dict[str, Any]:
-    """Returns samplers and pictures: 24 source pictures of 6 identities, 48 target pictures of 6 clusters and 2 cameras."""
+    """Returns samplers and pictures of a source and a target, as `batches` takes them.
+
+    24 source pictures of 6 identities, 48 target pictures of 6 clusters and 2 cameras.
+    """
     rng = np.random.default_rng(0)
     colours = rng.integers(40, 216, (12, 1, 1, 3))
 

@@ -38,7 +38,10 @@ def model() -> StrongModel:
 
 @functools.cache
 def cameras() -> tuple[np.ndarray, np.ndarray]:
-    """Returns pictures and camera_id: 100 dark pictures of camera 7, 80 bright ones of 3, 10 of 5."""
+    """Returns pictures and camera_id.
+
+    100 dark pictures of camera 7, 80 bright ones of 3, 10 of 5.
+    """
     pictures = np.concatenate([crops(0, 100, 0, 140), crops(1, 80, 100, 256), crops(2, 10)])
     camera_id = np.array([7] * 100 + [3] * 80 + [5] * 10)
     order = np.random.default_rng(3).permutation(190)

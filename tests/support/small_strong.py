@@ -25,7 +25,7 @@ CAMERAS = [4, 1, 2**40]
 
 
 def model(seed: int = 0, cameras: Sequence[int] = CAMERAS, **options: Any) -> StrongModel:
-    """Returns a `StrongModel` of the tiny network whose weights, statistics and table are random."""
+    """Returns a `StrongModel` of the tiny network, its weights and all statistics random."""
     keras.utils.set_random_seed(seed)
     made = StrongModel(**{
         "num_identities": 3, "backbone": "Tiny", "backbone_weights": "random",
@@ -63,7 +63,7 @@ TINY = {
 
 
 def _harder(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Returns the same files, but another picture of its camera shows through each to be searched for.
+    """Returns the same files, but through each to be searched for another of its camera shows.
 
     So no score is perfect, and a camera looks as it does in training.
     """
