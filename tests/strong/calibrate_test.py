@@ -1,4 +1,4 @@
-"""The command that teaches a model cameras: what it adds, keeps and says; crashes."""
+"""The command that teaches a model cameras: what it adds, keeps and prints; crashes."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A strong export holds what its model computes for each camera, once, and says so."""
+"""A strong export holds what its model computes for each camera, once, with a true sidecar."""
 
 import json
 import os
@@ -111,7 +111,7 @@ def test_bfloat16(tmp_path, own, asked):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        # Only pictures of one camera differ, then only what is said of one.
+        # Only pictures of one camera differ, then only which one it is.
         (lambda served: served.table.weights[0].assign_add(ONE_ROW), "disagree on 5 pictures"),
         (lambda served: served.table.cameras.__setitem__(2, 8), "takes cameras for others"),
     ],

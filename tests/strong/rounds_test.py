@@ -1,4 +1,4 @@
-"""Where self-training stops, or doesn't begin: what is said, and what is kept."""
+"""Where self-training stops, or doesn't begin: what is printed, and what is kept."""
 
 import json
 import os

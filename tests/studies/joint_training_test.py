@@ -104,7 +104,7 @@ def test_terms_are_those_of_the_codes():
 
 def test_the_reconstruction_does_not_pull_the_map_towards_the_decoder():
     trainer = small_trainer()
-    # A decoder that says the same of every picture passes nothing back through its input.
+    # A decoder that gives every picture the same passes nothing back through its input.
     trainer.decoder_c.project.kernel.assign(tf.zeros_like(trainer.decoder_c.project.kernel))
     variables = trainer.model.encoder_i.trainable_variables
     with tf.GradientTape() as tape:
