@@ -1,5 +1,7 @@
 """Batch normalisation by domain against Keras's own and against NumPy."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -9,11 +11,11 @@ from arn_tf.layers.normalization import DomainBatchNormalization
 from tests.support.small_tolerance import rounding
 
 
-def pictures(seed, *shape):
+def pictures(seed: int, *shape: int) -> np.ndarray:
     return (2 + 3 * np.random.default_rng(seed).normal(size=shape)).astype(np.float32)
 
 
-def built(channels, **options):
+def built(channels: int, **options: Any) -> DomainBatchNormalization:
     layer = DomainBatchNormalization(**options)
     layer.build((None, 4, 4, channels))
     return layer
@@ -28,7 +30,7 @@ def test_equals_keras_for_one_domain(shape, compiled):
     target = pictures(99, *shape)
     gamma, beta = pictures(97, 5), pictures(98, 5)
 
-    def step(layer, x):
+    def step(layer: keras.layers.Layer, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x, training=True)
@@ -129,6 +131,20 @@ def test_config_round_trip():
     again = DomainBatchNormalization.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     assert (again.domains, again.momentum, again.epsilon) == (2, 0.8, 1e-5)
+    bare = DomainBatchNormalization(domains=None, center=False, scale=False)
+    bare = DomainBatchNormalization.from_config(bare.get_config())
+    assert (bare.domains, bare.center, bare.scale) == (None, False, False)
+
+
+def test_one_set_of_statistics_has_no_axis_for_it():
+    layer, one = built(3, domains=None), built(3)
+    for each in (layer, one):
+        each(tf.constant(pictures(0, 6, 2, 2, 3)), training=True)
+    assert layer.moving_mean.shape == layer.moving_variance.shape == (3,)
+    np.testing.assert_array_equal(layer.moving_mean, one.moving_mean[0])
+    np.testing.assert_array_equal(layer.moving_variance, one.moving_variance[0])
+    x = tf.constant(pictures(1, 6, 2, 2, 3))
+    np.testing.assert_array_equal(layer(x), one(x))
 
 
 def test_saved_and_loaded_in_a_model(tmp_path):

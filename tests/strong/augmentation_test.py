@@ -9,16 +9,22 @@ from arn_tf.strong.augmentation import augment
 HEIGHT, WIDTH = 10, 6
 
 
-def pictures(count=8, low=0, high=256, size=(HEIGHT, WIDTH), seed=0):
+def pictures(
+    count: int = 8,
+    low: int = 0,
+    high: int = 256,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+    seed: int = 0,
+) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return rng.integers(low, high, (count, *size, 3)).astype(np.uint8)
 
 
-def copies(picture, count):
+def copies(picture: object, count: int) -> np.ndarray:
     return np.broadcast_to(np.asarray(picture, np.uint8), (count, *np.shape(picture)))
 
 
-def changed(images, seed=(0, 0), **options):
+def changed(images: np.ndarray, seed: tuple[int, int] = (0, 0), **options: float) -> np.ndarray:
     return augment(tf.constant(images), tf.constant(seed, tf.int32), **options).numpy()
 
 

@@ -1,14 +1,15 @@
 """The tuned backbone beside the network that it is made from: its map, its gradients, its file."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from arn_tf.backbones import keras_applications as backbones
-from arn_tf.errors import UserError
+from arn_tf.layers.normalization import BatchStatistics, normalized_by
 from arn_tf.strong import backbone as tuned_backbone
-from arn_tf.strong.backbone import BatchMoments, normalized_by
 from tests.support.small_backbones import (
     batch_moments,
     by_rows,
@@ -20,6 +21,7 @@ from tests.support.small_backbones import (
     small,
 )
 from tests.support.small_tolerance import rounding
+from tests.support.user_errors import refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:.input_shape. is undefined or non-square")
 
@@ -28,7 +30,7 @@ LAST_STRIDES = {"MobileNetV2": ("block_13_depthwise", 1), "ResNet50": ("conv5_bl
 
 
 @pytest.fixture(scope="module")
-def mobilenet():
+def mobilenet() -> tuple[keras.Model, keras.Model, dict[str, slice]]:
     return pair("MobileNetV2", 2)
 
 
@@ -41,11 +43,11 @@ def test_in_inference_it_is_the_original(mobilenet):
 
 
 def test_in_training_it_is_the_original(mobilenet):
-    original, tuned, _ = mobilenet
+    original, tuned, channels = mobilenet
     clone = keras.models.clone_model(original)
     backbones.copy_weights(original, clone)
     expected = clone(images(0), training=True).numpy()
-    found, *_ = batch_moments(tuned, images(0))
+    found, *_ = batch_moments(tuned, channels, images(0))
     np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
     assert np.abs(found - tuned(images(0)).numpy()).max() > 0.1 * np.abs(expected).max()
 
@@ -80,13 +82,13 @@ def test_gradients_are_those_of_keras():
     x, y = (np.random.default_rng(i).normal(size=s).astype("f4")
             for i, s in enumerate([(6, 8, 4, 3), (6, 6, 2, 5)]))  # fmt: skip
 
-    def gradients(network, **how):
+    def gradients(network: keras.Model, **how: Any) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             value = tf.reduce_sum(tf.square(network(x, **how) - y))
         return tape.gradient(value, [v.value for v in network.trainable_variables])
 
     expected = gradients(original, training=True)
-    with normalized_by(BatchMoments(update=True)):
+    with normalized_by(BatchStatistics()):
         found = gradients(tuned)
     assert len(found) == 8
     # Four layers there and back; a gradient sums over 6 x 8 x 4 positions. That of a bias before
@@ -99,7 +101,7 @@ def test_gradients_are_those_of_keras():
 # Networks of all kinds, in place of those of keras.applications.
 
 
-def with_pooling_beside(x):
+def with_pooling_beside(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Add()([
         keras.layers.Conv2D(4, 3, 2, "same")(x), keras.layers.MaxPooling2D(1, strides=2)(x)
     ])  # fmt: skip
@@ -109,14 +111,14 @@ def with_pooling_beside(x):
     "middle", [keras.layers.MaxPooling2D(), with_pooling_beside], ids=["pooling", "beside"]
 )
 def test_a_last_stride_that_cannot_be_taken_away(middle):
-    with pytest.raises(UserError, match=r"--backbone=Other: its last stride.*--last_stride=2"):
+    with refused(r"^--backbone=Other: its last stride.*--last_stride=2"):
         made_from(small(middle), last_stride=1)
     assert made_from(small(middle))[0].output_shape == (None, 2, 2, 4)
 
 
 def test_vgg_has_neither_stride_nor_normalisation():
     for last_stride, text in ((1, "last stride"), (2, "has no batch normalisation")):
-        with pytest.raises(UserError, match=f"--backbone=VGG16.*{text}"):
+        with refused(f"^--backbone=VGG16.*{text}"):
             tuned_backbone.build("VGG16", (32, 32), "random", last_stride)
 
 
@@ -125,20 +127,30 @@ def test_a_normalisation_without_gamma():
     network = small(keras.layers.BatchNormalization(scale=False))
     network.layers[-1].set_weights([np.full(4, v) for v in (0.5, 0.2, 3.0)])
     tuned, channels = made_from(network)
-    assert channels == 8
+    assert list(channels.values()) == [slice(0, 4), slice(4, 8)]
     x = np.random.default_rng(0).normal(size=(5, 8, 8, 3)).astype("f4")
     np.testing.assert_allclose(tuned(x), network(x), atol=1e-6)
-    y, means, variances = batch_moments(tuned, x)
+    y, means, variances = batch_moments(tuned, channels, x)
     rows = [np.tile(value, (5, 1)) for value in (means, variances)]
-    np.testing.assert_allclose(by_rows(tuned, x, *rows), y, atol=1e-5)
+    np.testing.assert_allclose(by_rows(tuned, channels, x, *rows), y, atol=1e-5)
+
+
+def test_running_statistics_lie_side_by_side(mobilenet):
+    _, tuned, channels = mobilenet
+    means, variances = tuned_backbone.running_statistics(tuned, channels)
+    total = next(reversed(channels.values())).stop
+    assert means.shape == variances.shape == (total,)
+    for layer in normalizations(tuned):
+        np.testing.assert_array_equal(means[channels[layer.name]], layer.moving_mean)
+        np.testing.assert_array_equal(variances[channels[layer.name]], layer.moving_variance)
 
 
 def test_saved_and_loaded(mobilenet, tmp_path):
-    _, tuned, _ = mobilenet
+    _, tuned, channels = mobilenet
     tuned.save(tmp_path / "network.keras")
     again = keras.saving.load_model(tmp_path / "network.keras")
     np.testing.assert_array_equal(again(images(0)), tuned(images(0)))
-    left, right = (batch_moments(network, images(7)) for network in (again, tuned))
+    left, right = (batch_moments(network, channels, images(7)) for network in (again, tuned))
     for a, b in zip(left, right, strict=True):
         np.testing.assert_array_equal(a, b)
     configs = [[layer.get_config() for layer in normalizations(n)] for n in (again, tuned)]

@@ -1,4 +1,4 @@
-"""The command that teaches a model cameras: what it adds, keeps and says; crashes."""
+"""The command that teaches a model cameras: what it adds, keeps and prints; crashes."""
 
 import errno
 import os
@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import pytest
 
-from arn_tf import calibrate
 from arn_tf.errors import UserError
+from arn_tf.layers.normalization import TARGET
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics
-from arn_tf.strong.model import TARGET_ROW
-from tests.support import small_calibration, small_data
+from arn_tf.strong.calibrate import calibrate
+from arn_tf.strong.model import StrongModel
+from tests.support import small_calibration, small_data, small_tables
 from tests.support.small_calibration import PATTERN, contents, noise, write_crops
 from tests.support.small_data import assert_equal
 
@@ -25,9 +26,9 @@ def run(calibrated_run, tmp_path):
     return small_calibration.copied(calibrated_run, tmp_path / "run")
 
 
-def table(model, *cameras):
-    """{key: rows of the table} of cameras; the target's where one isn't known."""
-    return {key: v.numpy()[model.rows_of(cameras)] for key, v in model.table.items()}
+def table(model: StrongModel, *cameras: int) -> dict[str, np.ndarray]:
+    """Returns {column: rows of cameras}; the target's where one isn't known."""
+    return small_tables.rows(model, *model.table.rows_of(cameras))
 
 
 # What it does.
@@ -35,7 +36,7 @@ def table(model, *cameras):
 
 def test_a_camera_is_added(run, tmp_path):
     before, crops = run.load_model("model.keras"), noise(2, 66, 50, 200)
-    _, outcomes = calibrate.calibrate(run, str(write_crops(tmp_path / "c", 7, crops)), PATTERN)
+    _, outcomes = calibrate(run, str(write_crops(tmp_path / "c", 7, crops)), PATTERN)
     model = run.load_model("model.keras")
     assert model.cameras == [1, 2, 7]
     assert {c: str(o) for c, o in outcomes.items()} == {7: "added from 66 pictures"}
@@ -45,28 +46,30 @@ def test_a_camera_is_added(run, tmp_path):
     assert_equal(table(model, 7), table(expected, 7))
     images = noise(3, 4)
     np.testing.assert_array_equal(model(images), before(images))
-    old, new = before(images, before.rows_of([7] * 4)), model(images, model.rows_of([7] * 4))
+    old, new = (each(images, each.table.rows_of([7] * 4)) for each in (before, model))
     assert np.abs(new - old).max() > 1e-3
 
 
 def test_a_camera_is_refreshed_and_others_are_left_alone(run, tmp_path):
     before = run.load_model("model.keras")
     folder = write_crops(tmp_path / "c" / "of today", 2, noise(2, 64, 0, 100))
-    _, outcomes = calibrate.calibrate(run, str(folder.parent), PATTERN)
+    _, outcomes = calibrate(run, str(folder.parent), PATTERN)
     model = run.load_model("model.keras")
     assert (model.cameras, str(outcomes[2])) == ([1, 2], "refreshed from 64 pictures")
     assert_equal(table(model, 1, -1), table(before, 1, -1))
-    assert all(np.any(table(model, 2)[key] != table(before, 2)[key]) for key in model.table)
+    old, new = table(before, 2), table(model, 2)
+    assert len(new) == 4
+    assert all(np.any(new[key] != old[key]) for key in new)
 
 
 def test_a_camera_is_dropped(run):
     before = run.load_model("model.keras")
-    calibrate.calibrate(run, "", PATTERN, ["1"])
+    calibrate(run, "", PATTERN, ["1"])
     model = run.load_model("model.keras")
     assert model.cameras == [2]
     assert_equal(table(model, 2, -1), table(before, 2, -1))
-    assert model.rows_of([1]).tolist() == [TARGET_ROW]
-    calibrate.calibrate(run, "", PATTERN, ["2"])
+    assert model.table.rows_of([1]).tolist() == [TARGET]
+    calibrate(run, "", PATTERN, ["2"])
     assert run.load_model("model.keras").cameras == []
 
 
@@ -74,12 +77,12 @@ def test_three_crops_of_a_camera_change_nothing_and_it_says_so(run, tmp_path):
     for camera in (2, 9):
         write_crops(tmp_path / "c", camera, noise(2, 3))
     before = contents(run)
-    model, outcomes = calibrate.calibrate(run, str(tmp_path / "c"), PATTERN)
+    model, outcomes = calibrate(run, str(tmp_path / "c"), PATTERN)
     assert {c: str(o) for c, o in outcomes.items()} == {
         2: "3 pictures are fewer than 64, so it keeps what it has",
         9: "3 pictures are fewer than 64, so it uses the statistics of the whole target",
     }
-    assert model.rows_of([9]).tolist() == [TARGET_ROW]
+    assert model.table.rows_of([9]).tolist() == [TARGET]
     assert contents(run) == before
 
 
@@ -89,29 +92,29 @@ def test_three_crops_of_a_camera_change_nothing_and_it_says_so(run, tmp_path):
 def test_a_full_disk_leaves_the_model_whole(run, monkeypatch):
     save, before = keras.Model.save, contents(run)
 
-    def full(model, path):
+    def full(model: keras.Model, path: str) -> None:
         save(model, path)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(keras.Model, "save", full)
     with pytest.raises(UserError, match=r"can't write .*model\.keras: .*No space left"):
-        calibrate.calibrate(run, "", PATTERN, ["1"])
+        calibrate(run, "", PATTERN, ["1"])
     assert contents(run) == before
     assert not os.path.exists(run.file(".partial.keras"))
     monkeypatch.undo()
-    calibrate.calibrate(run, "", PATTERN, ["1"])
+    calibrate(run, "", PATTERN, ["1"])
     assert run.load_model("model.keras").cameras == [2]
 
 
-def killed_program(path):
-    """Dies as kill -9 lets it, half way through the file."""
+def killed_program(path: str) -> None:
+    """Dies as after kill -9, half way through the file."""
 
-    def half(model, path):
+    def half(model: keras.Model, path: str) -> None:
         pathlib.Path(path).write_bytes(b"half a model")
         os.kill(os.getpid(), signal.SIGKILL)
 
     keras.Model.save = half
-    calibrate.calibrate(RunDir(path), "", PATTERN, ["1"])
+    calibrate(RunDir(path), "", PATTERN, ["1"])
 
 
 def test_kill_9_while_saving_leaves_the_model_whole(run):
@@ -121,7 +124,7 @@ def test_kill_9_while_saving_leaves_the_model_whole(run):
     assert contents(run) == before
     assert os.path.exists(run.file(".partial.keras"))
     # What is left of it is in nobody's way.
-    calibrate.calibrate(run, "", PATTERN, ["1"])
+    calibrate(run, "", PATTERN, ["1"])
     assert run.load_model("model.keras").cameras == [2]
     assert not os.path.exists(run.file(".partial.keras"))
 

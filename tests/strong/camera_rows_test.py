@@ -5,17 +5,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.strong import camera_statistics
-from arn_tf.strong.camera_statistics import estimate, refresh, with_cameras
-from arn_tf.strong.model import TARGET_ROW, StrongModel
+from arn_tf.strong.camera_statistics import Outcome, estimate, refresh, with_cameras
+from arn_tf.strong.model import StrongModel
 from tests.support import small_dots
 from tests.support.small_data import assert_equal
-from tests.support.small_dots import by_hand, crops, rows, weights
+from tests.support.small_dots import by_hand, crops, weights
+from tests.support.small_tables import columns, rows
 from tests.support.small_tolerance import rounding
 
 
 @pytest.fixture(scope="module")
-def model():
+def model() -> StrongModel:
     return small_dots.model()
 
 
@@ -24,7 +26,7 @@ def estimated(model):
     return estimate(model, *small_dots.cameras())
 
 
-def too_few(outcomes):
+def too_few(outcomes: dict[int, Outcome]) -> dict[int, int]:
     return {camera: o.pictures for camera, o in outcomes.items() if not o.estimated}
 
 
@@ -39,14 +41,14 @@ def test_which_cameras_get_a_row(estimated):
         5: "10 pictures are fewer than 64, so it uses the statistics of the whole target",
         7: "added from 100 pictures",
     }
-    assert adapted.rows_of([3, 7, 5, 1]).tolist() == [2, 3, TARGET_ROW, TARGET_ROW]
+    assert adapted.table.rows_of([3, 7, 5, 1]).tolist() == [2, 3, TARGET, TARGET]
 
 
 def test_too_few_pictures_of_every_camera(model):
     adapted, outcomes = estimate(model, crops(0, 20), np.array([1, 2] * 10))
     assert (adapted.cameras, too_few(outcomes)) == ([], {1: 10, 2: 10})
-    assert np.any(adapted.table["mean"].numpy()[TARGET_ROW] != 0)
-    assert adapted.rows_of([1, 2]).tolist() == [TARGET_ROW] * 2
+    assert np.any(columns(adapted)["mean"].numpy()[TARGET] != 0)
+    assert adapted.table.rows_of([1, 2]).tolist() == [TARGET] * 2
 
 
 def test_the_least_number_of_pictures(model):
@@ -91,7 +93,7 @@ def test_with_cameras(estimated):
         np.testing.assert_array_equal(values, np.full_like(values, not key.endswith("mean")))
     assert_equal(weights(other), weights(adapted))
     none = with_cameras(adapted, [])
-    assert none.table["mean"].shape[0] == 2
+    assert {variable.shape[0] for variable in none.table.weights} == {2}
     assert_equal(rows(none, 0, 1), rows(adapted, 0, 1))
     assert_equal(rows(with_cameras(adapted, [7, 3]), 3, 2), rows(adapted, 2, 3))
     # The one it was made from keeps its own.
@@ -110,12 +112,12 @@ def test_refresh_adds_and_replaces(model, estimated):
         7: "refreshed from 70 pictures",
     }
     # Too few to replace what it had; and the row of the target is not of these pictures.
-    assert_equal(rows(found, *found.rows_of([3])), rows(adapted, *adapted.rows_of([3])))
-    assert_equal(rows(found, 0, TARGET_ROW), rows(adapted, 0, TARGET_ROW))
+    assert_equal(rows(found, *found.table.rows_of([3])), rows(adapted, *adapted.table.rows_of([3])))
+    assert_equal(rows(found, SOURCE, TARGET), rows(adapted, SOURCE, TARGET))
     for camera in (7, 1):
         _, moments = by_hand(model, pictures[camera_id == camera])
         expected = np.concatenate([mean for mean, _ in moments])
-        [row] = found.rows_of([camera])
+        [row] = found.table.rows_of([camera])
         # Two convolutions and their statistics, over 70 x 8 x 4 positions.
         atol = rounding(4, 2240, np.abs(expected).max())
         np.testing.assert_allclose(rows(found, row)["mean"][0], expected, rtol=1e-4, atol=atol)

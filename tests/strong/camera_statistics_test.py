@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.strong import camera_statistics
-from arn_tf.strong.camera_statistics import estimate
-from arn_tf.strong.model import SOURCE_ROW, TARGET_ROW
+from arn_tf.strong.camera_statistics import Outcome, estimate
+from arn_tf.strong.model import StrongModel, pooled
 from tests.support import small_dots
 from tests.support.small_data import assert_equal
-from tests.support.small_dots import SIZE, by_hand, crops, rows, weights
+from tests.support.small_dots import SIZE, by_hand, crops, weights
+from tests.support.small_tables import rows
 from tests.support.small_tolerance import rounding
 
 # Of means and variances up to 4: two convolutions and their statistics, over the 32 positions of
@@ -18,17 +20,19 @@ CLOSE = rounding(4, 3200, 4)
 
 
 @pytest.fixture(scope="module")
-def model():
+def model() -> StrongModel:
     return small_dots.model()
 
 
 @pytest.fixture(scope="module")
-def cameras():
+def cameras() -> tuple[np.ndarray, np.ndarray]:
     return small_dots.cameras()
 
 
 @pytest.fixture(scope="module")
-def estimated(model, cameras):
+def estimated(
+    model: StrongModel, cameras: tuple[np.ndarray, np.ndarray]
+) -> tuple[StrongModel, dict[int, Outcome]]:
     return estimate(model, *cameras)
 
 
@@ -52,7 +56,7 @@ def test_the_row_of_a_camera_by_hand(model, cameras, estimated, camera, row):
 def test_the_row_of_the_target_averages_its_batches(model, cameras, estimated):
     """190 pictures are batches of 95 each: the mean of their moments."""
     parts = [by_hand(model, part)[1] for part in np.split(cameras[0], 2)]
-    found = rows(estimated[0], TARGET_ROW)
+    found = rows(estimated[0], TARGET)
     first = [np.mean([part[0][kind] for part in parts], axis=0) for kind in (0, 1)]
     np.testing.assert_allclose(found["mean"][0, :5], first[0], rtol=1e-4, atol=CLOSE)
     np.testing.assert_allclose(found["variance"][0, :5], first[1], rtol=1e-4, atol=CLOSE)
@@ -65,15 +69,13 @@ def test_standardised_embeddings_have_mean_0_and_deviation_1(cameras, estimated)
     for camera in (3, 7):
         pictures = cameras[0][cameras[1] == camera]
         views = np.concatenate([pictures, pictures[:, :, ::-1]])
-        own = adapted.rows_of([camera] * len(views))
-        vectors = adapted.features_by(tf.constant(views), own)
-        mean, deviation = (
-            adapted.table[f"embedding_{key}"].numpy()[own[0]] for key in ("mean", "deviation")
-        )
+        own = adapted.table.rows_of([camera] * len(views))
+        vectors = adapted.camera_features(tf.constant(views), own)
+        mean, deviation = adapted.table.embedding_statistics(own[0])
         standard = (vectors.numpy() - mean) / deviation
         np.testing.assert_allclose(standard.mean(axis=0), np.zeros(6), atol=1e-4)
         np.testing.assert_allclose(standard.std(axis=0), np.ones(6), atol=1e-3)
-        unit = adapted.standardized(vectors, own)
+        unit = adapted.table.standardized(vectors, own)
         expected = standard / np.linalg.norm(standard, axis=1, keepdims=True)
         np.testing.assert_allclose(unit, expected, atol=1e-5)
 
@@ -100,8 +102,10 @@ def test_the_model_given_is_left_alone(model, cameras):
 def test_the_row_of_the_source_is_that_of_training(model, estimated):
     """Its features are those that the model has without a row."""
     pictures = crops(3, 6)
-    found = estimated[0].features_by(pictures, np.full(6, SOURCE_ROW))
-    np.testing.assert_allclose(found, model.features(pictures), rtol=1e-4, atol=1e-4)
+    found = estimated[0].camera_features(pictures, np.full(6, SOURCE))
+    expected = pooled(model.feature_maps(pictures))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.compiled_features(pictures), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_pictures_all_alike_stay_finite(model):
@@ -135,7 +139,7 @@ def test_statistics_bring_cameras_together(estimated):
     bright = (scenes * 0.8 + 100).astype(np.uint8)
     adapted, _ = estimate(adapted, np.concatenate([scenes, bright]), np.repeat([1, 2], 80))
     by_row = [adapted(view, np.full(80, row)).numpy() for view, row in ((scenes, 2), (bright, 3))]
-    as_one = [adapted(view, np.full(80, TARGET_ROW)).numpy() for view in (scenes, bright)]
+    as_one = [adapted(view, np.full(80, TARGET)).numpy() for view in (scenes, bright)]
     similarity, mixed = (np.sum(a * b, axis=1).mean() for a, b in (by_row, as_one))
     assert similarity > 0.9
     assert similarity > mixed + 0.2

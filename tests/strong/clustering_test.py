@@ -1,6 +1,7 @@
 """Pseudo-identities: which clusters are kept, when self-training must stop, and purity."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,19 +11,21 @@ from arn_tf.ranking import reranking
 from arn_tf.strong import clustering
 
 
-def people(sizes, width=64, noise=0.02, seed=0):
-    """One tight cloud of embeddings per size, far from the others; and whose each is."""
+def people(
+    sizes: Sequence[int], width: int = 64, noise: float = 0.02, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns one tight cloud of embeddings per size, far from the others; and whose each is."""
     random = np.random.default_rng(seed)
     person = np.repeat(np.arange(len(sizes)), sizes)
     embeddings = np.eye(width)[person] + noise * random.standard_normal((len(person), width))
     return embeddings, person
 
 
-def alternating(person, cameras=2):
+def alternating(person: np.ndarray, cameras: int = 2) -> np.ndarray:
     return np.arange(len(person)) % cameras + 1
 
 
-def counts(**changes):
+def counts(**changes: float) -> clustering.ClusterCounts:
     healthy = {"images": 1000, "used": 600, "clusters": 30, "largest": 45, "too_large": 1,
                "one_camera": 2, "noise": 100, "eps": 0.5}  # fmt: skip
     return clustering.ClusterCounts(**(healthy | changes))

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf import calibrate
-from arn_tf.errors import UserError
 from arn_tf.run.folder import RunDir
+from arn_tf.strong import camera_statistics
+from arn_tf.strong.calibrate import calibrate
+from arn_tf.strong.crops import read_crops
 from tests.support import small_calibration, small_data
 from tests.support.small_calibration import PATTERN, SIZE, contents, noise, write_crops
+from tests.support.user_errors import refused
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def test_pictures_of_any_size_and_kind(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data.numpy())
     (tmp_path / "folder_c1.png").mkdir()
-    found, cameras = calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+    found, cameras = read_crops(str(tmp_path), PATTERN, SIZE)
     assert (found.shape, found.dtype) == ((3, *SIZE, 3), np.uint8)
     assert cameras.tolist() == [1, 12, 1]
     # One channel becomes three.
@@ -42,9 +44,9 @@ def test_pictures_of_any_size_and_kind(tmp_path):
 def test_of_many_pictures_of_a_camera_evenly_spread_ones_are_read(tmp_path, monkeypatch):
     write_crops(tmp_path, 1, noise(0, 7))
     write_crops(tmp_path, 2, noise(1, 2))
-    everything, cameras = calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
-    monkeypatch.setattr(calibrate.camera_statistics, "MOST_PICTURES", 3)
-    pictures, fewer = calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+    everything, cameras = read_crops(str(tmp_path), PATTERN, SIZE)
+    monkeypatch.setattr(camera_statistics, "MOST_PICTURES", 3)
+    pictures, fewer = read_crops(str(tmp_path), PATTERN, SIZE)
     assert sorted(fewer.tolist()) == [1, 1, 1, 2, 2]
     rows = sorted([*np.flatnonzero(cameras == 1)[[0, 3, 6]], *np.flatnonzero(cameras == 2)])
     np.testing.assert_array_equal(pictures, everything[rows])
@@ -53,7 +55,7 @@ def test_of_many_pictures_of_a_camera_evenly_spread_ones_are_read(tmp_path, monk
 def test_a_name_that_is_no_utf_8(tmp_path):
     write_crops(tmp_path, 1, noise(0, 1))
     os.rename(tmp_path / "0000_c1.png", os.fsencode(tmp_path) + b"/\xff_c1.png")
-    pictures, cameras = calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+    pictures, cameras = read_crops(str(tmp_path), PATTERN, SIZE)
     assert len(pictures) == 1
     assert cameras.tolist() == [1]
 
@@ -75,47 +77,47 @@ def test_a_name_that_is_no_utf_8(tmp_path):
 )
 def test_patterns_that_find_no_number(run, tmp_path, pattern, words):
     folder, before = write_crops(tmp_path / "c", 7, noise(0, 1)), contents(run)
-    with pytest.raises(UserError, match=words):
-        calibrate.calibrate(run, str(folder), pattern)
+    with refused(words):
+        calibrate(run, str(folder), pattern)
     assert contents(run) == before
 
 
 def test_a_number_that_no_camera_has(tmp_path):
     write_crops(tmp_path, "9" * 30, noise(0, 1))
-    with pytest.raises(UserError, match="finds no camera's number"):
-        calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+    with refused("finds no camera's number"):
+        read_crops(str(tmp_path), PATTERN, SIZE)
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>404</html>", small_data.picture(1, 1, 1)[:300]])
 def test_a_file_that_is_no_picture(tmp_path, data):
     write_crops(tmp_path, 7, noise(0, 5))
     (tmp_path / "0003_c7.jpg").write_bytes(data)
-    with pytest.raises(UserError, match=r"0003_c7\.jpg: can't be read as a picture"):
-        calibrate.read_crops(str(tmp_path), PATTERN, SIZE)
+    with refused(r"0003_c7\.jpg: can't be read as a picture"):
+        read_crops(str(tmp_path), PATTERN, SIZE)
 
 
 @pytest.mark.parametrize("numbers", [["5"], ["1", "x"], ["-1"], [""]])
 def test_cameras_to_drop_that_are_not_there(run, numbers):
     before = contents(run)
-    with pytest.raises(UserError, match=rf"--drop_cameras={numbers[-1]}: the model knows \[1, 2\]"):
-        calibrate.calibrate(run, "", PATTERN, numbers)
+    with refused(rf"--drop_cameras={numbers[-1]}: the model knows \[1, 2\]"):
+        calibrate(run, "", PATTERN, numbers)
     assert contents(run) == before
 
 
 def test_nothing_to_do_or_to_do_it_with(run, tmp_path):
-    with pytest.raises(UserError, match="--images=FOLDER or --drop_cameras=NUMBERS"):
-        calibrate.calibrate(run, "", PATTERN)
-    with pytest.raises(UserError, match=f"--images={tmp_path}/nowhere: not a folder"):
-        calibrate.calibrate(run, f"{tmp_path}/nowhere", PATTERN)
-    with pytest.raises(UserError, match=f"--model_dir={tmp_path}: no settings.json there"):
-        calibrate.calibrate(RunDir(str(tmp_path)), str(tmp_path), PATTERN)
+    with refused("--images=FOLDER or --drop_cameras=NUMBERS"):
+        calibrate(run, "", PATTERN)
+    with refused(f"--images={tmp_path}/nowhere: not a folder"):
+        calibrate(run, f"{tmp_path}/nowhere", PATTERN)
+    with refused(f"--model_dir={tmp_path}: no settings.json there"):
+        calibrate(RunDir(str(tmp_path)), str(tmp_path), PATTERN)
     os.remove(run.file("model.keras"))
-    with pytest.raises(UserError, match=r"model\.keras is not there; finish the run"):
-        calibrate.calibrate(run, str(tmp_path), PATTERN)
+    with refused(r"model\.keras is not there; finish the run"):
+        calibrate(run, str(tmp_path), PATTERN)
 
 
 def test_a_run_that_is_being_trained(run):
     with open(run.file(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="another process"):
-            calibrate.calibrate(run, "", PATTERN, ["1"])
+        with refused("another process"):
+            calibrate(run, "", PATTERN, ["1"])

@@ -1,22 +1,23 @@
-"""A strong export holds what its model computes for each camera, once, and says so."""
+"""A strong export holds what its model computes for each camera, once, with a true sidecar."""
 
 import json
 import os
 import pathlib
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from arn_tf import export
 from arn_tf.data.images import decode
 from arn_tf.errors import UserError
 from arn_tf.served import publish, warmup
+from arn_tf.served.graph import ServedModel
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.served_model import served_model
-from tests.support import small_data, small_export, small_strong
+from tests.support import small_data, small_export, small_strong, small_tables
 from tests.support.small_export import PICTURES, SIZE
 
 ONE_ROW = np.zeros((5, 12), np.float32)
@@ -25,12 +26,14 @@ SIGNATURES = ["by_camera", "images", "images_by_camera", "serving_default"]
 
 
 @pytest.fixture(scope="module")
-def model():
+def model() -> StrongModel:
     return small_strong.model()
 
 
 @pytest.fixture(scope="module")
-def exported(model, tmp_path_factory):
+def exported(
+    model: StrongModel, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pathlib.Path, dict[str, Any]]:
     folder, sidecar = small_export.export_model(
         model, tmp_path_factory.mktemp("models") / "arn", PICTURES
     )
@@ -49,7 +52,7 @@ def test_a_model_loaded_from_it_gives_row_b(model, exported):
     ]
     for each in found:
         np.testing.assert_allclose(
-            each["embedding"], model(images, model.rows_of(cameras)), rtol=0, atol=1e-5
+            each["embedding"], model(images, model.table.rows_of(cameras)), rtol=0, atol=1e-5
         )
         assert each["camera_known"].numpy().tolist() == [True, True, False, True, False]
         assert each["embedding_space"].numpy().tolist() == (
@@ -68,7 +71,7 @@ def test_the_sidecar(exported):
 def test_each_weight_is_stored_once_and_none_of_training(tmp_path):
     model = StrongModel(150, "MobileNetV2", "random", SIZE, cameras=range(6))
     publish.save(served_model(model), str(tmp_path / "1"))
-    stored = [*model.encoder_i.weights, *model.table.values()]
+    stored = [*model.encoder_i.weights, *model.table.weights]
     parameters = sum(weight.numpy().nbytes for weight in stored)
     assert publish.weights_bytes(str(tmp_path / "1")) == pytest.approx(parameters, rel=0.03)
     names = [name for name, _ in tf.train.list_variables(str(tmp_path / "1/variables/variables"))]
@@ -101,27 +104,27 @@ def test_bfloat16(tmp_path, own, asked):
     assert (sidecar["agreement"]["max_difference"] > 1e-5) == (asked is not None)
     images = np.stack([decode(picture, SIZE).numpy() for picture in PICTURES])
     served = tf.saved_model.load(folder).signatures["images"](images=tf.constant(images))
-    found = (served["embedding"] * model(images, model.rows_of([-1] * 5))).numpy().sum(axis=1)
+    found = (served["embedding"] * model(images, model.table.rows_of([-1] * 5))).numpy().sum(axis=1)
     assert found.min() > 0.9
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        # Only pictures of one camera differ, then only what is said of one.
-        (lambda served: served._model.table["mean"].assign_add(ONE_ROW), "disagree on 5 pictures"),
-        (lambda served: served._model.cameras.__setitem__(2, 8), "takes cameras for others"),
+        # Only pictures of one camera differ, then only which one it is.
+        (lambda served: served.table.weights[0].assign_add(ONE_ROW), "disagree on 5 pictures"),
+        (lambda served: served.table.cameras.__setitem__(2, 8), "takes cameras for others"),
     ],
 )
 def test_what_disagrees_on_a_camera_is_not_published(tmp_path, monkeypatch, change, text):
     honest = publish.save
 
-    def save(served, folder):
+    def save(served: ServedModel, folder: str) -> None:
         other = served_model(small_strong.model())
         change(other)
         honest(other, folder)
 
-    monkeypatch.setattr(export, "save", save)
+    monkeypatch.setattr(publish, "save", save)
     with pytest.raises(UserError, match=f"{text}.*nothing was published"):
         small_export.export_model(small_strong.model(), tmp_path / "arn", PICTURES)
     assert os.listdir(tmp_path / "arn") == [".last_version"]
@@ -130,9 +133,8 @@ def test_what_disagrees_on_a_camera_is_not_published(tmp_path, monkeypatch, chan
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_useless_embeddings_are_not_published(tmp_path, value):
     model = small_strong.model()
-    model.table["embedding_deviation"].assign(
-        np.full(model.table["embedding_deviation"].shape, np.inf if value == 0 else np.nan)
-    )
+    deviation = small_tables.columns(model)["embedding_deviation"]
+    deviation.assign(np.full(deviation.shape, np.inf if value == 0 else np.nan))
     with pytest.raises(UserError, match="embeddings are zero or not finite"):
         small_export.export_model(model, tmp_path / "arn", PICTURES)
 

@@ -10,11 +10,11 @@ import tensorflow as tf
 from arn_tf.strong.losses import batch_hard_triplet, smoothed_classification
 
 
-def triplet(features, labels, margin=0.3):
+def triplet(features: object, labels: object, margin: float = 0.3) -> tf.Tensor:
     return batch_hard_triplet(tf.constant(features, tf.float32), tf.constant(labels), margin)
 
 
-def slow_triplet(features, labels, margin):
+def slow_triplet(features: np.ndarray, labels: np.ndarray, margin: float) -> float:
     """Hermans et al. 2017, equation 5, anchor by anchor in float64."""
     features = np.asarray(features, np.float64)
     costs = []
@@ -26,7 +26,7 @@ def slow_triplet(features, labels, margin):
     return np.mean(costs)
 
 
-def slow_classification(logits, labels, smoothing):
+def slow_classification(logits: np.ndarray, labels: np.ndarray, smoothing: float) -> float:
     """Cross-entropy with (1 - s) on the label and s / K on every identity, in float64."""
     costs = []
     for row, label in zip(np.asarray(logits, np.float64), labels, strict=True):
@@ -37,7 +37,9 @@ def slow_classification(logits, labels, smoothing):
     return np.sum(costs) / len(labels)
 
 
-def random_batch(seed, count=12, width=5, identities=4):
+def random_batch(
+    seed: int, count: int = 12, width: int = 5, identities: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % identities
     return rng.normal(size=(count, width)).astype("f4"), rng.permutation(labels).astype("i4")

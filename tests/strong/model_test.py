@@ -1,16 +1,19 @@
 """The model of the strong recipe: what it embeds, one step by hand, replicas, saving."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from arn_tf.layers import replicas
-from arn_tf.strong import backbone as tuned_backbone
+from arn_tf.layers.normalization import SOURCE, TARGET, BatchStatistics, normalized_by
 from arn_tf.strong.embedding import embed_by_camera, embed_plain
 from arn_tf.strong.losses import batch_hard_triplet, smoothed_classification
-from arn_tf.strong.model import SOURCE_ROW, TARGET_ROW, StrongModel
-from tests.support import small_data
+from arn_tf.strong.model import StrongModel, pooled
+from tests.support import small_data, small_tables
+from tests.support.small_backbones import normalizations
 from tests.support.small_tolerance import rounding
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
@@ -19,7 +22,7 @@ LABELS = np.array([0, 0, 1, 1, 2, 2, 0, 1], np.int32)
 CLOSE = rounding(4, 300)
 
 
-def small_model(**options):
+def small_model(**options: Any) -> StrongModel:
     keras.utils.set_random_seed(0)
     return StrongModel(**{
         "num_identities": 3, "backbone": "Tiny", "backbone_weights": "random",
@@ -27,31 +30,24 @@ def small_model(**options):
     })  # fmt: skip
 
 
-def random_images(seed, count=8):
+def random_images(seed: int, count: int = 8) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, *SIZE, 3), np.uint8)
 
 
-def batch(seed=0):
+def batch(seed: int = 0) -> dict[str, np.ndarray]:
     return {"source_images": random_images(seed).astype("f4"), "source_labels": LABELS}
 
 
-def fill_table(model, seed=0):
-    rng = np.random.default_rng(seed)
-    for key, variable in model.table.items():
-        low, high = (-1, 1) if key.endswith("mean") else (0.5, 2)
-        variable.assign(rng.uniform(low, high, variable.shape))
-
-
-def fit(model, steps=1, seed=0):
+def fit(model: StrongModel, steps: int = 1, seed: int = 0) -> dict[str, float]:
     data = tf.data.Dataset.from_tensors(batch(seed)).repeat(steps)
     history = model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0).history
     return {name: value[0] for name, value in history.items()}
 
 
 @pytest.fixture(scope="module")
-def calibrated():
+def calibrated() -> StrongModel:
     model = small_model(cameras=[4, 1, 9])
-    fill_table(model)
+    small_tables.fill(model)
     return model
 
 
@@ -72,31 +68,20 @@ def test_plain_embeddings(calibrated):
     np.testing.assert_allclose(embed_plain(calibrated, images), found, rtol=1e-5, atol=CLOSE)
 
 
-def test_rows_of_cameras(calibrated):
-    found = calibrated.rows_of([4, 1, 9, 2, -1, 4, 0])
-    assert found.tolist() == [2, 3, 4, TARGET_ROW, TARGET_ROW, 2, TARGET_ROW]
-    assert found.dtype == np.int32
-    assert calibrated.rows_of([]).shape == (0,)
-    assert small_model().rows_of([4]).tolist() == [TARGET_ROW]
-
-
 def test_embeddings_by_rows_by_hand(calibrated):
     """Each picture in turn, with the row's statistics put where the running ones are."""
-    images, rows = random_images(1, 5), np.array([3, SOURCE_ROW, 4, 2, TARGET_ROW])
-    table = {key: variable.numpy() for key, variable in calibrated.table.items()}
+    images, rows = random_images(1, 5), np.array([3, SOURCE, 4, 2, TARGET])
+    table = {key: value.numpy() for key, value in small_tables.columns(calibrated).items()}
     again = small_model(cameras=[4, 1, 9])
     again.set_weights(calibrated.get_weights())
-    [layer] = [
-        layer for layer in again.encoder_i.layers
-        if isinstance(layer, tuned_backbone.CameraBatchNormalization)
-    ]  # fmt: skip
+    [layer] = normalizations(again.encoder_i)
     expected = []
     for image, row in zip(images, rows, strict=True):
         layer.moving_mean.assign(table["mean"][row])
         layer.moving_variance.assign(table["variance"][row])
         total = 0
         for view in (image, image[:, ::-1]):
-            vector = again.features(view[None]).numpy()[0]
+            vector = pooled(again.feature_maps(view[None])).numpy()[0]
             vector = (vector - table["embedding_mean"][row]) / table["embedding_deviation"][row]
             total = total + vector / np.linalg.norm(vector)
         expected.append(total / np.linalg.norm(total))
@@ -105,7 +90,7 @@ def test_embeddings_by_rows_by_hand(calibrated):
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), np.ones(5), rtol=1e-6)
     np.testing.assert_allclose(calibrated.compiled_call(images, rows), found, atol=1e-5)
     cameras = [1, 77, 9, 4, -1]
-    rows[1] = TARGET_ROW
+    rows[1] = TARGET
     np.testing.assert_allclose(
         embed_by_camera(calibrated, images, cameras), calibrated(images, rows), atol=1e-5
     )
@@ -126,7 +111,7 @@ def test_more_pictures_than_a_batch(calibrated):
     for found in (
         embed_plain(calibrated, images) - calibrated(images),
         embed_by_camera(calibrated, images, cameras)
-        - calibrated(images, calibrated.rows_of(cameras)),
+        - calibrated(images, calibrated.table.rows_of(cameras)),
     ):
         np.testing.assert_allclose(found, np.zeros((150, 24)), atol=1e-5)
 
@@ -137,7 +122,7 @@ def test_a_fresh_table_changes_nothing_but_adds_the_mirror_image():
     one, other = (model(view).numpy() for view in (images, images[:, :, ::-1]))
     both = one + other
     both /= np.linalg.norm(both, axis=1, keepdims=True)
-    np.testing.assert_allclose(model(images, np.full(8, SOURCE_ROW)), both, atol=1e-5)
+    np.testing.assert_allclose(model(images, np.full(8, SOURCE)), both, atol=1e-5)
 
 
 # Training.
@@ -155,7 +140,7 @@ def test_one_step_by_hand():
     ]  # fmt: skip
     before = [v.numpy() for v in model.trainable_variables]
     with tf.GradientTape() as tape:
-        with tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=False)) as moments:
+        with normalized_by(moments := BatchStatistics()):
             maps = other.encoder_i(batch()["source_images"] / 127.5 - 1)
         vectors = tf.reduce_mean(maps, [1, 2])
         mean, variance = tf.nn.moments(vectors, [0])
@@ -176,13 +161,13 @@ def test_one_step_by_hand():
         np.testing.assert_allclose(
             new, old - 0.1 * (gradient + 0.01 * old), rtol=1e-4, atol=1e-5, err_msg=name
         )
-    [layer] = [
-        layer for layer in model.encoder_i.layers
-        if isinstance(layer, tuned_backbone.CameraBatchNormalization)
-    ]  # fmt: skip
-    np.testing.assert_allclose(layer.moving_mean, 0.1 * moments.means[0], rtol=1e-4, atol=1e-6)
+    [layer] = normalizations(model.encoder_i)
+    [(of_batch, spread)] = moments.values()
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * of_batch, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * spread, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(model.neck.moving_mean[0], 0.1 * mean, rtol=1e-4, atol=1e-6)
-    assert all(np.all(model.table[key] == other.table[key]) for key in model.table)
+    for left, right in zip(model.table.weights, other.table.weights, strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
 def test_the_loss_falls():
@@ -213,10 +198,10 @@ def test_saved_and_loaded(tmp_path, calibrated):
     for left, right in zip(calibrated.variables, again.variables, strict=True):
         assert left.path == right.path
         np.testing.assert_array_equal(left, right, err_msg=left.path)
-    for key, variable in calibrated.table.items():
-        assert variable.shape[0] == 5
-        np.testing.assert_array_equal(again.table[key], variable)
-    images, rows = random_images(5), again.rows_of([9, 4, 1, 5, 9, 4, 1, -1])
+    for left, right in zip(calibrated.table.weights, again.table.weights, strict=True):
+        assert left.shape[0] == 5
+        np.testing.assert_array_equal(left, right)
+    images, rows = random_images(5), again.table.rows_of([9, 4, 1, 5, 9, 4, 1, -1])
     np.testing.assert_array_equal(again(images), calibrated(images))
     np.testing.assert_array_equal(again(images, rows), calibrated(images, rows))
 
@@ -254,7 +239,8 @@ def test_training_goes_on_from_a_file(tmp_path):
 # Replicas: this file runs itself as a program, as the CPU is split before TensorFlow starts.
 
 
-def replicas_program():
+def replicas_program() -> None:
+    """Compares two epochs on one replica and on two."""
     replicas.split_cpu(2)
     results, initial = [], None
     for count in (1, 2):

@@ -1,5 +1,7 @@
 """Self-training: which pictures make a batch, and how they are changed."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,15 +9,17 @@ from arn_tf.strong.self_training import PairSampler
 from tests.support.small_domains import SIZE, both_domains, taken
 
 
-def clusters(seed=0, count=300, labels=10, cameras=4):
-    """Labels -1 to 9 and cameras; camera 3 sees clusters 0 and 1 only."""
+def clusters(
+    seed: int = 0, count: int = 300, labels: int = 10, cameras: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns labels -1 to 9 and cameras; camera 3 sees clusters 0 and 1 only."""
     rng = np.random.default_rng(seed)
     label, camera = rng.integers(-1, labels, count), rng.integers(0, cameras, count)
     label[(camera == 3) & (label > 1)] = -1
     return label, camera
 
 
-def drawn(sampler, steps=200):
+def drawn(sampler: PairSampler, steps: int = 200) -> np.ndarray:
     return np.stack([sampler.step(step) for step in range(steps)])
 
 
@@ -86,7 +90,7 @@ def test_batches_follow_from_seed_and_step():
 
 
 @pytest.fixture(scope="module")
-def data():
+def data() -> dict[str, Any]:
     return both_domains()
 
 

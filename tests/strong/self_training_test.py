@@ -1,16 +1,19 @@
 """Self-training: what a step learns from both domains, on one replica and on two."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from arn_tf.layers import replicas
-from arn_tf.strong import backbone as tuned_backbone
+from arn_tf.layers.normalization import BatchStatistics, normalized_by
 from arn_tf.strong.losses import batch_hard_triplet, smoothed_classification
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer, batches
 from tests.support import small_data
+from tests.support.small_backbones import normalizations
 from tests.support.small_domains import SIZE, both_domains, taken
 
 # Batches in which no ReLU's input is so near 0 that the order of sums decides its sign: 60 unit
@@ -19,25 +22,18 @@ SEED = 2
 
 
 @pytest.fixture(scope="module")
-def data():
+def data() -> dict[str, Any]:
     return both_domains()
 
 
-def small_trainer(seed=0, weight_decay=5e-4):
+def small_trainer(seed: int = 0, weight_decay: float = 5e-4) -> tuple[SelfTrainer, np.ndarray]:
     keras.utils.set_random_seed(seed)
     model = StrongModel(6, "Tiny", "random", SIZE, weight_decay=weight_decay)
     centroids = np.random.default_rng(1).normal(size=(6, 24)).astype("f4")
     return SelfTrainer(model, centroids), centroids
 
 
-def normalizations(model):
-    return [
-        layer for layer in model.encoder_i.layers
-        if isinstance(layer, tuned_backbone.CameraBatchNormalization)
-    ]  # fmt: skip
-
-
-def fit(trainer, dataset, steps):
+def fit(trainer: SelfTrainer, dataset: tf.data.Dataset, steps: int) -> dict[str, float]:
     history = trainer.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0).history
     return {name: value[0] for name, value in history.items()}
 
@@ -66,7 +62,9 @@ def test_one_step_by_hand(data):
     before = [v.numpy() for v in trainer.trainable_variables]
     batch = taken(data, 1, 0, SEED)[0]
 
-    def terms(vectors, labels, gamma, kernel):
+    def terms(
+        vectors: tf.Tensor, labels: np.ndarray, gamma: keras.Variable, kernel: keras.Variable
+    ) -> list[tf.Tensor]:
         mean, variance = tf.nn.moments(vectors, [0])
         codes = gamma * (vectors - mean) / tf.sqrt(variance + 1e-3)
         return [
@@ -74,9 +72,8 @@ def test_one_step_by_hand(data):
             batch_hard_triplet(vectors, tf.constant(labels), 0.3),
         ]
 
-    def vectors(images):
-        scope = tuned_backbone.normalized_by(tuned_backbone.BatchMoments(update=False))
-        with scope as moments:
+    def vectors(images: np.ndarray) -> tuple[tf.Tensor, BatchStatistics]:
+        with normalized_by(moments := BatchStatistics()):
             maps = other.model.encoder_i(images / 127.5 - 1)
         return tf.reduce_mean(maps, [1, 2]), moments
 
@@ -100,11 +97,10 @@ def test_one_step_by_hand(data):
         np.testing.assert_allclose(
             new, old - 0.05 * (gradient + 0.01 * old), rtol=1e-3, atol=1e-5, err_msg=new.path
         )
-    [layer] = normalizations(trainer.model)
-    np.testing.assert_allclose(layer.moving_mean, 0.1 * moments.means[0], rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(
-        layer.moving_variance, 0.9 + 0.1 * moments.variances[0], rtol=1e-4, atol=1e-6
-    )
+    [layer] = normalizations(trainer.model.encoder_i)
+    [(mean, variance)] = moments.values()
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4, atol=1e-6)
 
 
 def test_equal_steps_give_equal_bits():
@@ -141,7 +137,7 @@ def test_running_statistics_come_from_the_source_alone(data):
         for camera in ("first_images", "second_images"):
             batch[camera] = factor * batch[camera]
         fit(trainer, tf.data.Dataset.from_tensors(batch), 1)
-        [layer] = normalizations(trainer.model)
+        [layer] = normalizations(trainer.model.encoder_i)
         moved = layer.moving_mean, layer.moving_variance, *trainer.model.neck.weights
         found.append([v.numpy() for v in moved])
     for left, right in zip(*found, strict=True):
@@ -161,14 +157,14 @@ def test_a_round_changes_e_i_and_lowers_the_loss(data):
     changed = {v.path for v in trainer.model.variables if np.any(v.numpy() != before[v.path])}
     assert {v.path for v in trainer.model.encoder_i.variables} <= changed
     # The table waits for the round's end.
-    assert not changed & {v.path for v in trainer.model.table.values()}
+    assert not changed & {v.path for v in trainer.model.table.weights}
     assert all(np.isfinite(v.numpy()).all() for v in trainer.variables)
 
 
 # Replicas: this file runs itself as a program, as the CPU is split before TensorFlow starts.
 
 
-def replicas_program():
+def replicas_program() -> None:
     """Source and target batches differ in size, and each must be split evenly."""
     replicas.split_cpu(2)
     results = []

@@ -1,5 +1,9 @@
 """The signatures of a strong export, under the C++ session that TensorFlow Serving runs it in."""
 
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,8 +11,9 @@ import tensorflow as tf
 from arn_tf.data.images import decode
 from arn_tf.served import publish
 from arn_tf.strong import camera_statistics
+from arn_tf.strong.model import StrongModel
 from arn_tf.strong.served_model import served_model
-from tests.support import cpp_session, small_data, small_strong
+from tests.support import cpp_session, small_data, small_strong, small_tables
 
 SIZE = small_strong.SIZE
 # Of several sizes: the graph resizes.
@@ -23,12 +28,14 @@ COUNT = "give camera_id one number for each picture, -1 where it is unknown"
 EMPTY = "the batch is empty: send one picture or more"
 
 
-def strings(values):
+def strings(values: Sequence[bytes]) -> np.ndarray:
     return np.array(values, dtype=object)
 
 
-def by_camera(pictures, camera_id):
-    """A request for the signature that these pictures are for."""
+def by_camera(
+    pictures: Sequence[bytes] | np.ndarray, camera_id: object
+) -> tuple[str, dict[str, np.ndarray]]:
+    """Returns a request for the signature that these pictures are for."""
     name = "images_by_camera" if getattr(pictures, "dtype", None) == np.uint8 else "by_camera"
     field = "images" if name == "images_by_camera" else "image_bytes"
     value = pictures if field == "images" else strings(pictures)
@@ -75,18 +82,21 @@ ANSWERED = {
 
 
 @pytest.fixture(scope="module")
-def model():
+def model() -> StrongModel:
     return small_strong.model()
 
 
-def outcomes(model, folder, cases):
-    """{case: what the session said}, all in one process: none of them may end it."""
+def outcomes(model: StrongModel, folder: pathlib.Path, cases: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns {case: the session's answer or error}.
+
+    All in one process: none of them may end it.
+    """
     publish.save(served_model(model), str(folder))
     return dict(zip(cases, cpp_session.outcomes(folder, list(cases.values())), strict=True))
 
 
 @pytest.fixture(scope="module")
-def found(model, tmp_path_factory):
+def found(model: StrongModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     cases = {name: case for name, (case, _) in REFUSED.items()} | ANSWERED
     return outcomes(model, tmp_path_factory.mktemp("model"), cases)
 
@@ -100,7 +110,7 @@ def test_what_is_refused(found, name):
 
 @pytest.mark.parametrize("name", ["bytes", "images"])
 def test_each_picture_by_its_camera(found, model, name):
-    expected = model(IMAGES, model.rows_of(CAMERAS)).numpy()
+    expected = model(IMAGES, model.table.rows_of(CAMERAS)).numpy()
     np.testing.assert_allclose(found[name]["embedding"], expected, rtol=0, atol=1e-5)
     assert found[name]["camera_known"].tolist() == KNOWN
 
@@ -135,7 +145,7 @@ def test_a_model_without_cameras(tmp_path):
 # The embedding space.
 
 
-def space(model, precision=None):
+def space(model: StrongModel, precision: str | None = None) -> str:
     return served_model(model, precision).embedding_space
 
 
@@ -144,7 +154,8 @@ def test_cameras_do_not_change_the_space(model):
     camera_id = np.repeat([1, 77], 70)
     refreshed, _ = camera_statistics.refresh(model, images, camera_id)
     assert refreshed.cameras == [1, 4, 77, 2**40]
-    assert np.any(refreshed.table["mean"].numpy()[2] != model.table["mean"].numpy()[3])
+    old, new = small_tables.rows(model, 3), small_tables.rows(refreshed, 2)
+    assert np.any(new["mean"] != old["mean"])
     dropped = camera_statistics.with_cameras(model, [4])
     assert space(refreshed) == space(dropped) == space(model)
 
@@ -156,9 +167,10 @@ def test_the_space_is_that_of_all_else(model):
     for each, key, row in (
         (changed[1], "mean", 0), (changed[2], "variance", 1), (changed[3], "embedding_mean", 1),
     ):  # fmt: skip
-        values = each.table[key].numpy()
+        variable = small_tables.columns(each)[key]
+        values = variable.numpy()
         values[row] += 0.01
-        each.table[key].assign(values)
+        variable.assign(values)
     others = [small_strong.model(last_stride=2), small_strong.model(input_size=(32, 32))]
     spaces = {space(each) for each in [model, *changed, *others]} | {space(model, "bfloat16")}
     assert len(spaces) == 8

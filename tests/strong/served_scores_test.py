@@ -3,6 +3,8 @@
 import pathlib
 import re
 import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking import protocol
+from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics
 from arn_tf.strong import evaluate as strong_evaluate
 from arn_tf.strong.batches import decoded
@@ -29,15 +32,15 @@ def run(strong_run):
 
 
 @pytest.fixture(scope="module")
-def scores(run):
-    """What arn_tf.evaluate says of the run: its last row (b)."""
-    results, *_ = strong_evaluate.evaluate(run, recipes.settings_of(run))
-    return results[strong_evaluate.ADAPTED_CAMERAS].to_json()
+def scores(run: RunDir) -> dict[str, Any]:
+    """Returns what arn_tf.evaluate finds of the run: its last row (b)."""
+    found = strong_evaluate.evaluate(run, recipes.settings_of(run), rerank=False)
+    return found[strong_evaluate.ADAPTED_CAMERAS].to_json()
 
 
 @pytest.fixture(scope="module")
-def files(run, tmp_path_factory):
-    """{split: the target's pictures as files}."""
+def files(run: RunDir, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Returns {split: the target's pictures as files}."""
     folder, layout = tmp_path_factory.mktemp("crops"), small_data.DUKE
     with zipfile.ZipFile(f"{small_strong.inputs()['manual_dir']}/{layout.archive}") as archive:
         archive.extractall(folder)
@@ -47,8 +50,8 @@ def files(run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(run, tmp_path_factory):
-    """What the export command wrote."""
+def models(run: RunDir, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Returns the folder that the export command wrote."""
     folder = tmp_path_factory.mktemp("models") / "arn"
     flags = {"model_dir": run.path, "export_dir": folder}
     status, _, err = small_data.finish(
@@ -59,18 +62,18 @@ def models(run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(models):
+def address(models: pathlib.Path) -> Iterator[str]:
     with small_server.serving(models) as server:
         yield f"localhost:{server.port}"
 
 
-def labels(files):
-    """int64 [2, N]: persons and cameras."""
+def labels(files: Sequence[str]) -> np.ndarray:
+    """Returns persons and cameras, int64 [2, N]."""
     numbers = [NAME.match(pathlib.Path(file).name).groups() for file in files]
     return np.array(numbers, np.int64).T
 
 
-def ranked(vectors, files):
+def ranked(vectors: Sequence[np.ndarray], files: dict[str, list[str]]) -> dict[str, Any]:
     (query, gallery), (of_query, of_gallery) = vectors, (labels(files[split]) for split in SPLITS)
     return protocol.rank_gallery(
         query, gallery, of_query[0], of_gallery[0], of_query[1], of_gallery[1]

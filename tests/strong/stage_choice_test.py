@@ -1,17 +1,23 @@
 """The choice among checkpoints: the better one, the later of equals, never a collapsed one."""
 
+import json
+import os
+import pathlib
 import re
 
 import numpy as np
 import pytest
 
+from arn_tf.run.folder import RunDir
 from arn_tf.strong import clustering, stage_choice
 
 WIDTH = 64
 
 
-def pictures(noise, seed, count=20, cameras=2, each=3):
-    """One checkpoint's view of the same persons: float32 [count * cameras * each, 64].
+def pictures(
+    noise: float, seed: int, count: int = 20, cameras: int = 2, each: int = 3
+) -> np.ndarray:
+    """Returns one checkpoint's view of the same persons, float32 [count * cameras * each, 64].
 
     Its noise is its own, as that of another network is.
     """
@@ -39,6 +45,18 @@ class TestChoose:
         assert choice.index in (1, 2)
         assert choice.scores[3] == min(choice.scores)
         assert "stage 4 is behind stage" in choice.reason
+
+    def test_takes_the_clear_view_in_either_order(self):
+        rng = np.random.default_rng(0)
+        persons, cameras = np.repeat(np.arange(20), 8), np.tile([1, 2], 80)
+        clear = rng.normal(size=(20, 32))[persons] + 0.2 * rng.normal(size=(160, 32))
+        noisy = clear + 0.8 * rng.normal(size=(160, 32))
+        for embeddings, best in (((noisy, clear), 1), ((clear, noisy), 0)):
+            found = stage_choice.choose(embeddings, cameras)
+            assert found.index == best
+            assert len(found.scores) == 2
+            assert np.argmax(found.scores) == best
+            assert "consensus" in found.reason
 
     def test_takes_the_later_of_equals(self):
         candidates = [pictures(1.0, seed) for seed in range(3)]
@@ -100,6 +118,21 @@ class TestChoose:
             stage_choice.choose([pictures(1, 0), pictures(1, 0)[:60]], CAMERA)
         with pytest.raises(ValueError, match="camera_id"):
             stage_choice.choose([pictures(1, 0)] * 2, CAMERA[:60])
+
+
+class TestRecord:
+    @pytest.mark.parametrize("index", [0, 1])
+    def test_a_choice_is_kept_and_printed(self, tmp_path: pathlib.Path, capsys, index):
+        stages = ["adapted.keras", "round_1.keras"]
+        choice = stage_choice.Choice(index, "because", (np.nan, 0.5))
+        stage_choice.record(RunDir(str(tmp_path)), stages, choice)
+        assert f"kept: {stages[index]} (because)" in capsys.readouterr().out
+        assert json.loads((tmp_path / "choice.json").read_text()) == {
+            "stage": stages[index],
+            "reason": "because",
+            "scores": {stages[0]: None, stages[1]: 0.5},
+        }
+        assert os.listdir(tmp_path / "logs" / "choice")
 
 
 class TestConsensus:

@@ -1,7 +1,9 @@
 """A strong run on targets whose cameras are unknown, one, or seen too rarely."""
 
 import dataclasses
+import pathlib
 import shutil
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,14 +17,14 @@ from arn_tf.strong import batches
 from arn_tf.strong import rounds as strong_rounds
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.settings import StrongSettings
-from tests.support import small_data
+from tests.support import small_data, small_tables
 
 UNKNOWN = -1
 
 
 @pytest.fixture(scope="module")
-def run():
-    """A run without rounds, 12 persons in each domain."""
+def run() -> RunDir:
+    """Returns a run without rounds, 12 persons in each domain."""
     folder = small_data.folder() / "rounds"
     for data_set in small_data.LAYOUTS:
         small_data.write_archive(folder / "manual", data_set, identities=12, shots=6)
@@ -35,9 +37,18 @@ def run():
     }))  # fmt: skip
 
 
-def rounds_on(run, folder, camera_id):
-    """The stages of the same run on a target with other cameras: `TargetRounds`, not yet run."""
+def rounds_on(
+    run: RunDir, folder: pathlib.Path, camera_id: Callable[[np.ndarray], np.ndarray]
+) -> tuple[strong_rounds.TargetRounds, RunDir]:
+    """Returns the stages of the same run on a target with other cameras, and their folder.
+
+    Args:
+        run: trained until its first stage.
+        folder: for a copy of it.
+        camera_id: function of the target's true ones.
+    """
     shutil.copytree(run.path, folder)
+    copy = RunDir(str(folder))
     settings = dataclasses.replace(
         recipes.settings_of(run),
         model_dir=str(folder),
@@ -52,13 +63,11 @@ def rounds_on(run, folder, camera_id):
     sampler = Sampler(source.labels()[0], len(target), 16, 4, 0)
     pictures = [batches.decoded(each, settings.image_size) for each in (source, target)]
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    return strong_rounds.TargetRounds(
-        settings, RunDir(str(folder)), strategy, sampler, *pictures, split
-    )
+    return strong_rounds.TargetRounds(settings, copy, strategy, sampler, *pictures, split), copy
 
 
 @pytest.mark.parametrize(
-    "camera_id, cameras, said",
+    "camera_id, cameras, printed_first",
     [
         (lambda known: np.full_like(known, UNKNOWN), [], "no picture of the target has a camera's"),
         (np.ones_like, [1], "the target has one camera, 1: clusters can't be held to two"),
@@ -67,17 +76,17 @@ def rounds_on(run, folder, camera_id):
     ],
     ids=["none", "one", "three pictures of a camera"],
 )  # fmt: skip
-def test_a_round_with_such_cameras(run, tmp_path, capsys, camera_id, cameras, said):
-    rounds = rounds_on(run, tmp_path / "run", camera_id)
-    rounds.adapt(strong_train.SOURCE)
-    assert said in capsys.readouterr().out
-    assert rounds.run.load_model(strong_rounds.ADAPTED).cameras == cameras
+def test_a_round_with_such_cameras(run, tmp_path, capsys, camera_id, cameras, printed_first):
+    rounds, copy = rounds_on(run, tmp_path / "run", camera_id)
+    rounds.adapt(run.load_model(strong_train.SOURCE))
+    assert printed_first in capsys.readouterr().out
+    assert copy.load_model(strong_rounds.ADAPTED).cameras == cameras
     last = rounds.train()
     printed = capsys.readouterr().out
     # A guard may stop it, in words; nothing else may.
     assert last == 1 or "self-training stops before round 1: " in printed
     if last:
-        assert rounds.run.load_model("round_1.keras").cameras == cameras
+        assert copy.load_model("round_1.keras").cameras == cameras
 
 
 def test_nothing_to_say_of_ordinary_cameras():
@@ -89,8 +98,8 @@ def test_some_cameras_unknown():
     assert note.startswith("5 pictures of the target have no camera's number")
 
 
-def test_a_stage_is_embedded_and_told_once(run, tmp_path, capsys):
-    rounds = rounds_on(run, tmp_path / "run", lambda known: known)
+def test_a_stage_is_embedded_and_logged_once(run, tmp_path, capsys):
+    rounds, _ = rounds_on(run, tmp_path / "run", lambda known: known)
     first = rounds.embeddings(0)
     assert "adapted.keras, without labels: classifier_entropy" in capsys.readouterr().out
     assert rounds.embeddings(0) is first
@@ -99,11 +108,16 @@ def test_a_stage_is_embedded_and_told_once(run, tmp_path, capsys):
 
 
 def test_a_collapsed_stage_raises_an_alarm(run, tmp_path, capsys):
-    rounds = rounds_on(run, tmp_path / "run", lambda known: known)
-    model = rounds.run.load_model(strong_rounds.ADAPTED)
-    table = model.table["embedding_deviation"]
-    table.assign(tf.zeros_like(table) + 1e-3)
-    model.table["embedding_mean"].assign(tf.ones_like(table))
-    rounds.run.save_model(model, strong_rounds.ADAPTED)
+    rounds, copy = rounds_on(run, tmp_path / "run", lambda known: known)
+    model = copy.load_model(strong_rounds.ADAPTED)
+    columns = small_tables.columns(model)
+    deviation = columns["embedding_deviation"]
+    deviation.assign(tf.zeros_like(deviation) + 1e-3)
+    columns["embedding_mean"].assign(tf.ones_like(deviation))
+    copy.save_model(model, strong_rounds.ADAPTED)
     rounds.embeddings(0)
     assert "WARNING: adapted.keras: the embeddings are nearly the same" in capsys.readouterr().out
+    assert rounds.alarm(0).startswith("the embeddings are nearly the same")
+    # Nothing can be clustered by it.
+    assert rounds.train() == 0
+    assert "self-training stops before round 1: the embeddings are" in capsys.readouterr().out

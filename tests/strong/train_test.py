@@ -1,6 +1,8 @@
 """Runs of the strong recipe on tiny data: their stages, kill -9, what they refuse."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -9,15 +11,19 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from arn_tf import recipes, train
-from arn_tf.errors import UserError
+from arn_tf import recipes
+from arn_tf.data.sampling import Sampler
+from arn_tf.paper import train as paper_train
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
+from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
 from tests.support import small_data
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
+from tests.support.user_errors import refused
 
 STAGES = ["adapted", "initial", "model", "round_1", "round_2", "source"]
 
@@ -28,16 +34,17 @@ def finished(strong_training):
 
 
 @pytest.fixture(scope="module")
-def run(finished):
+def run(finished: tuple[RunDir, str]) -> RunDir:
     return finished[0]
 
 
 @pytest.fixture(scope="module")
-def stages(run):
+def stages(run: RunDir) -> dict[str, dict[str, np.ndarray]]:
     return {name: weights(run, name) for name in STAGES}
 
 
-def changed(stages, left, right):
+def changed(stages: dict[str, dict[str, np.ndarray]], left: str, right: str) -> set[str]:
+    """Returns the paths of the weights that differ between two stages."""
     left, right = stages[left], stages[right]
     return {name for name in left if np.any(left[name] != right[name])}
 
@@ -73,7 +80,10 @@ def test_what_each_stage_changes(run, stages):
     assert changed(stages, "adapted", "round_1") == encoder | head | table
     assert changed(stages, "round_1", "round_2") == encoder | head | table
     with open(run.file("choice.json")) as file:
-        kept = json.load(file)["stage"]
+        choice = json.load(file)
+    kept = choice["stage"]
+    assert list(choice["scores"]) == ["adapted.keras", "round_1.keras", "round_2.keras"]
+    assert run.digest("model.keras") == run.digest(kept)
     assert_equal(stages[kept.removesuffix(".keras")], stages["model"])
     model = run.load_model("model.keras")
     assert model.cameras == [1, 2]
@@ -108,7 +118,7 @@ def test_the_source_loss_falls(run, finished):
 
 
 def test_the_same_command_again_changes_nothing(run):
-    def files():
+    def files() -> dict[pathlib.Path, int]:
         paths = pathlib.Path(run.path).rglob("*")
         return {p: p.stat().st_mtime_ns for p in paths if p.is_file() and p.name != ".lock"}
 
@@ -118,6 +128,34 @@ def test_the_same_command_again_changes_nothing(run):
     assert files() == before
     assert "epoch" not in printed
     assert "round" not in printed
+
+
+def test_a_source_stage_of_ones_own(run, tmp_path, stages):
+    """It is called once, with the pictures of both domains, and the other stages follow it."""
+    calls = []
+
+    def stage(
+        settings: StrongSettings,
+        folder: RunDir,
+        strategy: tf.distribute.Strategy,
+        sampler: Sampler,
+        source: np.ndarray,
+        target: np.ndarray,
+    ) -> StrongModel:
+        calls.append((folder.path, sampler.batch_size, source.shape, target.shape))
+        assert os.path.exists(folder.file(strong_train.INITIAL))
+        with strategy.scope():
+            return run.load_model(strong_train.SOURCE)
+
+    other = settings(tmp_path / "run", self_training_rounds=0)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        for _ in range(2):
+            found = strong_train.train(other, source_stage=stage)
+    pictures = (144, *other.image_size, 3)
+    assert calls == [(found.path, 16, pictures, pictures)]
+    assert "epoch" not in printed.getvalue()
+    for name in ("initial", "source", "adapted"):
+        assert_equal(stages[name], weights(found, name))
 
 
 # kill -9.
@@ -138,8 +176,7 @@ def killed(line, moment):
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, stages):
     run = RunDir(str(tmp_path / "run"))
-    told = settings(run.path)
-    line = small_data.command("arn_tf.train", told)
+    line = small_data.command("arn_tf.train", settings(run.path))
 
     killed(line, run.file(run.checkpoint("source", 1)))
     assert run.newest_checkpoint("source")[0] in (1, 2)
@@ -157,7 +194,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, stages):
     assert "round 2:" in text
     assert not os.path.exists(run.file("model.keras"))
 
-    _, text = trained(told)
+    _, text = trained(settings(run.path))
     assert "round 2:" not in text
     assert "kept: " in text
     for name in STAGES:
@@ -170,11 +207,11 @@ def test_a_run_killed_between_its_last_epoch_and_its_next_stage(run, tmp_path, s
     for name in set(STAGES) - {"initial"}:
         os.rename(folder / f"{name}.keras", tmp_path / f"{name}.keras")
     shutil.copy(tmp_path / "source.keras", folder / "checkpoints" / "source-0003.keras")
-    told = dataclasses.replace(
+    shorter = dataclasses.replace(
         recipes.settings_of(run), model_dir=str(folder), self_training_rounds=0
     )
-    told.save(folder / "settings.json")
-    again, printed = trained(told)
+    shorter.save(folder / "settings.json")
+    again, printed = trained(shorter)
     assert "epoch" not in printed
     assert os.listdir(folder / "checkpoints") == []
     for name in ("source", "adapted"):
@@ -185,31 +222,31 @@ def test_a_run_killed_between_its_last_epoch_and_its_next_stage(run, tmp_path, s
 
 
 def test_the_folder_of_the_other_preset(run):
-    with pytest.raises(UserError, match="--preset: strong there, paper here"):
-        train.train(small_data.settings(run.path))
+    with refused("--preset: strong there, paper here"):
+        paper_train.train(small_data.settings(run.path))
 
 
 def test_other_settings_in_a_used_folder_are_named(run):
     other = dataclasses.replace(recipes.settings_of(run), label_smoothing=0.2)
-    with pytest.raises(UserError, match=r"--label_smoothing: 0\.1 there, 0\.2 here"):
+    with refused(r"--label_smoothing: 0\.1 there, 0\.2 here"):
         strong_train.train(other)
 
 
 def test_a_batch_that_has_no_halves(tmp_path):
     odd = settings(tmp_path, batch_size=5, images_per_identity=5)
-    with pytest.raises(UserError, match="--batch_size=5: half a target batch"):
+    with refused("--batch_size=5: half a target batch"):
         strong_train.train(odd)
 
 
 def test_a_target_smaller_than_a_batch(tmp_path):
     large = settings(tmp_path, batch_size=32, images_per_identity=8, **small_data.inputs())
-    with pytest.raises(UserError, match="batch_size=32 is more than the 24 pictures of"):
+    with refused("batch_size=32 is more than the 24 pictures of"):
         strong_train.train(large)
 
 
 def test_a_loss_that_is_not_finite(tmp_path):
     wild = settings(tmp_path, adam_learning_rate=1e30, epochs=2)
-    with pytest.raises(UserError, match=r"is not finite at step \d+.*initial\.keras"):
+    with refused(r"is not finite at step \d+.*initial\.keras"):
         trained(wild)
     assert os.listdir(tmp_path / "checkpoints") == []
     assert not os.path.exists(tmp_path / "source.keras")

@@ -1,21 +1,25 @@
 """ARN's losses into a tuned E_I: what reaches what, replicas, saving, the guard, a whole run."""
 
 import os
+import pathlib
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.layers import replicas
 from arn_tf.paper import losses
-from arn_tf.paper.model import PAPER_WEIGHTS
-from arn_tf.strong import tensorboard
+from arn_tf.paper.constants import PAPER_WEIGHTS
+from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
-from studies.joint_training import JointTrainer
+from studies import joint_training
+from studies.joint_training import FlatMapGuard, JointTrainer
 from tests.support import small_data
 from tests.support.small_tolerance import assert_moved_alike
 
@@ -24,14 +28,14 @@ LABELS = np.array([0, 0, 1, 1, 2, 2, 0, 1], np.int32)
 TERMS = ["class", "triplet", "class_codes", "contrastive", "reconstruction", "difference"]
 
 
-def small_trainer(**options):
+def small_trainer(**options: Any) -> JointTrainer:
     keras.utils.set_random_seed(0)
     strong = StrongModel(3, "Tiny", "random", SIZE, **options)
     return JointTrainer(strong, code_width=16)
 
 
-def batch(seed=0, target=100):
-    def images(seed):
+def batch(seed: int = 0, target: int = 100) -> dict[str, np.ndarray]:
+    def images(seed: int) -> np.ndarray:
         return np.random.default_rng(seed).uniform(0, 255, (8, *SIZE, 3)).astype("f4")
 
     return {
@@ -41,7 +45,7 @@ def batch(seed=0, target=100):
     }
 
 
-def fit(trainer, *batches):
+def fit(trainer: JointTrainer, *batches: dict[str, np.ndarray]) -> dict[str, list[float]]:
     data = tf.data.Dataset.from_generator(
         lambda: batches,
         output_signature={k: tf.TensorSpec(v.shape, v.dtype) for k, v in batches[0].items()},
@@ -49,7 +53,7 @@ def fit(trainer, *batches):
     return trainer.fit(data, steps_per_epoch=len(batches), shuffle=False, verbose=0).history
 
 
-def compiled(trainer, optimizer):
+def compiled(trainer: JointTrainer, optimizer: keras.optimizers.Optimizer) -> JointTrainer:
     trainer.compile(optimizer=optimizer, jit_compile=False)
     return trainer
 
@@ -99,7 +103,7 @@ def test_terms_are_those_of_the_codes():
 
 def test_the_reconstruction_does_not_pull_the_map_towards_the_decoder():
     trainer = small_trainer()
-    # A decoder that says the same of every picture passes nothing back through its input.
+    # A decoder that gives every picture the same passes nothing back through its input.
     trainer.decoder_c.project.kernel.assign(tf.zeros_like(trainer.decoder_c.project.kernel))
     variables = trainer.model.encoder_i.trainable_variables
     with tf.GradientTape() as tape:
@@ -168,25 +172,39 @@ def test_training_goes_on_from_a_file(tmp_path):
 # The guard.
 
 
-def test_a_flattened_map_stops_the_run():
+@pytest.fixture
+def stopped_run(tmp_path: pathlib.Path) -> RunDir:
+    """Returns the folder of a run whose second epoch is saved."""
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "source-0002.keras").touch()
+    return RunDir(str(tmp_path))
+
+
+def test_a_flattened_map_stops_the_run(stopped_run):
     trainer = small_trainer()
-    guard = tensorboard.FlatMapGuard(lambda: "there")
+    guard = FlatMapGuard(stopped_run)
     guard.set_model(trainer)
     guard.on_epoch_end(0, {"map_energy": 0.16})
     guard.on_epoch_end(1, {"map_energy": 0.05})
-    with pytest.raises(UserError, match=r"epoch 3.*0\.19 times.*last good state is there"):
+    good = r"last good state is .*/checkpoints/source-0002\.keras"
+    with pytest.raises(UserError, match=rf"epoch 3.*0\.19 times.*{good}"):
         guard.on_epoch_end(2, {"map_energy": 0.03})
     # A resumed run has a new guard, and the same beginning.
-    resumed = tensorboard.FlatMapGuard(lambda: "there")
+    resumed = FlatMapGuard(stopped_run)
     resumed.set_model(trainer)
-    with pytest.raises(UserError, match="--arn_losses"):
+    with pytest.raises(UserError, match="ARN's losses are flattening it"):
         resumed.on_epoch_end(3, {"map_energy": 0.03})
+    # Before the first checkpoint there is the untrained model.
+    os.remove(stopped_run.file("checkpoints/source-0002.keras"))
+    with pytest.raises(UserError, match=r"last good state is .*/initial\.keras"):
+        resumed.on_epoch_end(0, {"map_energy": 0.03})
 
 
 # Replicas: this file runs itself as a program, as the CPU is split before TensorFlow starts.
 
 
-def replicas_program():
+def replicas_program() -> None:
+    """Compares two epochs on one replica and on two."""
     replicas.split_cpu(2)
     results, initial = [], None
     for count in (1, 2):
@@ -214,21 +232,94 @@ def test_two_replicas_learn_what_one_does():
     small_data.run_again(__file__)
 
 
-# A whole run.
+# Whole runs.
 
 
-def test_a_run_with_arns_losses(tmp_path):
-    settings = StrongSettings(**{
-        "source": "market", "target": "duke", "backbone": "Tiny", "backbone_weights": "random",
-        "input_size": f"{SIZE[0]}x{SIZE[1]}", "batch_size": 8, "images_per_identity": 2,
-        "epochs": 2, "self_training_rounds": 0, "replicas": 1, "arn_losses": True,
-        "model_dir": str(tmp_path / "run"), **small_data.inputs(),
-    })  # fmt: skip
-    run = strong_train.train(settings)
+SETTINGS = {
+    "source": "market",
+    "target": "duke",
+    "backbone": "Tiny",
+    "backbone_weights": "random",
+    "input_size": f"{SIZE[0]}x{SIZE[1]}",
+    "batch_size": 8,
+    "images_per_identity": 2,
+    "epochs": 2,
+    "self_training_rounds": 0,
+    "replicas": 1,
+}
+
+
+def files_are_those_of_a_strong_run(run: RunDir) -> None:
     for name in ("initial", "source", "adapted", "model"):
         assert isinstance(run.load_model(f"{name}.keras"), StrongModel)
     assert os.listdir(run.file("checkpoints")) == []
     assert os.listdir(os.path.join(run.logs, "source"))
+    assert isinstance(recipes.settings_of(run), StrongSettings)
+
+
+def test_a_run_with_arns_losses(tmp_path, capsys):
+    settings = StrongSettings(
+        **SETTINGS | small_data.inputs() | {"model_dir": str(tmp_path / "run")}
+    )
+    run = strong_train.train(settings, joint_training.source_stage)
+    files_are_those_of_a_strong_run(run)
+    # ARN's terms are shown beside the recipe's own.
+    printed = capsys.readouterr().out
+    for name in ("class", "triplet", "contrastive", "reconstruction", "difference"):
+        assert f" {name}: " in printed, name
+
+
+def test_a_run_goes_on_from_its_checkpoint(tmp_path, capsys):
+    """A stage that stopped after its first epoch: what is left of it is trained."""
+    folders = tmp_path / "whole", tmp_path / "stopped"
+    whole, stopped = (
+        StrongSettings(**SETTINGS | small_data.inputs() | {"model_dir": str(folder)})
+        for folder in folders
+    )
+    run = strong_train.train(whole, joint_training.source_stage)
+    initial = run.load_model(strong_train.INITIAL).get_weights()
+
+    class Stopped(Exception):
+        pass
+
+    def stop(guard: joint_training.FlatMapGuard, epoch: int, logs: object) -> None:
+        if epoch == 1:
+            raise Stopped
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joint_training.FlatMapGuard, "on_epoch_end", stop)
+        with pytest.raises(Stopped):
+            strong_train.train(stopped, joint_training.source_stage)
+    run = RunDir(stopped.run_dir)
+    assert run.newest_checkpoint("source")[0] == 1
+    capsys.readouterr()
+    strong_train.train(stopped, joint_training.source_stage)
+    assert "source: epochs 2 to 2" in capsys.readouterr().out
+    files_are_those_of_a_strong_run(run)
+    for left, right, old in zip(
+        run.load_model(strong_train.SOURCE).get_weights(),
+        RunDir(whole.run_dir).load_model(strong_train.SOURCE).get_weights(),
+        initial,
+        strict=True,
+    ):
+        assert_moved_alike(left, right, old)
+
+
+def test_the_command(tmp_path):
+    """It is a run of the strong recipe, whatever --preset would be by default."""
+    folder = tmp_path / "run"
+    line = small_data.command(
+        "studies.joint_training", model_dir=folder, **SETTINGS | small_data.inputs()
+    )
+    without = small_data.start(small_data.command("studies.joint_training", **SETTINGS))
+    status, out, err = small_data.finish(line)
+    assert status == 0, err
+    assert f"done: {folder}. Score it with" in out
+    files_are_those_of_a_strong_run(RunDir(str(folder)))
+    _, err = without.communicate(timeout=300)
+    assert without.returncode == 2
+    assert "Traceback" not in err
+    assert "name a folder with --model_dir=" in err
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class TestDevRisk:
 
 class TestProxyWeights:
     @staticmethod
-    def pictures(seed=3):
+    def pictures(seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Twelve persons, the first six in the manner of the target."""
         random = np.random.default_rng(seed)
         manner = np.repeat([0, 1], 60)

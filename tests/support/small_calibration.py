@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -18,11 +19,15 @@ SIZE = (small_data.HEIGHT, small_data.WIDTH)
 PATTERN = r"_c(\d+)"
 
 
-def noise(seed, count, low=0, high=256):
+def noise(seed: int, count: int, low: int = 0, high: int = 256) -> np.ndarray:
+    """Returns pictures of random pixels, uint8 [count, 64, 32, 3]."""
     return np.random.default_rng(seed).integers(low, high, (count, *SIZE, 3)).astype(np.uint8)
 
 
-def write_crops(folder, camera, pictures):
+def write_crops(
+    folder: pathlib.Path, camera: int | str, pictures: Iterable[np.ndarray]
+) -> pathlib.Path:
+    """Writes pictures of a camera as PNG files; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for shot, picture in enumerate(pictures):
         path = folder / f"{shot:04d}_c{camera}.png"
@@ -52,5 +57,6 @@ def copied(run, folder):
     return RunDir(str(folder))
 
 
-def contents(run):
+def contents(run: RunDir) -> bytes:
+    """Returns the file of the run's model."""
     return pathlib.Path(run.file("model.keras")).read_bytes()

@@ -1,5 +1,7 @@
 """A small source and a small clustered target, and batches of both as self-training takes them."""
 
+from typing import Any
+
 import numpy as np
 
 from arn_tf.data.sampling import Sampler
@@ -9,12 +11,15 @@ from tests.support import small_data
 SIZE = (small_data.HEIGHT, small_data.WIDTH)
 
 
-def both_domains():
-    """24 source pictures of 6 identities, 48 target pictures of 6 clusters and 2 cameras."""
+def both_domains() -> dict[str, Any]:
+    """Returns samplers and pictures of a source and a target, as `batches` takes them.
+
+    24 source pictures of 6 identities, 48 target pictures of 6 clusters and 2 cameras.
+    """
     rng = np.random.default_rng(0)
     colours = rng.integers(40, 216, (12, 1, 1, 3))
 
-    def pictures(colour, shift):
+    def pictures(colour: np.ndarray, shift: np.ndarray) -> np.ndarray:
         noise = rng.normal(0, 25, (len(colour), *SIZE, 3))
         return np.clip(colours[colour] + noise + shift[:, None, None, None], 0, 255).astype("u1")
 
@@ -29,6 +34,9 @@ def both_domains():
     }  # fmt: skip
 
 
-def taken(data, steps, first_step, seed=0):
+def taken(
+    data: dict[str, Any], steps: int, first_step: int, seed: int = 0
+) -> list[dict[str, np.ndarray]]:
+    """Returns the batches of some steps of `both_domains`."""
     found = batches(**data, steps=steps, first_step=first_step, seed=seed)
     return list(found.as_numpy_iterator())

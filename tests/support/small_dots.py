@@ -9,8 +9,10 @@ from tests.support.small_data import register_network
 SIZE = (16, 8)
 
 
-def dots_network(include_top, weights, input_shape):
-    """Two normalisations between convolutions of single pixels: matrix products, in NumPy."""
+def dots_network(
+    include_top: bool, weights: None, input_shape: tuple[int, int, int]
+) -> keras.Model:
+    """Returns two normalisations between convolutions of single pixels: matrix products."""
     picture = keras.Input(input_shape)
     x = keras.layers.Conv2D(5, 1, 2, use_bias=False)(picture)
     x = keras.layers.ReLU()(keras.layers.BatchNormalization(epsilon=1e-3)(x))
@@ -41,18 +43,24 @@ def crops(seed, count, low=0, high=256):
     return np.random.default_rng(seed).integers(low, high, (count, *SIZE, 3)).astype(np.uint8)
 
 
-def weights(model):
-    """{path: value} of all but the table."""
-    table = {id(variable) for variable in model.table.values()}
+def weights(model: StrongModel) -> dict[str, np.ndarray]:
+    """Returns {path: value} of all but the table."""
+    table = {id(variable) for variable in model.table.weights}
     return {v.path: v.numpy() for v in model.weights if id(v) not in table}
 
 
-def rows(model, *places):
-    return {key: variable.numpy()[list(places)] for key, variable in model.table.items()}
+def by_hand(
+    model: StrongModel,
+    pictures: np.ndarray,
+    moments: list[tuple[np.ndarray, np.ndarray]] | None = None,
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """Embeds in NumPy: embeddings and [(mean, variance)] of each layer, float64.
 
-
-def by_hand(model, pictures, moments=None):
-    """Embeddings and [(mean, variance)] of each layer, float64; of the batch, or as given."""
+    Args:
+        model: of this module's network.
+        pictures: uint8 [N, 16, 8, 3].
+        moments: to normalise by; None: those of the batch.
+    """
     layers = [layer for layer in model.encoder_i.layers if layer.weights]
     x, found = pictures.astype("f8") / 127.5 - 1, []
     for convolution, normalization in zip(layers[0:4:2], layers[1:4:2], strict=True):

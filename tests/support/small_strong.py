@@ -2,12 +2,16 @@
 
 import contextlib
 import io
+import os
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from PIL import Image
 
+from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
@@ -18,15 +22,15 @@ DIM = 24
 CAMERAS = [4, 1, 2**40]
 
 
-def model(seed=0, cameras=CAMERAS, **options):
-    """A `StrongModel` of the tiny network whose weights, statistics and table are random."""
+def model(seed: int = 0, cameras: Sequence[int] = CAMERAS, **options: Any) -> StrongModel:
+    """Returns a `StrongModel` of the tiny network, its weights and all statistics random."""
     keras.utils.set_random_seed(seed)
     made = StrongModel(**{
         "num_identities": 3, "backbone": "Tiny", "backbone_weights": "random",
         "input_size": SIZE, "cameras": cameras, "seed": seed, **options,
     })  # fmt: skip
     rng = np.random.default_rng(seed)
-    for weight in [*made.encoder_i.non_trainable_weights, *made.table.values()]:
+    for weight in [*made.encoder_i.non_trainable_weights, *made.table.weights]:
         low, high = (-1, 1) if "mean" in weight.path else (0.5, 2)
         weight.assign(rng.uniform(low, high, weight.shape))
     return made
@@ -56,8 +60,8 @@ TINY = {
 }
 
 
-def _harder(files):
-    """The same files, but another picture of its camera shows through each to be searched for.
+def _harder(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Returns the same files, but through each to be searched for another of its camera shows.
 
     So no score is perfect, and a camera looks as it does in training.
     """
@@ -90,16 +94,16 @@ def inputs():
     return {"manual_dir": str(folder / "manual"), "data_dir": str(folder / "prepared")}
 
 
-def settings(model_dir, **changes):
-    """`StrongSettings` of a run that takes seconds."""
+def settings(model_dir: str | os.PathLike[str], **changes: Any) -> StrongSettings:
+    """Returns settings of a run that takes seconds."""
     return StrongSettings(**TINY | inputs() | {"model_dir": str(model_dir)} | changes)
 
 
-def trained(told):
-    """The `RunDir` of a run with such `StrongSettings`, and what it printed."""
+def trained(settings: StrongSettings) -> tuple[RunDir, str]:
+    """Trains a run; returns it, and what it printed."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        run = strong_train.train(told)
+        run = strong_train.train(settings)
     return run, printed.getvalue()
 
 

@@ -33,7 +33,7 @@ def vectors():
     """{camera: float32 [12, D]}: every picture as that camera's, None without a camera."""
     model = small_strong.model()
     found = {
-        camera: model(IMAGES, model.rows_of([camera] * 12)).numpy()
+        camera: model(IMAGES, model.table.rows_of([camera] * 12)).numpy()
         for camera in {*CAMERAS.tolist()}
     }
     return found | {None: found[-1]}
