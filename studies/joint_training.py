@@ -100,8 +100,8 @@ class JointTrainer(keras.Model):
             step: seeds the dropout mask.
         """
         strong = self.model
-        source, *_ = strong.batch_maps(batch["source_images"], update=True)
-        target, *_ = strong.batch_maps(batch["target_images"], update=False)
+        source = strong.batch_maps(batch["source_images"], update=True)
+        target = strong.batch_maps(batch["target_images"], update=False)
         labels = replicas.gather(batch["source_labels"])
         features = pooled(source)
         energy = replicas.mean(tf.reduce_mean(tf.square(source)))

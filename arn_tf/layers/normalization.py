@@ -21,7 +21,15 @@ _scope = threading.local()
 
 
 class BatchStatistics(dict):
-    """Layers normalise by the batch, and leave {layer name: (mean, variance)}, float [channels]."""
+    """Layers normalise by the batch, and leave {layer name: (mean, variance)}, float [channels].
+
+    Args:
+        update: whether the running statistics of the layers follow.
+    """
+
+    def __init__(self, update: bool = False) -> None:
+        super().__init__()
+        self.update = update
 
 
 class PictureStatistics(dict):
@@ -117,14 +125,18 @@ class DomainBatchNormalization(keras.layers.Layer):
             return self._normalized_each(x, *given[self.name])
         if training or given is not None:
             mean, variance = replicas.moments(tf.cast(x, tf.float32))
-            if given is not None:
-                given[self.name] = mean, variance
-            else:
+            if given is None:
                 self._move(domain, mean, variance)
+            else:
+                given[self.name] = mean, variance
+                if given.update:
+                    self._follow(mean, variance)
         else:
             mean, variance = self.statistics(domain)
-        beta = None if self.beta is None else tf.cast(self.beta, x.dtype)
-        mean, variance, gamma = (tf.cast(value, x.dtype) for value in (mean, variance, self.gamma))
+        mean, variance, beta, gamma = (
+            None if value is None else tf.cast(value, x.dtype)
+            for value in (mean, variance, self.beta, self.gamma)
+        )
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon)
 
     def statistics(self, domain: int = SOURCE) -> tuple[tf.Tensor, tf.Tensor]:
@@ -161,6 +173,11 @@ class DomainBatchNormalization(keras.layers.Layer):
             keep * old_mean + (1 - keep) * tf.stop_gradient(mean),
             keep * old_variance + (1 - keep) * tf.stop_gradient(variance),
         )
+
+    def _follow(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        """Moves the one set of a tuned E_I: `_move`, with the rounding of the runs measured."""
+        for running, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            running.assign(running + (1 - self.momentum) * (tf.stop_gradient(value) - running))
 
     def _normalized_each(self, x: tf.Tensor, means: tf.Tensor, variances: tf.Tensor) -> tf.Tensor:
         scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(variances + self.epsilon)

@@ -144,9 +144,7 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, np.ndarray]) -> None
     batches_of_row = {row: _batches(pictures) for row, pictures in pictures_of_row.items()}
     # Traced once for all rows and batch sizes.
     images = tf.TensorSpec([None, *model.input_size, 3], tf.uint8)
-    moments = tf.function(
-        lambda batch: model.batch_maps(batch, update=False)[1:], input_signature=[images]
-    )
+    moments = tf.function(model.batch_moments, input_signature=[images])
     features = tf.function(
         model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
     )

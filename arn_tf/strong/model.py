@@ -103,23 +103,26 @@ class StrongModel(keras.Model):
         maps = self.encoder_i(self._preprocess(tf.cast(images, tf.float32)), training=False)
         return tf.cast(maps, tf.float32)
 
-    def batch_maps(self, images: tf.Tensor, update: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def batch_maps(self, images: tf.Tensor, update: bool) -> tf.Tensor:
         """X by the statistics of the batch, synchronised over replicas.
 
         Args:
             images: as `feature_maps` takes them.
             update: whether the running statistics follow.
+        """
+        with normalized_by(BatchStatistics(update)):
+            return self.feature_maps(images)
 
-        Returns:
-            X, and mean and variance of every normalisation, float32 [table.channels] each.
+    def batch_moments(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and variance of every normalisation over a batch, float32 [table.channels] each.
+
+        Each layer sees what those below it, normalised by the batch too, make of the images.
         """
         found = BatchStatistics()
         with normalized_by(found):
-            maps = self.feature_maps(images)
-        if update:
-            self._follow(found)
+            self.feature_maps(images)
         means, variances = zip(*(found[name] for name in self._channels), strict=True)
-        return maps, tf.concat(means, axis=0), tf.concat(variances, axis=0)
+        return tf.concat(means, axis=0), tf.concat(variances, axis=0)
 
     def camera_features(self, images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """X averaged over positions, float32 [B, D], each picture by its row of the table.
@@ -209,7 +212,7 @@ class StrongModel(keras.Model):
         """
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
-            maps, *_ = self.batch_maps(batch["source_images"], update=True)
+            maps = self.batch_maps(batch["source_images"], update=True)
             terms = self.identity_losses(
                 pooled(maps), batch["source_labels"], (self.neck, self.classifier)
             )
@@ -258,19 +261,6 @@ class StrongModel(keras.Model):
     def from_config(cls, config: dict) -> "StrongModel":
         # The file that holds this configuration holds the weights of E_I too.
         return cls(**config, backbone_weights="random")
-
-    def _follow(self, found: BatchStatistics) -> None:
-        """Moves the running statistics of E_I toward those of a batch."""
-        for name, (mean, variance) in found.items():
-            layer = self.encoder_i.get_layer(name)
-            share = 1 - layer.momentum
-            layer.set_statistics(
-                None,
-                *(
-                    running + share * (tf.stop_gradient(value) - running)
-                    for running, value in zip(layer.statistics(), (mean, variance), strict=True)
-                ),
-            )
 
 
 def pooled(maps: tf.Tensor) -> tf.Tensor:

@@ -185,5 +185,4 @@ class SelfTrainer(keras.Model):
     def _features(self, images: tf.Tensor, update: bool) -> tuple[tf.Tensor, tf.GradientTape]:
         """Features by the statistics of their batch, and the tape that recorded them."""
         with tf.GradientTape() as tape:
-            maps, *_ = self.model.batch_maps(images, update=update)
-            return pooled(maps), tape
+            return pooled(self.model.batch_maps(images, update=update)), tape

@@ -62,17 +62,24 @@ def test_moments_are_those_of_what_each_layer_sees(mobilenet):
             )
 
 
+def weights_of(network: keras.Model) -> list[keras.Variable]:
+    """Returns the weights of a network's normalisations."""
+    return [variable for layer in normalizations(network) for variable in layer.weights]
+
+
 @pytest.mark.parametrize("update", [True, False])
 def test_only_an_update_moves_the_running_statistics(update):
     model = model_of(shaken(small(keras.layers.BatchNormalization())))
     tuned = model.encoder_i
     x = np.random.default_rng(0).uniform(0, 255, (5, 8, 8, 3)).astype("f4")
-    before = [v.numpy() for layer in normalizations(tuned) for v in layer.weights]
+    before = [v.numpy() for v in weights_of(tuned)]
     channels = {layer.name: slice(4 * i, 4 * i + 4)
                 for i, layer in enumerate(normalizations(tuned))}  # fmt: skip
     _, means, variances = batch_moments(tuned, channels, x / 127.5 - 1)
-    maps, *found = tf.function(model.batch_maps)(x, update)
-    after = [v.numpy() for layer in normalizations(tuned) for v in layer.weights]
+    found = tf.function(model.batch_moments)(x)
+    assert all(np.all(a == b.numpy()) for a, b in zip(before, weights_of(tuned), strict=True))
+    maps = tf.function(model.batch_maps)(x, update)
+    after = [v.numpy() for v in weights_of(tuned)]
     for place, (old, new) in enumerate(zip(before, after, strict=True)):
         layer, kind = divmod(place, 4)
         value = np.split((means, variances)[kind % 2], 2)[layer]
@@ -81,7 +88,7 @@ def test_only_an_update_moves_the_running_statistics(update):
     for left, right in zip(found, (means, variances), strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6)
     # The batch's own statistics normalise it, whatever the running ones are.
-    np.testing.assert_allclose(maps, model.batch_maps(x, update=False)[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(maps, model.batch_maps(x, update=False), rtol=1e-5, atol=1e-5)
 
 
 def test_the_batchs_own_statistics_by_rows_are_those_of_the_batch(mobilenet):
@@ -145,8 +152,9 @@ def replicas_program() -> None:
         @tf.function
         def step(part: tf.Tensor, model: StrongModel = model) -> tf.Tensor:
             # As the network takes it.
-            _, *moments = model.batch_maps((part + 1) * 127.5, update=True)
-            return tf.concat(moments, axis=0)
+            images = (part + 1) * 127.5
+            model.batch_maps(images, update=True)
+            return tf.concat(model.batch_moments(images), axis=0)
 
         parts = strategy.experimental_distribute_values_from_function(
             lambda context, count=count: tf.constant(
