@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 _FOLDERS = ("data_dir", "manual_dir", "cache_dir")
 # Settings of earlier versions -> the program that has them now.
-_EARLIER = {
-    "arn_losses": (False, "python -m studies.joint_training"),
-    "keep_best": ("unlabelled", "python -m studies.labelled_choice"),
+_PROGRAMS = {
+    "arn_losses": "python -m studies.joint_training",
+    "keep_best": "python -m studies.labelled_choice",
 }
 
 
@@ -92,10 +92,10 @@ def settings_of(run: "RunDir") -> RunSettings:
     values = run.settings()
     try:
         settings = RECIPES[values.get("preset", "paper")].settings
-        for name, (default, program) in _EARLIER.items():
+        for name, default in settings.EARLIER.items():
             if values.get(name, default) != default:
-                print(f"{run.path}: made with --{name}={values[name]}, now {program}")
-        return settings(**{k: v for k, v in values.items() if k not in _EARLIER})
+                print(f"{run.path}: made with --{name}={values[name]}, now {_PROGRAMS[name]}")
+        return settings(**{k: v for k, v in values.items() if k not in settings.EARLIER})
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{run.file('settings.json')}: not the settings of a run of arn_tf.train ({error})"

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.atomic_files import replace_text
@@ -48,7 +49,13 @@ def positive(default: float, help_text: str, **options) -> object:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """Settings of every run. A recipe adds its own, and gives these defaults of its own."""
+    """Settings of every run. A recipe adds its own, and gives these defaults of its own.
+
+    Attributes:
+        EARLIER: {setting that earlier versions had: its default there}.
+    """
+
+    EARLIER: ClassVar[Mapping[str, object]] = {}
 
     preset: str
     input_size: str
@@ -131,6 +138,9 @@ class RunSettings:
             here, other = getattr(self, field.name), there.get(field.name, field.default)
             if field.metadata["changes_result"] and here != other:
                 lines.append(f"{field.name}: {other} there, {here} here")
+        for name, default in self.EARLIER.items():
+            if there.get(name, default) != default:
+                lines.append(f"{name}: {there[name]} there, no setting any more")
         return lines
 
     def _check_limits(self, field: dataclasses.Field) -> None:

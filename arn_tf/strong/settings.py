@@ -1,6 +1,8 @@
 """The settings of a run of the strong recipe; flags are made from them."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
 
 from arn_tf.run.settings import RunSettings, positive, setting
 
@@ -12,6 +14,8 @@ class StrongSettings(RunSettings):
     Raises:
         UserError: from `check`, naming the flag.
     """
+
+    EARLIER: ClassVar[Mapping[str, object]] = {"arn_losses": False, "keep_best": "unlabelled"}
 
     preset: str = setting("strong", "the recipe", ("strong",))
     input_size: str = setting("128x64", "HEIGHTxWIDTH of a picture, pixels")

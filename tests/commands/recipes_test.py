@@ -231,6 +231,14 @@ def test_the_folder_of_a_run_of_the_other_preset(tmp_path, pair):
     assert recipes.settings_of(run) == there
 
 
+def test_an_unfinished_run_with_an_earlier_setting_is_not_gone_on_with():
+    there = dataclasses.asdict(StrongSettings()) | {"arn_losses": True, "keep_best": "unlabelled"}
+    expected = ["arn_losses: True there, no setting any more"]
+    assert StrongSettings().differences(there) == expected
+    there["arn_losses"] = False
+    assert StrongSettings().differences(there) == []
+
+
 def test_differences_of_the_strong_recipe():
     settings = StrongSettings()
     there = dataclasses.asdict(settings)
