@@ -74,8 +74,13 @@ def test_which_fields_are_numbers_and_choices():
     """So that the two tests above keep covering something."""
     assert len(NUMBERS) == 21
     assert CHOICES == [
-        "source", "target", "preset", "shared_encoder", "loss_normalization", "feature_cache",
-    ]  # fmt: skip
+        "preset",
+        "source",
+        "target",
+        "shared_encoder",
+        "loss_normalization",
+        "feature_cache",
+    ]
 
 
 @pytest.mark.parametrize(

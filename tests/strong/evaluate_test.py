@@ -191,8 +191,6 @@ def test_a_choice_that_cannot_be_read(run, tmp_path):
     pathlib.Path(copy.file("choice.json")).write_text("{}")
     with refused(r"choice\.json: not what arn_tf.train writes .*remove model\.keras beside it"):
         strong_evaluate.evaluate(copy, recipes.settings_of(run), rerank=False)
-<<<<<<< HEAD
-=======
 
 
 def test_a_stage_that_an_earlier_version_chose_by_labels_is_still_called_so(run, tmp_path, capsys):
@@ -211,8 +209,3 @@ def test_a_stage_that_an_earlier_version_chose_by_labels_is_still_called_so(run,
     assert "arn_losses" not in printed
     [note] = strong_evaluate.evaluate(copy, settings, rerank=False).notes
     assert note.endswith("(ORACLE: chosen by labels, mAP 50.0)")
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))
->>>>>>> strongtests
