@@ -112,7 +112,3 @@ def test_other_threads_go_on_as_they_were():
         thread.join()
     assert found == {}
     np.testing.assert_array_equal(seen[0], X)
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

@@ -109,7 +109,3 @@ def test_copied_are_the_domains_and_the_cameras_of_both():
         np.testing.assert_array_equal(found[2], source[3])
         np.testing.assert_array_equal(found[3], kept[3])
         np.testing.assert_array_equal(found[4], source[2])
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

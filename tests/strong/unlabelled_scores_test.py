@@ -107,7 +107,3 @@ class TestSimilarityEntropy:
 
 class TestCrossCamera(CrossCameraTests):
     pass
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))
