@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     The groups of the runs come first, being the longest.
     """
-    if config.getoption("dist", "no") != "loadgroup":
+    if not config.getoption("loadgroup", False):  # What xdist makes of --dist in a worker.
         return
     group_of = {}
     for run in RUNS:
