@@ -42,7 +42,6 @@ def run(main: Callable[[], None]) -> None:
 
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)
-        logging.get_absl_logger().addFilter(lambda record: record.msg != _EMPTY_FOLDER)
         try:
             if len(arguments) > 1:
                 raise UserError(f"what is {' '.join(arguments[1:])!r}? Flags begin with --")
@@ -75,6 +74,7 @@ def start_tensorflow(replicas: int = 1) -> ModuleType:
     Returns:
         the module `tensorflow`.
     """
+    logging.get_absl_logger().addFilter(lambda record: record.msg != _EMPTY_FOLDER)
     with without_startup_notes():
         import tensorflow
 
