@@ -9,6 +9,7 @@ one run, whose stages are the rows.
 
 import concurrent.futures
 import concurrent.futures.process
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -79,7 +80,9 @@ def ablate(
                 with concurrent.futures.ProcessPoolExecutor(
                     1, spawn, initializer=_follow_parent
                 ) as process:
-                    evaluation = process.submit(_train_and_score, row_settings).result()
+                    with _as_commands_import():
+                        scored = process.submit(_train_and_score, row_settings)
+                    evaluation = scored.result()
             except concurrent.futures.process.BrokenProcessPool as error:
                 raise UserError(
                     f"the process of row {name!r}, seed {seed}, was killed, perhaps for want of "
@@ -97,6 +100,17 @@ def ablate(
     own = {run.row[0]: None for run in ablation.runs if run.row}
     order = [key for key in rows if key not in own] + [key for key in own if key in rows]
     return {key: rows[key] for key in order}, notes
+
+
+@contextlib.contextmanager
+def _as_commands_import() -> Iterator[None]:
+    """Processes that start in it import arn_tf without TensorFlow, whose notes would come first."""
+    argv = sys.argv
+    sys.argv = ["-m", *argv[1:]]
+    try:
+        yield
+    finally:
+        sys.argv = argv
 
 
 def _follow_parent() -> None:
