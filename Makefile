@@ -32,7 +32,7 @@ lint: $(STAMP)
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 pytest: $(STAMP)
-	$(RUN) -m pytest $(or $(TESTS),-n 2 --dist=loadgroup --no-loadscope-reorder)
+	$(RUN) -m pytest $(or $(TESTS),-n 2 --dist=loadfile --no-loadscope-reorder)
 
 serving-smoke: $(STAMP)
 	@test -n "$(ARN_SERVING_ADDRESS)" || { \

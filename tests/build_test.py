@@ -19,7 +19,7 @@ ELSEWHERE = {"tests/oracle/record_tfa.py"}
 # Needed, yet imported by nothing here; requirements.txt and requirements-dev.txt say what for.
 NOT_IMPORTED = {
     "check-jsonschema", "dill", "import-linter", "importlib-resources", "mypy", "promql-parser",
-    "pytest-xdist", "ruff", "types-grpcio", "types-tqdm",
+    "ruff", "types-grpcio", "types-tqdm",
 }  # fmt: skip
 
 

@@ -175,7 +175,7 @@ def test_pooling_shared_encoder():
     [
         ({"shared_encoder": "max"}, "shared_encoder must be .*'max'"),
         ({"loss_weights": {"triplet": 1.0}}, r"names no terms of ARN: \['triplet'\]"),
-        ({"backbone": "ResNet51"}, "ResNet51 is not a network"),
+        ({"backbone": "ResNet51"}, "ResNet51: not a network"),
     ],
 )
 def test_arguments_that_cannot_be(options, message):

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
+from arn_tf.layers import replicas
 from arn_tf.paper import train
 from arn_tf.paper.settings import Settings
 from tests.support import small_data
@@ -215,17 +216,17 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 def test_replicas_that_are_not_there():
     with pytest.raises(UserError, match="replicas=2: call split_cpu"):
-        train.replicas.make_strategy(settings("x", replicas=2))
+        replicas.make_strategy(2, batch_size=8)
 
 
 def test_a_batch_that_the_devices_cannot_share(monkeypatch):
     devices = [tf.config.LogicalDevice(f"CPU:{i}", "CPU") for i in range(3)]
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: devices)
     with pytest.raises(UserError, match="batch_size=8 can't be divided by the 3 replicas"):
-        train.replicas.make_strategy(settings("x", replicas=3))
+        replicas.make_strategy(3, batch_size=8)
 
 
 def test_more_gpus_than_there_are(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
     with pytest.raises(UserError, match="replicas=4: this machine has 1 GPUs"):
-        train.replicas.make_strategy(settings("x", replicas=4))
+        replicas.make_strategy(4, batch_size=8)
