@@ -53,8 +53,10 @@ def mirror_overlap(embeddings, mirrored, camera_id, k: int = 10) -> float:
     ):
         lists = [nearest_rows(part, min(k, len(units))) for part in (own, flipped)]
         # Of fewer than k pictures of other cameras, those that there are.
-        real = [np.take_along_axis(part, rows, axis=1) > -np.inf
-                for part, rows in zip((own, flipped), lists, strict=True)]  # fmt: skip
+        real = [
+            np.take_along_axis(part, rows, axis=1) > -np.inf
+            for part, rows in zip((own, flipped), lists, strict=True)
+        ]
         same = lists[0][:, :, np.newaxis] == lists[1][:, np.newaxis, :]
         same &= real[0][:, :, np.newaxis] & real[1][:, np.newaxis, :]
         common += np.count_nonzero(same)

@@ -47,8 +47,10 @@ def main(run_dir: str) -> None:
 
     whole, _ = camera_statistics.estimate(adapted, known, train.camera_id)
     if len(whole.cameras) < 2:
-        raise SystemExit(f"{run_dir}: its target has {len(whole.cameras)} cameras with pictures "
-                         "enough; leaving one out takes two")  # fmt: skip
+        raise SystemExit(
+            f"{run_dir}: its target has {len(whole.cameras)} cameras with pictures "
+            "enough; leaving one out takes two"
+        )
     embeddings = [
         embed_by_camera(whole, each, split.camera_id)
         for each, split in zip(pictures, (query, gallery), strict=True)
@@ -65,8 +67,9 @@ def main(run_dir: str) -> None:
             for model in (before, after)
         ]
         queries = query.camera_id == camera
-        numbers = [np.nanmean(each[chosen]) for chosen in (queries, slice(None))
-                   for each in precisions]  # fmt: skip
+        numbers = [
+            np.nanmean(each[chosen]) for chosen in (queries, slice(None)) for each in precisions
+        ]
         counted = np.isfinite(precisions[0])
         rows.append((camera, np.sum(own), np.sum(queries & counted), numbers))
         differences.append([each[counted] for each in precisions[::-1]])
@@ -85,8 +88,10 @@ def _average_precision(model, camera, embeddings, pictures, query, gallery):
 
 
 def _show(settings, rows, differences):
-    print(f"\n{settings.source} to {settings.target}, mAP of row (b), percent; "
-          "own: queries of the camera left out\n")  # fmt: skip
+    print(
+        f"\n{settings.source} to {settings.target}, mAP of row (b), percent; "
+        "own: queries of the camera left out\n"
+    )
     print(f"| left out | training pictures | queries | {' | '.join(_COLUMNS)} |")
     print("|---|---|---|" + "---|" * len(_COLUMNS))
     mean = np.mean([numbers for *_, numbers in rows], axis=0)
@@ -96,8 +101,10 @@ def _show(settings, rows, differences):
     # Of each query the mean over cameras left out, like seeds.
     after, before = np.swapaxes(differences, 0, 1)
     gain, (low, high) = intervals.difference(after, before)
-    print(f"\nall queries, after less before, mean over cameras: {100 * gain:+.1f} "
-          f"[{100 * low:+.1f}, {100 * high:+.1f}]")  # fmt: skip
+    print(
+        f"\nall queries, after less before, mean over cameras: {100 * gain:+.1f} "
+        f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+    )
 
 
 if __name__ == "__main__":

@@ -105,9 +105,10 @@ def _views(model, images, rows):
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec([None, *model.input_size, 3], tf.uint8), tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, *model.input_size, 3], tf.uint8),
+            tf.TensorSpec([None], tf.int32),
         ]
-    )  # fmt: skip
+    )
     def call(images, rows):
         features = [
             model.camera_features(view, rows) for view in (images, tf.reverse(images, axis=[2]))
@@ -127,9 +128,11 @@ def measure(embedded, settings, pictures, weights):
     camera = pictures(settings, settings.target, "train")[0].camera_id
     views, target = embedded["views"], embedded["views"].sum(axis=0)
     splits = {
-        name: [pictures(settings, getattr(settings, name), split)[0] for split in
-               ("query", "gallery")] for name in ("source", "target")
-    }  # fmt: skip
+        name: [
+            pictures(settings, getattr(settings, name), split)[0] for split in ("query", "gallery")
+        ]
+        for name in ("source", "target")
+    }
     source, true = (
         ranking_scores.score(embedded[f"{name}_query"], embedded[f"{name}_gallery"], *splits[name])
         for name in ("source", "target")
@@ -202,9 +205,13 @@ def measure_run(path, pictures, kept, folder):
         stage["h consensus"] = score
     print(f"{path}: {choice.reason}")
     return {
-        "run": path, "direction": f"{settings.source} to {settings.target}", "key": key,
-        "stages": stages, "choice": choice.index, "reason": choice.reason,
-    }  # fmt: skip
+        "run": path,
+        "direction": f"{settings.source} to {settings.target}",
+        "key": key,
+        "stages": stages,
+        "choice": choice.index,
+        "reason": choice.reason,
+    }
 
 
 def report(runs):
@@ -219,10 +226,13 @@ def report(runs):
     ]
     for name, sign in INDICATORS.items():
         cells = [
-            _spearman([stage for run in runs if run["direction"] == direction
-                       for stage in run["stages"]], name, sign)
+            _spearman(
+                [stage for run in runs if run["direction"] == direction for stage in run["stages"]],
+                name,
+                sign,
+            )
             for direction in directions
-        ]  # fmt: skip
+        ]
         within = [_spearman(run["stages"], name, sign) for run in runs]
         within = [value for value in within if np.isfinite(value)]
         cells.append(np.mean(within) if within else np.nan)

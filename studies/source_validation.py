@@ -49,8 +49,10 @@ def density_ratio(source, target, validation) -> np.ndarray:
       target: real [T, D], of the target's training pictures.
       validation: real [V, D].
     """
-    parts = [units_of(name, value) for name, value in
-             (("source", source), ("target", target), ("validation", validation))]  # fmt: skip
+    parts = [
+        units_of(name, value)
+        for name, value in (("source", source), ("target", target), ("validation", validation))
+    ]
     if len({part.shape[1] for part in parts}) > 1:
         raise ValueError(f"embeddings differ in width: {[part.shape[1] for part in parts]}")
     both = np.concatenate(parts[:2])

@@ -85,10 +85,19 @@ def _key(model, split, views):
     weights = hashlib.sha256()
     for variable in model.encoder_i.variables:
         weights.update(np.ascontiguousarray(variable.numpy()).tobytes())
-    return json.dumps([
-        _FORMAT, keras.__version__, tf.__version__, _device(), model.get_config()["backbone"],
-        model.input_size, views, weights.hexdigest(), split.digest,
-    ])  # fmt: skip
+    return json.dumps(
+        [
+            _FORMAT,
+            keras.__version__,
+            tf.__version__,
+            _device(),
+            model.get_config()["backbone"],
+            model.input_size,
+            views,
+            weights.hexdigest(),
+            split.digest,
+        ]
+    )
 
 
 def _device():

@@ -99,9 +99,15 @@ class ARN(keras.Model):
         self.encoder_i = keras_applications.build(backbone, self.input_size, backbone_weights)
         self.map_shape = tuple(self.encoder_i.output_shape[1:])
         heads = networks.build_heads(
-            self.map_shape, num_identities, shared_encoder, private_encoders, embedding_dim,
-            hidden_width, dropout, seed,
-        )  # fmt: skip
+            self.map_shape,
+            num_identities,
+            shared_encoder,
+            private_encoders,
+            embedding_dim,
+            hidden_width,
+            dropout,
+            seed,
+        )
         self.encoder_c, self.encoder_s, self.encoder_t, self.decoder_c, self.classifier_s = heads
         self.embedding_dim = self.map_shape[-1] if shared_encoder == "pooling" else embedding_dim
         self.feature_scale, self.initial_code_norm = (
@@ -230,8 +236,9 @@ class ARN(keras.Model):
             privates = []
             if self.encoder_s is not None:
                 privates = [
-                    self.encoder_s(source, training=True), self.encoder_t(target, training=True)
-                ]  # fmt: skip
+                    self.encoder_s(source, training=True),
+                    self.encoder_t(target, training=True),
+                ]
             if weights["reconstruction"]:
                 both = tf.concat([code_s, code_t], axis=0)
                 if privates:

@@ -54,14 +54,21 @@ class ConvolutionalEncoder(keras.layers.Layer):
         width = self.hidden_width
         self.convolutions = [
             keras.layers.Conv2D(
-                filters, kernel, stride, use_bias=bias,
-                kernel_initializer=_initializer(self.seed, i), name=f"convolution_{i}",
+                filters,
+                kernel,
+                stride,
+                use_bias=bias,
+                kernel_initializer=_initializer(self.seed, i),
+                name=f"convolution_{i}",
             )
-            for i, (filters, kernel, stride, bias) in enumerate((
-                (width, 1, 1, False), (width, kernels, strides, False),
-                (self.embedding_dim, inner, 1, True),
-            ))
-        ]  # fmt: skip
+            for i, (filters, kernel, stride, bias) in enumerate(
+                (
+                    (width, 1, 1, False),
+                    (width, kernels, strides, False),
+                    (self.embedding_dim, inner, 1, True),
+                )
+            )
+        ]
         self.normalizations = [
             DomainBatchNormalization(self.domains, name=f"normalization_{i}") for i in range(2)
         ]
@@ -152,13 +159,20 @@ class Decoder(keras.layers.Layer):
         hidden = self.hidden_width
         # A transposed convolution from 1 x 1 is a matrix product; as such it runs faster.
         self.expand = keras.layers.Dense(
-            self._inner[0] * self._inner[1] * hidden, use_bias=False,
-            kernel_initializer=_initializer(self.seed, 0), name="expand",
-        )  # fmt: skip
+            self._inner[0] * self._inner[1] * hidden,
+            use_bias=False,
+            kernel_initializer=_initializer(self.seed, 0),
+            name="expand",
+        )
         self.upsample = keras.layers.Conv2DTranspose(
-            hidden, kernels, strides, use_bias=False, padding="valid",
-            kernel_initializer=_initializer(self.seed, 1), name="upsample",
-        )  # fmt: skip
+            hidden,
+            kernels,
+            strides,
+            use_bias=False,
+            padding="valid",
+            kernel_initializer=_initializer(self.seed, 1),
+            name="upsample",
+        )
         self.project = keras.layers.Conv2D(
             channels, 1, kernel_initializer=_initializer(self.seed, 2), name="project"
         )
@@ -228,9 +242,15 @@ class IdentityClassifier(keras.layers.Layer):
 
 
 def build_heads(
-    map_shape, num_identities, shared_encoder, private_encoders, embedding_dim, hidden_width,
-    dropout, seed,
-):  # fmt: skip
+    map_shape,
+    num_identities,
+    shared_encoder,
+    private_encoders,
+    embedding_dim,
+    hidden_width,
+    dropout,
+    seed,
+):
     """Builds E_C, E_S, E_T, D_C and C_S, with weights of their own for each seed.
 
     Args:

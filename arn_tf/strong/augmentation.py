@@ -26,8 +26,9 @@ def augment(images, seed, padding=8, jitter=0.2):
     rows = corners[:, :1] + tf.range(height)
     columns = corners[:, 1:] + tf.range(width)
     images = tf.gather(images, rows, axis=1, batch_dims=1)
-    return tf.gather(images, columns[:, None, :] + tf.zeros_like(rows)[:, :, None], axis=2,
-                     batch_dims=2)  # fmt: skip
+    return tf.gather(
+        images, columns[:, None, :] + tf.zeros_like(rows)[:, :, None], axis=2, batch_dims=2
+    )
 
 
 def _recolour(images, seed, jitter):

@@ -68,10 +68,13 @@ class PairSampler:
         half = self.batch_size // 2
         count = min(_CLUSTERS_PER_BATCH, len(shared), half)
         clusters = np.resize(rng.permutation(shared)[:count], half)
-        return np.array([
-            [rng.choice(self._rows[cluster, camera]) for cluster in clusters]
-            for camera in (first, second)
-        ], np.int64)  # fmt: skip
+        return np.array(
+            [
+                [rng.choice(self._rows[cluster, camera]) for cluster in clusters]
+                for camera in (first, second)
+            ],
+            np.int64,
+        )
 
 
 def batches(
@@ -156,9 +159,10 @@ class SelfTrainer(keras.Model):
                 features[0], batch["source_labels"], (model.neck, model.classifier)
             )
             target = model.identity_losses(
-                tf.concat(features[1:], axis=0), tf.tile(batch["target_labels"], [2]),
+                tf.concat(features[1:], axis=0),
+                tf.tile(batch["target_labels"], [2]),
                 (self.neck, self.classifier),
-            )  # fmt: skip
+            )
             terms = [sum(pair) for pair in zip(source, target, strict=True)]
             scaled = sum(terms) / replicas.count()
         of_features, of_heads = tape.gradient(scaled, (features, heads))

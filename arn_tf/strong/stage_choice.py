@@ -82,10 +82,16 @@ def choose(
         lead, error = _paired(precision[best] - precision[row], labels)
         if lead <= error:
             break
-        notes.insert(0, f"stage {sound[row] + 1} is behind stage {sound[best] + 1} by "
-                        f"{100 * lead:.1f} ± {100 * error:.1f} points")  # fmt: skip
-    notes.insert(0, f"stage {sound[row] + 1} of {len(candidates)} is the latest that none clearly "
-                    f"beats in consensus, {100 * scores[sound[row]]:.1f} %")  # fmt: skip
+        notes.insert(
+            0,
+            f"stage {sound[row] + 1} is behind stage {sound[best] + 1} by "
+            f"{100 * lead:.1f} ± {100 * error:.1f} points",
+        )
+    notes.insert(
+        0,
+        f"stage {sound[row] + 1} of {len(candidates)} is the latest that none clearly "
+        f"beats in consensus, {100 * scores[sound[row]]:.1f} %",
+    )
     return Choice(sound[row], "; ".join(notes), tuple(scores.tolist()))
 
 
@@ -142,12 +148,14 @@ def consensus(
         return np.empty(0, np.int64), np.empty((len(candidates), 0)), why_not
     used = labels >= 0
     person = np.where(used, labels + 1, arguments.DISTRACTOR)
-    precision = np.stack([
-        protocol.rank_gallery(
-            embeddings[used], embeddings, person[used], person, apart[used], apart
-        ).average_precision
-        for embeddings in candidates
-    ])  # fmt: skip
+    precision = np.stack(
+        [
+            protocol.rank_gallery(
+                embeddings[used], embeddings, person[used], person, apart[used], apart
+            ).average_precision
+            for embeddings in candidates
+        ]
+    )
     valid = np.isfinite(precision[0])
     return labels[used][valid], precision[:, valid], None
 
