@@ -16,6 +16,7 @@ difference.
 
 import os
 import sys
+from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -23,17 +24,20 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf import recipes
-from arn_tf.data.reid_data import ReidData
+from arn_tf.data.reid_data import ReidData, Split
+from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.ranking import intervals, scores
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, camera_statistics
-from arn_tf.strong.camera_table import UNKNOWN_CAMERA
 from arn_tf.strong.embedding import embed_by_camera
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.settings import StrongSettings
 
 _COLUMNS = ("own before", "own after", "all before", "all after")
 
 
 def main(run_dir: str) -> None:
+    """Prints the table of a run."""
     run = RunDir(run_dir)
     settings = recipes.settings_of(run)
     data = ReidData(
@@ -76,8 +80,18 @@ def main(run_dir: str) -> None:
     _show(settings, rows, differences)
 
 
-def _average_precision(model, camera, embeddings, pictures, query, gallery):
-    """Of each query, float64 [queries]: the camera's pictures by a model, the others as given."""
+def _average_precision(
+    model: StrongModel,
+    camera: int,
+    embeddings: Sequence[np.ndarray],
+    pictures: Sequence[np.ndarray],
+    query: Split,
+    gallery: Split,
+) -> np.ndarray:
+    """Returns each query's average precision, float64 [queries].
+
+    The camera's pictures are embedded by the model; the others have the embeddings given.
+    """
     changed = []
     for known, each, split in zip(embeddings, pictures, (query, gallery), strict=True):
         own = split.camera_id == camera
@@ -87,7 +101,11 @@ def _average_precision(model, camera, embeddings, pictures, query, gallery):
     return scores.score(*changed, query, gallery).average_precision
 
 
-def _show(settings, rows, differences):
+def _show(
+    settings: StrongSettings,
+    rows: list[tuple[int, int, int, list[float]]],
+    differences: list[list[np.ndarray]],
+) -> None:
     print(
         f"\n{settings.source} to {settings.target}, mAP of row (b), percent; "
         "own: queries of the camera left out\n"

@@ -8,6 +8,7 @@ each picture's camera.
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,6 +18,8 @@ from arn_tf.layers import replicas
 
 # Sets of statistics of a model that knows two domains.
 SOURCE, TARGET = 0, 1
+# camera_id of a picture whose camera isn't known: it uses the statistics of the whole target.
+UNKNOWN_CAMERA = -1
 _scope = threading.local()
 
 
@@ -85,7 +88,7 @@ class DomainBatchNormalization(keras.layers.Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.domains = domains
@@ -98,7 +101,9 @@ class DomainBatchNormalization(keras.layers.Layer):
         self.channels = input_shape[-1]
 
         # Statistics and affine map stay float32 under any policy.
-        def weight(name: str, shape: tuple[int, ...], initializer: str, **options):
+        def weight(
+            name: str, shape: tuple[int, ...], initializer: str, **options: Any
+        ) -> keras.Variable:
             return self.add_weight(
                 name=name, shape=shape, initializer=initializer, autocast=False, **options
             )

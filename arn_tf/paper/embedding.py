@@ -69,8 +69,8 @@ def estimate_target_statistics(model: ARN, train: Split, maps: np.ndarray | None
 class _Float32:
     """Batches stored as float16 and iterated as float32, any number of times."""
 
-    def __init__(self, batches):
+    def __init__(self, batches: list[np.ndarray]) -> None:
         self._batches = batches
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tf.Tensor]:
         return (tf.cast(batch, tf.float32) for batch in self._batches)

@@ -81,7 +81,7 @@ def maps_of_pictures(
         yield np.stack([model.compiled_feature_maps(view).numpy() for view in both], axis=1)
 
 
-def _key(model, split, views):
+def _key(model: ARN, split: Split, views: int) -> str:
     weights = hashlib.sha256()
     for variable in model.encoder_i.variables:
         weights.update(np.ascontiguousarray(variable.numpy()).tobytes())
@@ -100,20 +100,20 @@ def _key(model, split, views):
     )
 
 
-def _device():
+def _device() -> str:
     """GPU and CPU round differently."""
     return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 
 @contextlib.contextmanager
-def _locked(path):
+def _locked(path: str) -> Iterator[None]:
     """Two runs that want one cache: the second waits, then finds it made."""
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _write(model, split, path, shape, title):
+def _write(model: ARN, split: Split, path: str, shape: tuple[int, ...], title: str) -> None:
     partial, journal = path + ".partial", path + ".journal"
     done = _resume(partial, journal, shape)
     if not done:
@@ -152,8 +152,8 @@ def _write(model, split, path, shape, title):
     os.remove(journal)
 
 
-def _resume(partial, journal, shape):
-    """Rows of an interrupted cache that are safely on disk."""
+def _resume(partial: str, journal: str, shape: tuple[int, ...]) -> int:
+    """Returns the number of rows of an interrupted cache that are safely on disk."""
     try:
         with open(journal) as file:
             rows = json.load(file)["rows"]
@@ -163,7 +163,7 @@ def _resume(partial, journal, shape):
     return rows if found.shape == shape and found.dtype == np.float16 else 0
 
 
-def _open(path, shape):
+def _open(path: str, shape: tuple[int, ...]) -> np.ndarray:
     way_out = "Delete it and run again to compute it anew"
     try:
         maps = np.load(path, mmap_mode="r")
@@ -177,7 +177,7 @@ def _open(path, shape):
     return maps
 
 
-def _as_float16(maps):
+def _as_float16(maps: np.ndarray) -> np.ndarray:
     largest, float16 = np.max(np.abs(maps)), np.finfo(np.float16)
     if not (largest == 0 or float16.smallest_normal <= largest <= float16.max):
         raise UserError(

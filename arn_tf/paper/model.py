@@ -1,7 +1,8 @@
 """ARN as a Keras model: the sub-networks, the objective and one training step."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -62,7 +63,7 @@ class ARN(keras.Model):
         loss_normalization: str = "normalized",
         seed: int = 0,
         name: str = "arn",
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
         if shared_encoder not in ("convolutional", "pooling"):
@@ -137,13 +138,13 @@ class ARN(keras.Model):
         return self.encoder_i(self._preprocess(tf.cast(images, tf.float32)), training=False)
 
     @functools.cached_property
-    def compiled_feature_maps(self):
+    def compiled_feature_maps(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """`feature_maps` of uint8 images, traced once for any batch size."""
         signature = tf.TensorSpec([None, *self.input_size, 3], tf.uint8)
         return tf.function(self.feature_maps, input_signature=[signature])
 
     @functools.cached_property
-    def compiled_embed_maps(self):
+    def compiled_embed_maps(self) -> Callable[[tf.Tensor, int], tf.Tensor]:
         """`embed_maps` of float32 X, traced once for each domain and any batch size."""
         signature = tf.TensorSpec([None, *self.map_shape], tf.float32)
         functions = [

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.atomic_files import replace_text
@@ -19,8 +19,8 @@ def setting(
     changes_result: bool = True,
     more_than: float | None = None,
     less_than: float = float("inf"),
-) -> object:
-    """A field of a `RunSettings`, and what its flag says.
+) -> Any:
+    """Returns a field of a `RunSettings` with what its flag needs.
 
     Args:
         default: of field and flag.
@@ -42,8 +42,8 @@ def setting(
     )
 
 
-def positive(default: float, help_text: str, **options) -> object:
-    """A `setting` that must be more than 0."""
+def positive(default: float, help_text: str, **options: Any) -> Any:
+    """Returns a `setting` that must be more than 0."""
     return setting(default, help_text, more_than=0, **options)
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
 from arn_tf.data.images import decode
-from arn_tf.layers.normalization import TARGET
+from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
 
 PRECISIONS = ("float32", "bfloat16")
 # A decoded picture this large takes 50 MB; a crop of a person is a hundredth of it.
@@ -26,8 +26,6 @@ JPEG_MAGIC = b"\xff\xd8\xff"
 # With the header of the chunk that must come first: libpng would pass over another before it, and
 # the guard would read that one's bytes as width and height.
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-# Of a picture whose camera isn't known.
-UNKNOWN_CAMERA = -1
 # Raise it when decoding, resizing or what lies between weights and embedding changes its result.
 _SPACE_VERSION = 1
 

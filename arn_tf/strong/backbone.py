@@ -45,7 +45,7 @@ def build(
     strided, paddings = _last_strides(network, name) if last_stride == 1 else (set(), set())
     channels = {}
 
-    def replaced(layer):
+    def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config() | {"dtype": _POLICIES[precision]}
         if isinstance(layer, keras.layers.BatchNormalization):
             start = next(reversed(channels.values())).stop if channels else 0

@@ -18,8 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
-from arn_tf.layers.normalization import SOURCE, TARGET
-from arn_tf.strong.camera_table import UNKNOWN_CAMERA
+from arn_tf.layers.normalization import SOURCE, TARGET, UNKNOWN_CAMERA
 from arn_tf.strong.model import StrongModel
 
 # A camera with fewer pictures uses the statistics of the whole target.

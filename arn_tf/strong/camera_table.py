@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from arn_tf.layers.normalization import SOURCE, TARGET
 
-UNKNOWN_CAMERA = -1
 # Rows before those of the cameras.
 _DOMAINS = (SOURCE, TARGET)
 

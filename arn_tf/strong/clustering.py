@@ -9,6 +9,7 @@ import dataclasses
 import math
 
 import numpy as np
+import scipy.sparse
 from sklearn.cluster import DBSCAN
 
 from arn_tf.ranking import arguments, reranking
@@ -61,10 +62,10 @@ class ClusterCounts:
 
 
 def cluster(
-    embeddings,
-    camera_id,
+    embeddings: np.ndarray,
+    camera_id: np.ndarray,
     *,
-    eps: float | tuple = EPS,
+    eps: float | tuple[float, ...] = EPS,
     min_samples: int = 4,
     k1: int = 20,
     k2: int = 6,
@@ -107,8 +108,10 @@ def cluster(
     return max(results, key=lambda result: result[1].clusters)
 
 
-def _usable(graph, camera, eps, min_samples):
-    """Labels and `ClusterCounts` of DBSCAN at one radius."""
+def _usable(
+    graph: scipy.sparse.csr_matrix, camera: np.ndarray, eps: float, min_samples: int
+) -> tuple[np.ndarray, ClusterCounts]:
+    """Returns labels and `ClusterCounts` of DBSCAN at one radius."""
     images = graph.shape[0]
     found = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed").fit(graph).labels_
     found = found.astype(np.int64)
@@ -160,8 +163,10 @@ def stop_reason(counts: ClusterCounts) -> str | None:
     return None
 
 
-def purity(labels, person_id) -> float:
-    """DIAGNOSIS ONLY, reads true labels: share of used images of their cluster's main person.
+def purity(labels: np.ndarray, person_id: np.ndarray) -> float:
+    """Returns the share of used images that show their cluster's most frequent person.
+
+    A diagnosis: it reads true labels.
 
     Nothing that trains or chooses may call this.
 
@@ -183,8 +188,8 @@ def purity(labels, person_id) -> float:
     return float(main.sum() / used.sum())
 
 
-def _cameras(found, camera, clusters):
-    """Known cameras that saw each cluster, int [clusters]."""
+def _cameras(found: np.ndarray, camera: np.ndarray, clusters: int) -> np.ndarray:
+    """Returns the number of known cameras in each cluster, int [clusters]."""
     known = (found >= 0) & (camera >= 0)
     pairs = np.unique([found[known], camera[known]], axis=1)
     return np.bincount(pairs[0], minlength=clusters)

@@ -1,7 +1,8 @@
 """A tuned backbone with batch statistics per camera: the model of `--preset=strong`."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,7 +56,7 @@ class StrongModel(keras.Model):
         cameras: Sequence[int] = (),
         seed: int = 0,
         name: str = "strong",
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._settings = {
@@ -153,21 +154,21 @@ class StrongModel(keras.Model):
         return tf.math.l2_normalize(both[0] + both[1], axis=1)
 
     @functools.cached_property
-    def compiled_call(self):
+    def compiled_call(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """`call` of uint8 images and rows, traced once for any batch size."""
         return tf.function(self.call, input_signature=self._pictures_and_rows)
 
     @functools.cached_property
-    def compiled_logits(self):
+    def compiled_logits(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """Logits of the source's identities, of uint8 images and rows, traced once."""
 
-        def logits(images, rows):
+        def logits(images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             return self.classifier(self.neck(self.camera_features(images, rows)))
 
         return tf.function(logits, input_signature=self._pictures_and_rows)
 
     @functools.cached_property
-    def compiled_features(self):
+    def compiled_features(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """X by the running statistics, averaged over positions; traced once for any batch size."""
         return tf.function(
             lambda images: pooled(self.feature_maps(images)),

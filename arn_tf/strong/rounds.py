@@ -16,13 +16,12 @@ import tensorflow as tf
 
 from arn_tf.data.reid_data import Split
 from arn_tf.data.sampling import Sampler
-from arn_tf.layers.normalization import TARGET
+from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
 from arn_tf.run import tensorboard
 from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics, clustering, self_training, unlabelled_scores
-from arn_tf.strong.camera_table import UNKNOWN_CAMERA
 from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
@@ -155,7 +154,7 @@ class TargetRounds:
         try:
             trained = self._trained(number, labels, centroids)
         except NonFiniteError as error:
-            reason = f"{error.what}; a lower --self_training_learning_rate may help"
+            reason = f"{error.what}; a lower self_training_learning_rate may help"
             self._write(number, record | {"stopped": reason})
             return reason
         self._save_calibrated(trained, number)

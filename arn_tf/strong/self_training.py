@@ -5,7 +5,7 @@ et al. (ICLR 2020): every target batch holds two cameras, each normalised by its
 statistics, so that the look of a camera tells nothing of the cluster.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
@@ -89,9 +89,9 @@ def batches(
     """Batches of both domains, augmented; a function of the seed and the step's number.
 
     Args:
-        source_sampler: `sampling.Sampler`.
+        source_sampler: of the source's rows.
         source: its pictures, uint8 [N, height, width, 3].
-        target_sampler: `PairSampler`.
+        target_sampler: of the target's rows.
         target: its pictures, likewise.
         steps: how many.
         first_step: number of the first.
@@ -99,15 +99,17 @@ def batches(
     """
     per_epoch = source_sampler.steps_per_epoch
 
-    def plans():
+    def plans() -> Iterator[tuple[np.ndarray, np.ndarray, np.int32]]:
         plan = None
         for step in range(first_step, first_step + steps):
             if plan is None or step % per_epoch == 0:
                 plan = source_sampler.epoch(step // per_epoch).source_rows
             yield plan[step % per_epoch], target_sampler.step(step), np.int32(step)
 
-    def load(source_rows, target_rows, step):
-        def random(pictures, rows, stream):
+    def load(
+        source_rows: tf.Tensor, target_rows: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        def random(pictures: np.ndarray, rows: tf.Tensor, stream: int) -> tf.Tensor:
             images = data_batches.gather_pictures(pictures, rows)
             return augment(images, tf.stack([seed + strong_batches.STREAM * stream, step]))
 

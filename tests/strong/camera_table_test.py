@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf.layers.normalization import SOURCE, TARGET
-from arn_tf.strong.camera_table import UNKNOWN_CAMERA, CameraTable
+from arn_tf.layers.normalization import SOURCE, TARGET, UNKNOWN_CAMERA
+from arn_tf.strong.camera_table import CameraTable
 
 CHANNELS, WIDTH = 3, 2
 
