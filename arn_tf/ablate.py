@@ -112,7 +112,7 @@ def _follow_parent() -> None:
 
 
 def _train_and_score(settings: RunSettings) -> "Evaluation":
-    """Evaluation of one run, trained first where it isn't finished."""
+    """Returns the evaluation of one run, which it trains first where it isn't finished."""
     command_line.start_tensorflow(settings.replicas)
     from arn_tf.run.folder import RunDir
 
@@ -123,7 +123,7 @@ def _train_and_score(settings: RunSettings) -> "Evaluation":
 
 
 def _is_finished(run: "RunDir", settings: RunSettings) -> bool:
-    """Whether a run with these settings is complete: model.keras is what it writes last."""
+    """Returns whether a run with these settings is complete: model.keras is written last."""
     return os.path.exists(run.file("model.keras")) and not settings.differences(run.settings())
 
 
@@ -150,7 +150,7 @@ def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, dict[str, object]]]:
 def differences(
     rows: Mapping[str, SeedRow], ablation: Ablation
 ) -> dict[str, tuple[float, tuple[float, float]] | None]:
-    """{"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds.
+    """Returns {"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds.
 
     None instead where not every seed has both rows.
     """

@@ -45,7 +45,7 @@ class Recipe:
     settings: type[RunSettings]
 
     def train(self, settings: RunSettings) -> "RunDir":
-        """Runs, or goes on with, the run that the settings describe; returns its folder."""
+        """Starts or resumes the run that the settings describe; returns its folder."""
         return self._part("train").train(settings)
 
     def evaluate(
@@ -55,7 +55,7 @@ class Recipe:
         return self._part("evaluate").evaluate(run, settings, rerank)
 
     def served_titles(self) -> tuple[str, ...]:
-        """Titles of rows about the model that is served; the last one of a table counts."""
+        """Returns titles of rows about the model that is served; the last one of a table counts."""
         return self._part("evaluate").SERVED_TITLES
 
     def served_model(self, model: "keras.Model", precision: str | None = None) -> "ServedModel":

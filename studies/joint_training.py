@@ -136,7 +136,7 @@ class JointTrainer(keras.Model):
         return terms, tf.stop_gradient(between / energy)
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step on both domains; returns the epoch's running means by name."""
+        """Takes one step on both domains; returns the epoch's running means by name."""
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
             terms, energy = self.compute_terms(batch, self.optimizer.iterations)
@@ -203,7 +203,7 @@ def source_stage(
     source: np.ndarray,
     target: np.ndarray,
 ) -> StrongModel:
-    """The source stage with ARN's losses; arguments and result as `strong.train.tune`.
+    """Trains the source stage with ARN's losses; arguments and result as `strong.train.tune`.
 
     Args:
         target: unlabelled training pictures, uint8 [M, height, width, 3].

@@ -26,8 +26,8 @@ def mirror_rate(embeddings: np.ndarray, mirrored: np.ndarray) -> float:
     Ji et al. (ICCV 2019) and self-training's consistency losses since.
 
     Args:
-      embeddings: real [N, D], of the pictures alone.
-      mirrored: real [N, D], of their mirror images.
+        embeddings: real [N, D], of the pictures alone.
+        mirrored: real [N, D], of their mirror images.
     """
     units, other = _views(embeddings, mirrored)
     right = 0
@@ -81,10 +81,10 @@ def cluster_scores(embeddings: np.ndarray, camera_id: np.ndarray) -> dict[str, f
         camera_id: integers [N]; below 0 is unknown.
 
     Returns:
-      used: share of the pictures in clusters that are kept.
-      clusters: their number.
-      silhouette: mean silhouette of the used pictures, by cosine distance (Rousseeuw, 1987);
-        -1 where there are fewer than two clusters.
+        used: share of the pictures in clusters that are kept.
+        clusters: their number.
+        silhouette: mean silhouette of the used pictures, by cosine distance (Rousseeuw, 1987);
+            -1 where there are fewer than two clusters.
     """
     labels, counts = clustering.cluster(embeddings, camera_id)
     used = labels >= 0

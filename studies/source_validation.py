@@ -22,8 +22,8 @@ def weighted_mean(average_precision: np.ndarray, weights: np.ndarray) -> float:
     2021): mAP on held-out identities of the source.
 
     Args:
-      average_precision: real [Q], NaN for a query without a match, as in `RankingResult`.
-      weights: real [Q], at least 0; not all 0 for valid queries.
+        average_precision: real [Q], NaN for a query without a match, as in `RankingResult`.
+        weights: real [Q], at least 0; not all 0 for valid queries.
     """
     precision = np.asarray(average_precision, np.float64)
     weights = np.asarray(weights, np.float64)
@@ -45,9 +45,9 @@ def density_ratio(source: np.ndarray, target: np.ndarray, validation: np.ndarray
     Embeddings are taken at unit length, and the penalty is scikit-learn's.
 
     Args:
-      source: real [S, D], other pictures of the source than `validation`.
-      target: real [T, D], of the target's training pictures.
-      validation: real [V, D].
+        source: real [S, D], other pictures of the source than `validation`.
+        target: real [T, D], of the target's training pictures.
+        validation: real [V, D].
     """
     parts = [
         units_of(name, value)
@@ -69,8 +69,8 @@ def dev_risk(risk: np.ndarray, ratio: np.ndarray) -> float:
     with eta = -cov(w l, w) / var(w).
 
     Args:
-      risk: real [V], l, such as 1 - AP of a held-out query; NaN is left out.
-      ratio: real [V], w, of `density_ratio`.
+        risk: real [V], l, such as 1 - AP of a held-out query; NaN is left out.
+        ratio: real [V], w, of `density_ratio`.
     """
     risk, ratio = np.asarray(risk, np.float64), np.asarray(ratio, np.float64)
     if risk.ndim != 1 or risk.shape != ratio.shape:
@@ -103,15 +103,15 @@ def proxy_weights(
     the embeddings come from a network that is none of them, as there: the untrained one.
 
     Args:
-      source: real [S, D].
-      person_id: integers [S].
-      target: real [T, D], of the target's training pictures.
-      groups: of identities; at most half as many as there are identities.
-      components: principal components that the distance is taken in.
-      seed: of k-means.
+        source: real [S, D].
+        person_id: integers [S].
+        target: real [T, D], of the target's training pictures.
+        groups: of identities; at most half as many as there are identities.
+        components: principal components that the distance is taken in.
+        seed: of k-means.
 
     Returns:
-      weights, summing to S.
+        weights, summing to S.
     """
     source, target = units_of("source", source), units_of("target", target)
     person = arguments.ids("person_id", person_id, source)

@@ -54,7 +54,7 @@ class PictureStatistics(dict):
 
 @contextlib.contextmanager
 def normalized_by(statistics: BatchStatistics | PictureStatistics) -> Iterator[None]:
-    """Layers that are called inside, in this thread, use these statistics."""
+    """Gives the layers called inside, in this thread, these statistics."""
     outer = getattr(_scope, "statistics", None)
     _scope.statistics = statistics
     try:
@@ -145,7 +145,7 @@ class DomainBatchNormalization(keras.layers.Layer):
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon)
 
     def statistics(self, domain: int = SOURCE) -> tuple[tf.Tensor, tf.Tensor]:
-        """Running mean and variance of a domain, float32 [channels] each."""
+        """Returns running mean and variance of a domain, float32 [channels] each."""
         if self.domains is None:
             return tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(
                 self.moving_variance

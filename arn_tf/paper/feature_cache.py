@@ -33,7 +33,7 @@ _ARGUMENTS = ("cache_dir", "feature_cache")
 
 
 def cached_maps(model: ARN, split: Split, views: int, directory: str, title: str) -> np.ndarray:
-    """Maps of every picture of a split as a read-only memory map, computed first where missing.
+    """Returns maps of every picture as a read-only memory map, computed first where missing.
 
     Args:
         model: an `ARN`; only its E_I and preprocessing matter.
@@ -101,13 +101,13 @@ def _key(model: ARN, split: Split, views: int) -> str:
 
 
 def _device() -> str:
-    """GPU and CPU round differently."""
+    """Returns "GPU" or "CPU", which round differently."""
     return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[None]:
-    """Two runs that want one cache: the second waits, then finds it made."""
+    """Holds the lock of a cache: a second run that wants it waits, then finds it complete."""
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -26,7 +26,7 @@ _DISTANCE_EPSILON = 1e-12
 
 
 def classification(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Equation 1: mean softmax cross-entropy over the source batch.
+    """Returns L_class, equation 1: mean softmax cross-entropy over the source batch.
 
     Args:
         logits: float [B, K].
@@ -40,7 +40,7 @@ def classification(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 def contrastive_of_distances(
     distances: tf.Tensor, same: tf.Tensor, margin: float = 1.0
 ) -> tf.Tensor:
-    """same d^2 + (1 - same) max(0, margin - d)^2 for each pair, unreduced.
+    """Returns same d^2 + (1 - same) max(0, margin - d)^2 for each pair, unreduced.
 
     Args:
         distances: float, any shape, not negative.
@@ -55,7 +55,7 @@ def contrastive_of_distances(
 def contrastive(
     codes: tf.Tensor, labels: tf.Tensor, margin: float = 1.0, normalization: str = "normalized"
 ) -> tf.Tensor:
-    """Equation 2: pictures of one person together, of two persons apart.
+    """Returns L_ctrs, equation 2: it draws codes of one person together and others apart.
 
     normalized: sum over ordered pairs i != j of `contrastive_of_distances`, with d the Euclidean
         distance of the L2-normalised codes.
@@ -83,7 +83,7 @@ def contrastive(
 def reconstruction(
     maps: tf.Tensor, rebuilt: tf.Tensor, normalization: str = "normalized"
 ) -> tf.Tensor:
-    """Equation 3 for one domain: squared error of the decoder.
+    """Returns L_rec of one domain, equation 3: squared error of the decoder.
 
     normalized: mean over batch, positions and channels.
     literal: sum over batch, positions and channels.
@@ -106,7 +106,7 @@ def reconstruction(
 def difference(
     shared: tf.Tensor, private: tf.Tensor, normalization: str = "normalized"
 ) -> tf.Tensor:
-    """Equations 4 and 5 for one domain: shared and private codes carry different things.
+    """Returns L_diff of one domain, equations 4 and 5: the overlap of shared and private codes.
 
     normalized: both are centred over the batch, their rows scaled to unit length, and the squared
         entries of P^T C (D x D) averaged, as in the Domain Separation Networks.

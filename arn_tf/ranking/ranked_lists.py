@@ -109,7 +109,7 @@ def draw(
 
 
 def _cells(queries: Sequence[Row]) -> Iterator[tuple[str, int, int, Thumbnail]]:
-    """Every thumbnail with a name for messages, its row, and its column (0 the query's)."""
+    """Yields every thumbnail with a name for messages, its row, and its column (0 the query's)."""
     for row, query in enumerate(queries):
         yield f"query {row}", row, 0, query.query
         for column, thumbnail in enumerate(query.gallery, 1):

@@ -125,7 +125,7 @@ class RunSettings:
         replace_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     def differences(self, there: Mapping[str, object]) -> list[str]:
-        """Lines naming each setting that changes a run's result and isn't equal in both.
+        """Returns a line for each setting that changes a run's result and differs.
 
         Args:
             there: {name: value} of a run's file; what it lacks has its default.

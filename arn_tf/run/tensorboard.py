@@ -64,7 +64,7 @@ class MeansLog(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def log_writer(run: RunDir, name: str) -> Iterator[tf.summary.SummaryWriter]:
-    """A `tf.summary` writer of a stage, written out and closed at the end."""
+    """Yields a `tf.summary` writer of a stage, written out and closed at the end."""
     writer = tf.summary.create_file_writer(os.path.join(run.logs, name))
     try:
         yield writer

@@ -77,13 +77,13 @@ def save(served: ServedModel, folder: str) -> None:
 
 
 def weights_bytes(folder: str) -> int:
-    """Size on disk of a version's weights."""
+    """Returns the size of a version's weights on disk, in bytes."""
     files = glob.glob(os.path.join(glob.escape(folder), "variables", "variables.data-*"))
     return sum(os.path.getsize(file) for file in files)
 
 
 def _compare(served: ServedModel, folder: str, pictures: Sequence[bytes]) -> dict[str, int | float]:
-    """Embeddings of the saved version beside those of the Keras model, over all signatures."""
+    """Compares embeddings of the saved version with those of the Keras model, per signature."""
     examples = served.examples(pictures)
     for _, expected in examples.values():
         if not np.linalg.norm(expected["embedding"], axis=1).min() > 0:

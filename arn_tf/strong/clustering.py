@@ -29,15 +29,15 @@ class ClusterCounts:
     """What a clustering found, for logs and for `stop_reason`.
 
     Attributes:
-      images: all images.
-      used: images in the clusters that were kept.
-      clusters: clusters kept.
-      largest: images of the largest cluster kept; 0 without any.
-      too_large: clusters dropped for their size.
-      one_camera: others dropped because one camera alone saw them.
-      noise: images in no cluster at all.
-      eps: the radius, Jaccard distance.
-      collapsed: the embeddings hardly differ between images, and nothing was clustered.
+        images: all images.
+        used: images in the clusters that were kept.
+        clusters: clusters kept.
+        largest: images of the largest cluster kept; 0 without any.
+        too_large: clusters dropped for their size.
+        one_camera: others dropped because one camera alone saw them.
+        noise: images in no cluster at all.
+        eps: the radius, Jaccard distance.
+        collapsed: the embeddings hardly differ between images, and nothing was clustered.
     """
 
     images: int
@@ -76,21 +76,21 @@ def cluster(
     images come from more than one camera, those seen by two cameras or more.
 
     Args:
-      embeddings: real [N, D], of any length above zero.
-      camera_id: integers [N]; below 0 is unknown, and counts as no camera.
-      eps: Jaccard distance within which images are neighbours, above 0 and below 1; of several
-        the one that gives most clusters that are kept, the smallest where some give as many.
-      min_samples: neighbours, itself included, that make an image the core of a cluster.
-      k1: nearest neighbours considered (see `arn_tf.ranking.reranking`).
-      k2: images an encoding is averaged over.
+        embeddings: real [N, D], of any length above zero.
+        camera_id: integers [N]; below 0 is unknown, and counts as no camera.
+        eps: Jaccard distance within which images are neighbours, above 0 and below 1; of several
+            the one that gives most clusters that are kept, the smallest where some give as many.
+        min_samples: neighbours, itself included, that make an image the core of a cluster.
+        k1: nearest neighbours considered (see `arn_tf.ranking.reranking`).
+        k2: images an encoding is averaged over.
 
     Returns:
-      labels: int64 [N], clusters numbered from 0 in the order of their first images; -1
-        for an image that is not used.
-      counts: `ClusterCounts`.
+        labels: int64 [N], clusters numbered from 0 in the order of their first images; -1
+            for an image that is not used.
+        counts: `ClusterCounts`.
 
     Raises:
-      ValueError: an argument has a wrong shape, type or value; it is named.
+        ValueError: an argument has a wrong shape, type or value; it is named.
     """
     min_samples = arguments.positive("min_samples", min_samples)
     radii = sorted(eps) if isinstance(eps, tuple) else [eps]
@@ -141,7 +141,7 @@ def _usable(
 
 
 def stop_reason(counts: ClusterCounts) -> str | None:
-    """Why self-training must not go on with these clusters, in words; None where it may."""
+    """Returns why self-training must not go on with these clusters; None where it may."""
     if counts.collapsed:
         return "the embeddings hardly tell images apart, so there is nothing to cluster"
     if counts.clusters < _FEWEST_CLUSTERS:
@@ -171,11 +171,11 @@ def purity(labels: np.ndarray, person_id: np.ndarray) -> float:
     Nothing that trains or chooses may call this.
 
     Args:
-      labels: integers [N], as `cluster` gives them.
-      person_id: integers [N].
+        labels: integers [N], as `cluster` gives them.
+        person_id: integers [N].
 
     Returns:
-      From 0 to 1; NaN where no image is used.
+        From 0 to 1; NaN where no image is used.
     """
     labels = np.asarray(labels)
     person = arguments.ids("person_id", person_id, labels)

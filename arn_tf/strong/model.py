@@ -94,18 +94,18 @@ class StrongModel(keras.Model):
         return self.table.cameras
 
     def running_statistics(self) -> list[np.ndarray]:
-        """Running mean and variance of E_I's normalisations, float32 [table.channels] each."""
+        """Returns mean and variance of E_I's normalisations, float32 [table.channels] each."""
         return tuned_backbone.running_statistics(self.encoder_i, self._channels)
 
     # Embedding.
 
     def feature_maps(self, images: tf.Tensor) -> tf.Tensor:
-        """Images, uint8 or float in 0..255 -> X, float32 [B, h, w, D], by running statistics."""
+        """Returns X, float32 [B, h, w, D], of images in 0..255 (uint8, float), by running statistics."""
         maps = self.encoder_i(self._preprocess(tf.cast(images, tf.float32)), training=False)
         return tf.cast(maps, tf.float32)
 
     def batch_maps(self, images: tf.Tensor, update: bool) -> tf.Tensor:
-        """X by the statistics of the batch, synchronised over replicas.
+        """Returns X by the statistics of the batch, synchronised over replicas.
 
         Args:
             images: as `feature_maps` takes them.
@@ -115,7 +115,7 @@ class StrongModel(keras.Model):
             return self.feature_maps(images)
 
     def batch_moments(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance of every normalisation over a batch, float32 [table.channels] each.
+        """Returns every normalisation's mean and variance over a batch, float32 [table.channels].
 
         Each layer sees what those below it, normalised by the batch too, make of the images.
         """
@@ -126,7 +126,7 @@ class StrongModel(keras.Model):
         return tf.concat(means, axis=0), tf.concat(variances, axis=0)
 
     def camera_features(self, images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """X averaged over positions, float32 [B, D], each picture by its row of the table.
+        """Returns X averaged over positions, float32 [B, D], each picture by its row of the table.
 
         Args:
             images: as `feature_maps` takes them.
@@ -139,7 +139,7 @@ class StrongModel(keras.Model):
     def call(
         self, images: tf.Tensor, rows: tf.Tensor | None = None, training: bool = False
     ) -> tf.Tensor:
-        """Images [B, height, width, 3] -> embeddings, float32 [B, D], of unit length.
+        """Returns embeddings, float32 [B, D], of unit length, of images [B, height, width, 3].
 
         Without rows: plain, by the running statistics, as everybody reports it. With rows of the
         table, int [B]: the statistics of each picture's camera, and the sum of the picture's and
@@ -190,7 +190,7 @@ class StrongModel(keras.Model):
         labels: tf.Tensor,
         head: tuple[keras.layers.Layer, keras.layers.Layer],
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Cross-entropy behind a head and triplet loss, of all replicas' pictures together.
+        """Returns cross-entropy behind a head and triplet loss, of all replicas' pictures together.
 
         Args:
             features: one replica's, float [B, D].
@@ -206,7 +206,7 @@ class StrongModel(keras.Model):
         )
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step on augmented source pictures; returns the epoch's running means by name.
+        """Takes one step on augmented source pictures; returns the epoch's running means by name.
 
         Args:
             batch: {"source_images": float [B, height, width, 3], "source_labels": int [B]}.
@@ -265,7 +265,7 @@ class StrongModel(keras.Model):
 
 
 def pooled(maps: tf.Tensor) -> tf.Tensor:
-    """X, float [B, h, w, D], averaged over positions: float [B, D]."""
+    """Returns X, float [B, h, w, D], averaged over positions: float [B, D]."""
     return tf.reduce_mean(maps, axis=[1, 2])
 
 

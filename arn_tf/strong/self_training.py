@@ -62,7 +62,7 @@ class PairSampler:
         self._weights = weights / weights.sum()
 
     def step(self, step: int) -> np.ndarray:
-        """Rows of one batch, int64 [2, batch_size / 2]: the same cluster at the same place."""
+        """Returns a batch's rows, int64 [2, batch_size / 2]: the same cluster at the same place."""
         rng = np.random.default_rng([self._seed, step])
         first, second, shared = self._pairs[rng.choice(len(self._pairs), p=self._weights)]
         half = self.batch_size // 2
@@ -86,7 +86,7 @@ def batches(
     first_step: int,
     seed: int,
 ) -> tf.data.Dataset:
-    """Batches of both domains, augmented; a function of the seed and the step's number.
+    """Returns augmented batches of both domains, a function of the seed and the step's number.
 
     Args:
         source_sampler: of the source's rows.
@@ -147,7 +147,7 @@ class SelfTrainer(keras.Model):
         self.built = True
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step; returns the epoch's running means by name."""
+        """Takes one step; returns the epoch's running means by name."""
         features, tapes = zip(
             self._features(batch["source_images"], update=True),
             self._features(batch["first_images"], update=False),
@@ -189,6 +189,6 @@ class SelfTrainer(keras.Model):
         return [variable for layer in layers for variable in layer.trainable_variables]
 
     def _features(self, images: tf.Tensor, update: bool) -> tuple[tf.Tensor, tf.GradientTape]:
-        """Features by the statistics of their batch, and the tape that recorded them."""
+        """Returns features by the statistics of their batch, and the tape that recorded them."""
         with tf.GradientTape() as tape:
             return pooled(self.model.batch_maps(images, update=update)), tape

@@ -29,7 +29,7 @@ def classifier_entropy(logits: np.ndarray) -> float:
     et al., "Minimal-Entropy Correlation Alignment" (ICLR 2018).
 
     Args:
-      logits: real [N, identities of the source].
+        logits: real [N, identities of the source].
     """
     logits = arguments.embeddings("logits", logits)
     return float(_entropy(logits.astype(np.float64)).mean())
@@ -42,9 +42,9 @@ def other_camera_share(embeddings: np.ndarray, camera_id: np.ndarray, k: int = 1
     of Buttner et al. (kBET, Nature Methods 2019) in its simplest form.
 
     Args:
-      embeddings: see the module.
-      camera_id: see the module.
-      k: neighbours; of fewer pictures, all.
+        embeddings: see the module.
+        camera_id: see the module.
+        k: neighbours; of fewer pictures, all.
     """
     k = arguments.positive("k", k)
     units, camera = known_units(embeddings, camera_id)
@@ -84,9 +84,9 @@ def similarity_entropy(
     with several neighbours about as near has high entropy. A collapsed network has the highest.
 
     Args:
-      embeddings: see the module.
-      camera_id: see the module.
-      temperature: above 0.
+        embeddings: see the module.
+        camera_id: see the module.
+        temperature: above 0.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, not {temperature!r}")
