@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from arn_tf.ranking.protocol import RankingResult
     from arn_tf.run.folder import RunDir
 
+# Scores of a row by name, as `ranking.scores.metrics` returns them.
+Metrics = dict[str, float | tuple[float, float]]
+
 
 @dataclasses.dataclass
 class SeedRow:
@@ -64,7 +67,8 @@ def ablate(
     Raises:
         UserError: see `Recipe.train` and `Recipe.evaluate`.
     """
-    rows, notes = {}, []
+    rows: dict[str, SeedRow] = {}
+    notes: list[str] = []
     # TensorFlow keeps the memory of finished models: each row has a process of its own.
     spawn = multiprocessing.get_context("spawn")
     for seed in range(settings.seed, settings.seed + seeds):
@@ -101,9 +105,11 @@ def ablate(
 
 def _follow_parent() -> None:
     """Ends this process with its parent, whose row would otherwise stay locked."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # ProcessPoolExecutor started this process.
 
     def wait() -> None:
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
@@ -127,7 +133,7 @@ def _is_finished(run: "RunDir", settings: RunSettings) -> bool:
     return os.path.exists(run.file("model.keras")) and not settings.differences(run.settings())
 
 
-def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, dict[str, object]]]:
+def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, Metrics]]:
     """Returns (title, `scores.metrics`) of the rows in their order.
 
     A row that not every seed has, as where self-training stopped before its first round, says so
@@ -156,7 +162,7 @@ def differences(
     """
     from arn_tf.ranking import intervals
 
-    found = {}
+    found: dict[str, tuple[float, tuple[float, float]] | None] = {}
     for one, other in _pairs(rows, ablation):
         name = f"{one.title} less {other.title}"
         found[name] = None
@@ -206,7 +212,7 @@ def main() -> None:
 def _as_markdown(
     settings: RunSettings,
     seeds: int,
-    rows: list[tuple[str, dict[str, object]]],
+    rows: list[tuple[str, Metrics]],
     compared: Mapping[str, tuple[float, tuple[float, float]] | None],
     notes: list[str],
     command: str,

@@ -110,7 +110,7 @@ def define_flags(**defaults: object) -> None:
         sorted(RECIPES),
         "paper: ARN as published; strong: tuned backbone, camera statistics and self-training",
     )
-    fields = {}
+    fields: dict[str, list[tuple[str, dataclasses.Field]]] = {}
     for name, recipe in RECIPES.items():
         for field in dataclasses.fields(recipe.settings):
             fields.setdefault(field.name, []).append((name, field))
@@ -151,9 +151,9 @@ def from_flags() -> RunSettings:
                 raise UserError(f"--{name} has no meaning with --preset={preset}")
         elif flag.present or preset == "paper":
             values[name] = flag.value
-    settings = settings(**values)
-    settings.check()
-    return settings
+    given = settings(**values)
+    given.check()
+    return given
 
 
 def define_moved_folders() -> None:

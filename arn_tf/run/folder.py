@@ -23,6 +23,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import keras
 
@@ -82,7 +83,7 @@ class RunDir:
             self._keep_settings(settings)
             yield
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Any]:
         """Returns the settings that the run began with, {name: value}.
 
         Raises:
@@ -128,8 +129,8 @@ class RunDir:
                         "data_dir and manual_dir, or name another model_dir",
                         also=["data_dir", "manual_dir"],
                     )
-            if known != known | digests:
-                replace_text(path, json.dumps(known | digests, indent=2))
+            if known != (both := {**known, **digests}):
+                replace_text(path, json.dumps(both, indent=2))
         except (OSError, json.JSONDecodeError) as error:
             raise UserError(f"{path}: {error}") from error
 

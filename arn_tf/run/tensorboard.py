@@ -54,7 +54,7 @@ class MeansLog(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations.numpy())
         if step % self._every == 0:
             with self._writer.as_default(step=step):
-                for name, value in logs.items():
+                for name, value in (logs or {}).items():
                     tf.summary.scalar("loss/total" if name == "loss" else f"loss/{name}", value)
                 tf.summary.scalar("learning_rate", self.model.optimizer.learning_rate)
 

@@ -81,7 +81,7 @@ class CameraTable:
         return _gathered(self._mean, rows), _gathered(self._variance, rows)
 
     def standardized(self, features: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Returns features less their row's mean, over its deviation, of unit length; float [B, D]."""
+        """Returns features less their row's mean, over its deviation, of unit length: [B, D]."""
         mean = _gathered(self._embedding_mean, rows)
         deviation = _gathered(self._embedding_deviation, rows)
         return tf.math.l2_normalize((features - mean) / deviation, axis=1)

@@ -100,7 +100,7 @@ class StrongModel(keras.Model):
     # Embedding.
 
     def feature_maps(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns X, float32 [B, h, w, D], of images in 0..255 (uint8, float), by running statistics."""
+        """Returns X, float32 [B, h, w, D], of images in 0..255, by running statistics."""
         maps = self.encoder_i(self._preprocess(tf.cast(images, tf.float32)), training=False)
         return tf.cast(maps, tf.float32)
 
