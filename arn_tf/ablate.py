@@ -136,8 +136,8 @@ def _is_finished(run: "RunDir", settings: RunSettings) -> bool:
 def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, Metrics]]:
     """Returns (title, `scores.metrics`) of the rows in their order.
 
-    A row that not every seed has, as where self-training stopped before its first round, says so
-    in its title.
+    The title of a row that not every seed has, as where self-training stopped before its first
+    round, gives the number of seeds.
     """
     from arn_tf.ranking import scores
 

@@ -1,7 +1,7 @@
 """Exports a run for TensorFlow Serving: `python -m arn_tf.export --model_dir= --export_dir=`.
 
 Writes EXPORT_DIR/1, next time /2: the SavedModel of what embeds and nothing else, warm-up requests,
-and a sidecar that says which embedding space it is. Before the version gets its name it is loaded
+and a sidecar that names the embedding space. Before the version gets its name it is loaded
 again and compared with the Keras model on real pictures.
 """
 

@@ -37,7 +37,7 @@ class ARN(keras.Model):
         backbone_weights: "imagenet", "random" or the path of a weights file.
         input_size: (height, width) of a picture in pixels.
         shared_encoder: "convolutional", or "pooling" for the plain average of X.
-        private_encoders: whether there are E_S and E_T; without them D_C sees e_c alone.
+        private_encoders: whether there are E_S and E_T; without them D_C takes e_c alone.
         embedding_dim: width of e_c and e_p; the pooling encoder's is that of X.
         hidden_width: inner channels of the encoders and the decoder.
         dropout: of the classifier.

@@ -68,7 +68,7 @@ def draw(
 
     Raises:
         ValueError: there is no row, a thumbnail would have no size, or the bytes of a
-            picture cannot be read; the message says which one.
+            picture cannot be read; the message names it.
     """
     if not queries:
         raise ValueError("queries is empty: there is no ranked list to draw")

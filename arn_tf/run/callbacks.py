@@ -1,4 +1,4 @@
-"""What both recipes watch while they train: numbers that are not finite, checkpoints, progress."""
+"""Callbacks of both recipes: numbers that are not finite, checkpoints, progress."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the runs of every recipe have in common: settings as a frozen dataclass, flag by flag."""
+"""Settings of the runs of every recipe: a frozen dataclass, a flag for each field."""
 
 import dataclasses
 import json

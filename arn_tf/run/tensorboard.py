@@ -1,4 +1,4 @@
-"""What every run shows in TensorBoard: writers, means, stages, and the projector's embeddings."""
+"""TensorBoard's logs of a run: writers, means, stages, and the projector's embeddings."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""What an export computes: guarded pictures in, embeddings and their space out.
+"""The graph of an export: guarded pictures in, embeddings and their space out.
 
 TensorFlow Serving runs the graph as it is and checks nothing of a request but its dtypes: a picture
 of another size would be embedded in silence and one of another rank can abort the process. So every
@@ -147,7 +147,7 @@ class ServedModel:
 
         Returns:
             {"embedding": float32 [N, D] of unit length, "embedding_space": string [N]}: every
-            answer says which space it belongs to, so that no client mixes two.
+            answer names its space, so that no client mixes two.
 
         Raises:
             InvalidArgumentError: N is 0, or another rank or size.

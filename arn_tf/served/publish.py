@@ -1,7 +1,7 @@
 """Publishes a version of a served model: written, loaded again, compared, and only then named.
 
 A version holds the SavedModel of what embeds and nothing else, warm-up requests, and a sidecar that
-says which embedding space it is.
+names the embedding space.
 """
 
 import datetime

@@ -1,4 +1,4 @@
-"""Warm-up requests, which TensorFlow Serving replays before a version answers anybody.
+"""Warm-up requests, which TensorFlow Serving replays before a version takes requests.
 
 The first request of each signature and batch size builds kernels, a second of work that no caller
 should wait for. A record that fails keeps the version from loading, so they are real requests;

@@ -117,7 +117,7 @@ class StrongModel(keras.Model):
     def batch_moments(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns every normalisation's mean and variance over a batch, float32 [table.channels].
 
-        Each layer sees what those below it, normalised by the batch too, make of the images.
+        The input of each layer is that of the layers below it, normalised by the batch too.
         """
         found = BatchStatistics()
         with normalized_by(found):
@@ -141,7 +141,7 @@ class StrongModel(keras.Model):
     ) -> tf.Tensor:
         """Returns embeddings, float32 [B, D], of unit length, of images [B, height, width, 3].
 
-        Without rows: plain, by the running statistics, as everybody reports it. With rows of the
+        Without rows: plain, by the running statistics, as published results are. With rows of the
         table, int [B]: the statistics of each picture's camera, and the sum of the picture's and
         its mirror image's standardised vectors.
         """

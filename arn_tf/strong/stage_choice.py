@@ -164,7 +164,7 @@ def collapsed(embeddings: np.ndarray) -> str | None:
     """Returns why embeddings can't separate pictures, in words; None where they seem to.
 
     They are nearly the same, zero or not finite, or vary in hardly more than a direction or two.
-    Of fewer than 16 pictures it says nothing but that they are zero or not finite. Embeddings that
+    Of fewer than 16 pictures only zeros and numbers that are not finite count. Embeddings that
     were standardised hide that they are the same: see `collapsed_statistics`.
 
     Args:
