@@ -1,10 +1,10 @@
 """The trainable sub-networks: E_C, E_S, E_T (one class), D_C and C_S.
 
 The paper gives three-layer fully convolutional networks from X to 1 x 1 x 2048 and back, and no
-kernel sizes. The layout here is chosen by its cost (docs/speed.md): the first layer of an encoder
-and the last of the decoder, which touch all channels of X, are 1 x 1 convolutions and so plain
-matrix products; the middle layer is 3 x 3 (4 x 4 for an X of even size) with stride 2 and the
-innermost spans what is left (7 x 7 -> 7 x 7 -> 3 x 3 -> 1 x 1).
+kernel sizes (docs/what-the-paper-leaves-open.md). The layout here is chosen by its cost: the first
+layer of an encoder and the last of the decoder, which touch all channels of X, are 1 x 1
+convolutions and so plain matrix products; the middle layer is 3 x 3 (4 x 4 for an X of even size)
+with stride 2 and the innermost spans what is left (7 x 7 -> 7 x 7 -> 3 x 3 -> 1 x 1).
 """
 
 from collections.abc import Iterable, Sequence

@@ -4,8 +4,8 @@ Each function reads the embeddings of the target's training pictures alone. The 
 compare checkpoints of one run on one target, never two targets. None is proof: a network can be
 confident and wrong.
 
-What looks across cameras leaves out pictures of an unknown camera, and is NaN where fewer
-than two cameras are known. Embeddings are real [N, D], of any length above zero; camera_id
+Scores across cameras leave out pictures of an unknown camera, and are NaN where fewer than
+two cameras are known. Embeddings are real [N, D], of any length above zero; camera_id
 holds integers [N], below 0 where it is unknown. Arguments of a wrong shape or type raise a
 ValueError that names them.
 """
