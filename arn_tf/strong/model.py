@@ -94,7 +94,7 @@ class StrongModel(keras.Model):
         return self.table.cameras
 
     def running_statistics(self) -> list[np.ndarray]:
-        """Returns mean and variance of E_I's normalisations, float32 [table.channels] each."""
+        """Returns running means and variances of E_I, float32 [table.channels] each."""
         return tuned_backbone.running_statistics(self.encoder_i, self._channels)
 
     # Embedding.
@@ -115,7 +115,7 @@ class StrongModel(keras.Model):
             return self.feature_maps(images)
 
     def batch_moments(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns every normalisation's mean and variance over a batch, float32 [table.channels].
+        """Returns each normalisation's mean and variance over a batch, float32 [table.channels].
 
         The input of each layer is that of the layers below it, normalised by the batch too.
         """
