@@ -1,4 +1,4 @@
-"""How every command line starts and ends."""
+"""Starts and ends every command: flags, TensorFlow, errors as messages."""
 
 import contextlib
 import os

@@ -93,8 +93,10 @@ def test_a_stopped_run_of_the_strong_recipe_goes_on(earlier, tmp_path, capsys):
 
 def _assert_alike(found, expected, name, start):
     """Every weight was trained from the same start to the same place."""
-    models = [keras.models.load_model(run.file(each)) for run, each in
-              ((found, name), (expected, name), (expected, start))]  # fmt: skip
+    models = [
+        keras.models.load_model(run.file(each))
+        for run, each in ((found, name), (expected, name), (expected, start))
+    ]
     for one, other, before in zip(*(model.trainable_variables for model in models), strict=True):
         assert_moved_alike(one.numpy(), other.numpy(), before.numpy(), one.path)
 

@@ -40,8 +40,10 @@ def changed(a, b, prefix):
 
 
 def branch_names(**changes):
-    return [(b.name, b.start, b.first_epoch, b.last_epoch, b.joint, b.result)
-            for b in train.branches(Settings(**changes))]  # fmt: skip
+    return [
+        (b.name, b.start, b.first_epoch, b.last_epoch, b.joint, b.result)
+        for b in train.branches(Settings(**changes))
+    ]
 
 
 def test_branches():
@@ -62,14 +64,19 @@ def run(paper_run):
 
 @pytest.fixture(scope="module")
 def stages(run):
-    return {name: weights(run.file(f"{name}.keras"))
-            for name in ("initial", "pretrained", "source_only", "model")}  # fmt: skip
+    return {
+        name: weights(run.file(f"{name}.keras"))
+        for name in ("initial", "pretrained", "source_only", "model")
+    }
 
 
 def test_a_finished_run_keeps_its_models_and_no_checkpoint(run):
     assert sorted(name for name in os.listdir(run.path) if name.endswith(".keras")) == [
-        "initial.keras", "model.keras", "pretrained.keras", "source_only.keras",
-    ]  # fmt: skip
+        "initial.keras",
+        "model.keras",
+        "pretrained.keras",
+        "source_only.keras",
+    ]
     assert os.listdir(run.file("checkpoints")) == []
     assert recipes.settings_of(run) == settings(run.path)
 
@@ -174,10 +181,11 @@ def test_printed_sums_with_the_papers_weights_diverge_and_stop(tmp_path):
     ) as caught:
         train.train(
             settings(
-                tmp_path, **SHORT | {"epochs": 40, "loss_normalization": "literal",
-                "learning_rate_scale": 100.0},
+                tmp_path,
+                **SHORT
+                | {"epochs": 40, "loss_normalization": "literal", "learning_rate_scale": 100.0},
             )
-        )  # fmt: skip
+        )
     text = str(caught.value)
     assert "loss_normalization=literal diverges" in text
     [last_good] = re.findall(r"last good state is (\S+\.keras)\.", text)
@@ -188,8 +196,12 @@ def test_printed_sums_with_the_papers_weights_diverge_and_stop(tmp_path):
 
 def test_steps_that_spoil_the_weights_at_the_end_of_an_epoch_are_not_saved(tmp_path):
     """One step an epoch: its loss is that of good weights, what it leaves is not."""
-    changes = {"batch_size": 24, "images_per_identity": 4, "learning_rate_scale": 1e38,
-               "encoder_learning_rate": 1.0}  # fmt: skip
+    changes = {
+        "batch_size": 24,
+        "images_per_identity": 4,
+        "learning_rate_scale": 1e38,
+        "encoder_learning_rate": 1.0,
+    }
     with pytest.raises(UserError, match=r"is not finite at step 1\. .*initial.keras"):
         train.train(settings(tmp_path, **SHORT | {"epochs": 2} | changes))
     assert os.listdir(tmp_path / "checkpoints") == []

@@ -80,8 +80,9 @@ def test_the_gallery_finds_the_same_person_first_as_often(
     address, crops, embeddings, scores, tmp_path
 ):
     folder = str(tmp_path / "gallery")
-    command_line.main(["build", f"--server={address}", f"--gallery={folder}",
-                  str(crops / "bounding_box_test")])  # fmt: skip
+    command_line.main(
+        ["build", f"--server={address}", f"--gallery={folder}", str(crops / "bounding_box_test")]
+    )
     vectors, persons, cameras = embeddings["query"]
     with GalleryStore(folder) as store:
         found = exact(store, vectors, top=len(embeddings["bounding_box_test"][1]))
