@@ -10,6 +10,7 @@ import os
 
 from absl import flags
 
+from arn_tf import recipes
 from arn_tf.run import command_line
 
 
@@ -20,6 +21,7 @@ def main() -> None:
 
     arguments = flags.FLAGS
     run = RunDir(os.path.expanduser(arguments.model_dir))
+    recipes.settings_of(run)  # Says how an earlier version made it.
     model, outcomes = calibrate(
         run, arguments.images, arguments.camera_pattern, arguments.drop_cameras
     )

@@ -21,6 +21,10 @@ class UserError(ValueError):
         self.arguments = tuple(arguments)
         super().__init__(text)
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, tuple[str, ...]]]:
+        """Crosses to another process as text and arguments, of a subclass too."""
+        return UserError, (str(self), self.arguments)
+
 
 class ArgumentError(UserError):
     """A mistake in one argument; its text is "argument=value: problem".

@@ -22,7 +22,7 @@ from absl import flags
 
 from arn_tf import recipes
 from arn_tf.data.sampling import Sampler
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError, UserError
 from arn_tf.layers import replicas
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import losses, networks
@@ -38,6 +38,8 @@ _HIDDEN_WIDTH = 256
 _DROPOUT = 0.5
 # A healthy map kept its energy between pictures; a map flattened by L_rec kept a tenth.
 _LEAST_ENERGY = 0.25
+# File of a run's folder that tells it from one without ARN's losses.
+MARKER = "joint_training"
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
@@ -219,12 +221,35 @@ def source_stage(
     return model.model
 
 
+def claim(settings: StrongSettings) -> None:
+    """Marks a folder as that of a run with ARN's losses.
+
+    Raises:
+        UserError: a run without them is there, or the folder can't be written.
+    """
+    marker = os.path.join(settings.run_dir, MARKER)
+    if os.path.exists(os.path.join(settings.run_dir, "settings.json")) and not os.path.exists(
+        marker
+    ):
+        raise ArgumentError(
+            "model_dir", settings.run_dir, "a run without ARN's losses is there; name another"
+        )
+    try:
+        os.makedirs(settings.run_dir, exist_ok=True)
+        open(marker, "w").close()
+    except OSError as error:
+        raise ArgumentError("model_dir", settings.run_dir, str(error)) from error
+
+
 def main() -> None:
     settings = recipes.from_flags()
+    if not isinstance(settings, StrongSettings):
+        raise ArgumentError("preset", settings.preset, "this study is of preset=strong")
     if not settings.model_dir:
         raise UserError(
             "name a folder with model_dir=, which no run of arn_tf.train has", ["model_dir"]
         )
+    claim(settings)
     command_line.start_tensorflow(settings.replicas)
     run = train.train(settings, source_stage)
     print(f"done: {run.path}. Score it with\n  python -m arn_tf.evaluate --model_dir={run.path}")

@@ -8,14 +8,20 @@ run's folder stays as it is.
 """
 
 import argparse
+import itertools
 import json
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import tensorflow as tf
+
 from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
+from arn_tf.errors import UserError
 from arn_tf.ranking import scores
+from arn_tf.run.command_line import message
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches
 from arn_tf.strong.embedding import embed_by_camera
@@ -23,13 +29,11 @@ from arn_tf.strong.rounds import round_file
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import CHOICE_FILE
 
-_MOST_ROUNDS = 100
-
 
 def stages_of(run: RunDir) -> list[str]:
     """Returns the names of a run's stages on the target, in the order of training."""
-    names = [round_file(number) for number in range(_MOST_ROUNDS)]
-    return [name for name in names if os.path.exists(run.file(name))]
+    names = map(round_file, itertools.count())
+    return list(itertools.takewhile(lambda name: os.path.exists(run.file(name)), names))
 
 
 def scores_by_labels(run: RunDir, settings: StrongSettings) -> dict[str, float]:
@@ -55,19 +59,32 @@ def scores_by_labels(run: RunDir, settings: StrongSettings) -> dict[str, float]:
     return found
 
 
+def report(path: str) -> None:
+    """Prints the scores of a run's stages, the best, and what the stage that was kept loses."""
+    run = RunDir(path)
+    settings = recipes.settings_of(run)
+    if not (isinstance(settings, StrongSettings) and os.path.exists(run.file(CHOICE_FILE))):
+        raise UserError(f"{path}: not a finished run of --preset=strong")
+    found = scores_by_labels(run, settings)
+    best = max(found, key=lambda stage: found[stage])
+    print(f"{path}, ORACLE, by the target's labels: {best}, mAP {100 * found[best]:.1f}")
+    for stage, value in found.items():
+        print(f"  {stage} {100 * value:.1f}")
+    with open(run.file(CHOICE_FILE)) as file:
+        kept = json.load(file)["stage"]
+    print(f"  kept without labels: {kept}, {100 * (found[best] - found[kept]):.2f} points less")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN_DIR")
-    for path in parser.parse_args().runs:
-        run = RunDir(path)
-        found = scores_by_labels(run, recipes.settings_of(run))
-        best = max(found, key=found.get)
-        print(f"{path}, ORACLE, by the target's labels: {best}, mAP {100 * found[best]:.1f}")
-        for stage, value in found.items():
-            print(f"  {stage} {100 * value:.1f}")
-        with open(run.file(CHOICE_FILE)) as file:
-            kept = json.load(file)["stage"]
-        print(f"  kept without labels: {kept}, {100 * (found[best] - found[kept]):.2f} points less")
+    paths = parser.parse_args().runs
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        for path in paths:
+            report(path)
+    except UserError as error:
+        sys.exit(f"error: {message(error)}")
 
 
 if __name__ == "__main__":

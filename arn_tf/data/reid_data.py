@@ -119,7 +119,7 @@ class ReidData:
                 else:
                     self._prepare(manual)
         except DataError as error:
-            raise self._error(str(error)) from error
+            raise self._error(str(error), ["skip_bad_images"]) from error
         except (OSError, tf.errors.OpError) as error:
             raise ArgumentError("data_dir", data_dir, str(error)) from error
 

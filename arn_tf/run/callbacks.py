@@ -55,6 +55,7 @@ class NonFiniteGuard(keras.callbacks.Callback):
         if broken:
             # The terms are the cause of the total and of the gradients.
             terms = [name for name in (*self._symbols, "loss") if name in broken]
+            terms = terms if self._symbols else broken
             self._stop(", ".join(self._symbols.get(name, name) for name in terms or broken))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:

@@ -28,9 +28,17 @@ def message(error: Exception) -> str:
     text = str(error)
     if not isinstance(error, UserError) or not error.arguments:
         return text
-    # Not inside a longer name, a path or a value.
     names = "|".join(map(re.escape, error.arguments))
-    return re.sub(rf"(?<![\w./=-])({names})(?![\w/-])", r"--\1", text)
+    # Not inside a longer name, a path or a value.
+    word = rf"(?<![\w./=-])({names})(?![\w/-])"
+
+    def flag(match: re.Match[str]) -> str:
+        before, name = text[: match.start()], match[1]
+        # A plain word, such as "images", is a flag where it has a value or begins the text alone.
+        sure = "_" in name or text[match.end() :].startswith("=") or not re.search("[=:]", before)
+        return f"--{name}" if sure else name
+
+    return re.sub(word, flag, text)
 
 
 def run(main: Callable[[], None]) -> None:

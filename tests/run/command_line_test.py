@@ -1,8 +1,11 @@
 """The texts of errors: arguments below the commands, flags on the command line."""
 
+import pickle
+
 import pytest
 
 from arn_tf.errors import ArgumentError, UserError
+from arn_tf.run.callbacks import NonFiniteError
 from arn_tf.run.command_line import message
 
 # (the error, its text, what a command prints)
@@ -26,9 +29,19 @@ ERRORS = {
         "--cache_dir=d is full. Pass --feature_cache=none or --cache_dir=FOLDER",
     ),
     "names inside of others": (
-        ArgumentError("b", 1, "a=2, a, data, x=a, /tmp/a/a and ./a/b; a.", also=["a"]),
-        "b=1: a=2, a, data, x=a, /tmp/a/a and ./a/b; a.",
-        "--b=1: --a=2, --a, data, x=a, /tmp/a/a and ./a/b; --a.",
+        ArgumentError("b", 1, "a_b=2, a_b, ba_b, x=a_b, /tmp/a_b/a_b and ./a_b/b; a_b.", ["a_b"]),
+        "b=1: a_b=2, a_b, ba_b, x=a_b, /tmp/a_b/a_b and ./a_b/b; a_b.",
+        "--b=1: --a_b=2, --a_b, ba_b, x=a_b, /tmp/a_b/a_b and ./a_b/b; --a_b.",
+    ),
+    "plain words": (
+        UserError("images=my images: images in source; pass source=a", ["images", "source"]),
+        "images=my images: images in source; pass source=a",
+        "--images=my images: images in source; pass --source=a",
+    ),
+    "two plain words": (
+        UserError("source or target market: no target there", ["source", "target"]),
+        "source or target market: no target there",
+        "--source or --target market: no target there",
     ),
     "no argument": (UserError("file.h5: broken"), "file.h5: broken", "file.h5: broken"),
     "another exception": (ValueError("a=1"), "a=1", "a=1"),
@@ -46,3 +59,10 @@ def test_an_argument_error_is_a_user_error_that_says_which():
     error = ArgumentError("replicas", 2, "there is one GPU", also=["seed"])
     assert isinstance(error, UserError)
     assert error.arguments == ("replicas", "seed")
+
+
+@pytest.mark.parametrize("error", [ArgumentError("a_b", 1, "c"), NonFiniteError("x", "y", ["z"])])
+def test_errors_cross_to_another_process(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, UserError)
+    assert (str(again), again.arguments) == (str(error), error.arguments)
