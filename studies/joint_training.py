@@ -220,6 +220,7 @@ def source_stage(
 
 
 def main() -> None:
+    """Trains the run that the flags describe, with ARN's losses."""
     settings = recipes.from_flags()
     if not settings.model_dir:
         raise UserError(
