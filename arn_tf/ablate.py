@@ -194,6 +194,7 @@ def _pairs(rows: Mapping[str, SeedRow], ablation: Ablation) -> Iterator[tuple[Se
 
 
 def main() -> None:
+    """Trains and scores the table that the flags describe; prints and writes it."""
     settings = recipes.from_flags()
     seeds = flags.FLAGS.seeds
     command_line.start_tensorflow()

@@ -15,6 +15,7 @@ from arn_tf.run import command_line
 
 
 def main() -> None:
+    """Calibrates the run that the flags name, and prints what became of each camera."""
     command_line.start_tensorflow()
     from arn_tf.run.folder import RunDir
     from arn_tf.strong.calibrate import calibrate

@@ -14,6 +14,7 @@ from arn_tf.run import command_line
 
 
 def main() -> None:
+    """Scores the run that the flags name; draws ranked lists where they ask for them."""
     command_line.start_tensorflow()
     from arn_tf.run import results
     from arn_tf.run.folder import RunDir

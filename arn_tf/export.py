@@ -59,6 +59,7 @@ def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
 
 
 def main() -> None:
+    """Exports the run that the flags name, and prints the facts of the version."""
     arguments = flags.FLAGS
     if not arguments.export_dir:
         raise UserError(

@@ -11,6 +11,7 @@ from arn_tf.run import command_line
 
 
 def main() -> None:
+    """Trains the run that the flags describe."""
     settings = recipes.from_flags()
     command_line.start_tensorflow(settings.replicas)
     run = recipes.recipe_of(settings).train(settings)

@@ -242,6 +242,7 @@ def claim(settings: StrongSettings) -> None:
 
 
 def main() -> None:
+    """Trains the run that the flags describe, with ARN's losses."""
     settings = recipes.from_flags()
     if not isinstance(settings, StrongSettings):
         raise ArgumentError("preset", settings.preset, "this study is of preset=strong")

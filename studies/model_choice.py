@@ -310,6 +310,7 @@ def _digest(path: str) -> str:
 
 
 def main() -> None:
+    """Measures the runs of the command line and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN_DIR")
     parser.add_argument("--output", default="model_choice.json", help="figures, kept and added to")

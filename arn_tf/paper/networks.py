@@ -92,6 +92,7 @@ class ConvolutionalEncoder(keras.layers.Layer):
                 self.normalizations[i].build(shape)
 
     def call(self, maps: tf.Tensor, domain: int = SOURCE, training: bool = False) -> tf.Tensor:
+        """Returns codes, float [B, embedding_dim], of X, float [B, h, w, C], of one domain."""
         x = maps
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=False):
             x = tf.nn.relu(normalization(convolution(x), domain=domain, training=training))
@@ -143,6 +144,7 @@ class PoolingEncoder(keras.layers.Layer):
     """X, float [B, h, w, C] -> its average over positions, float [B, C]; nothing to train."""
 
     def call(self, maps: tf.Tensor, domain: int = SOURCE, training: bool = False) -> tf.Tensor:
+        """Returns X averaged over positions; of any domain alike."""
         return tf.reduce_mean(maps, axis=[1, 2])
 
     def estimate_statistics(self, batches: Iterable[tf.Tensor], domain: int) -> None:
@@ -200,6 +202,7 @@ class Decoder(keras.layers.Layer):
         self.project.build((None, height, width, hidden))
 
     def call(self, codes: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns X, float [B, h, w, C], rebuilt from codes, float [B, width]."""
         x = tf.reshape(self.expand(codes), [-1, *self._inner, self.hidden_width])
         x = tf.nn.relu(self.normalizations[0](x, training=training))
         x = tf.nn.relu(self.normalizations[1](self.upsample(x), training=training))

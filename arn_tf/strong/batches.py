@@ -19,7 +19,12 @@ PREFETCH = 4
 
 
 def decoded(split: Split, image_size: tuple[int, int]) -> np.ndarray:
-    """Returns every picture of a split, uint8 [N, height, width, 3]: 25 KB each at 128 x 64."""
+    """Returns every picture of a split, uint8 [N, height, width, 3]: 25 KB each at 128 x 64.
+
+    Args:
+        split: of a data set.
+        image_size: (height, width) in pixels.
+    """
     pictures = np.empty((len(split), *image_size, 3), np.uint8)
     start = 0
     for batch in decoded_batches(split.images, image_size, _BATCH):

@@ -48,6 +48,7 @@ class Outcome:
 
     @property
     def estimated(self) -> bool:
+        """Whether its statistics were computed from its pictures."""
         return self.used > 0
 
     def __str__(self) -> str:

@@ -25,13 +25,24 @@ def embed_by_camera(model: StrongModel, pictures: np.ndarray, camera_id: np.ndar
     """Embeds by each picture's camera, with its mirror image: float32 [N, D], of unit length.
 
     A camera that isn't calibrated takes the statistics of the whole target.
+
+    Args:
+        model: `StrongModel`.
+        pictures: uint8 [N, height, width, 3].
+        camera_id: int [N]; below 0 is unknown.
     """
     rows = model.table.rows_of(camera_id)
     return _batched(pictures, model.compiled_call, rows)
 
 
 def source_logits(model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
-    """Returns the source classifier's logits of pictures by their cameras, float32 [N, K]."""
+    """Returns the source classifier's logits of pictures by their cameras, float32 [N, K].
+
+    Args:
+        model: `StrongModel`.
+        pictures: uint8 [N, height, width, 3].
+        camera_id: int [N]; below 0 is unknown.
+    """
     return _batched(pictures, model.compiled_logits, model.table.rows_of(camera_id))
 
 
