@@ -95,7 +95,7 @@ def settings_of(run: "RunDir") -> RunSettings:
         for name, default in settings.EARLIER.items():
             if values.get(name, default) != default:
                 print(
-                    f"{run.path}: made with --{name}={values[name]}, now {_PROGRAMS[name]}; the run "
+                    f"{run.path}: made with --{name}={values[name]}, now {_PROGRAMS[name]}; it "
                     "can be scored and exported, not gone on with"
                 )
         return settings(**{k: v for k, v in values.items() if k not in settings.EARLIER})
