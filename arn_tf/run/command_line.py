@@ -49,6 +49,9 @@ def run(main: Callable[[], None]) -> None:
         except flags.Error as error:
             print(f"error: {error}\nPass --help to see every flag.", file=sys.stderr)
             sys.exit(2)
+        except SystemExit:
+            # absl ends --help with status 1.
+            sys.exit(0)
 
     app.run(guarded, flags_parser=parse)
 

@@ -1,9 +1,13 @@
 """The texts of errors: arguments below the commands, flags on the command line."""
 
+import subprocess
+import sys
+
 import pytest
 
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.command_line import message
+from tests.support.places import ROOT
 
 # (the error, its text, what a command prints)
 ERRORS = {
@@ -46,3 +50,11 @@ def test_an_argument_error_is_a_user_error_that_says_which():
     error = ArgumentError("replicas", 2, "there is one GPU", also=["seed"])
     assert isinstance(error, UserError)
     assert error.arguments == ("replicas", "seed")
+
+
+@pytest.mark.parametrize(("flag", "status"), [("--help", 0), ("--helpfull", 0), ("--halp", 2)])
+def test_help_is_no_failure_and_a_wrong_flag_is_one(flag, status):
+    line = [sys.executable, "-m", "arn_tf.evaluate", flag]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == status
+    assert "--help" in (done.stderr if status else done.stdout)
