@@ -52,6 +52,10 @@ def run(main: Callable[[], None]) -> None:
         except SystemExit:
             # absl ends --help with status 1.
             sys.exit(0)
+        except BrokenPipeError:
+            # The reader of --help, `head` say, has seen enough.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
 
     app.run(guarded, flags_parser=parse)
 

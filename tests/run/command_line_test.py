@@ -1,5 +1,6 @@
 """The texts of errors: arguments below the commands, flags on the command line."""
 
+import os
 import subprocess
 import sys
 
@@ -58,3 +59,12 @@ def test_help_is_no_failure_and_a_wrong_flag_is_one(flag, status):
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == status
     assert "--help" in (done.stderr if status else done.stdout)
+
+
+def test_help_may_be_read_in_part():
+    line = [sys.executable, "-m", "arn_tf.train", "--help"]
+    reader, writer = os.pipe()
+    os.close(reader)  # As of `--help | head`, which has ended.
+    done = subprocess.run(line, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert done.stderr == ""
