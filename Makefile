@@ -1,4 +1,4 @@
-# Needs only make and Python 3.11 or newer; another Python: make test PYTHON=python3.12
+# Needs only make and Python 3.11 to 3.13; another Python: make test PYTHON=python3.12
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -32,7 +32,7 @@ lint: $(STAMP)
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 pytest: $(STAMP)
-	$(RUN) -m pytest $(or $(TESTS),-n 2 --dist=loadgroup --no-loadscope-reorder)
+	$(RUN) -m pytest $(or $(TESTS),-n 2 --dist=loadfile --no-loadscope-reorder)
 
 serving-smoke: $(STAMP)
 	@test -n "$(ARN_SERVING_ADDRESS)" || { \
@@ -46,7 +46,16 @@ docs: $(DOCS_STAMP)
 figures: $(DOCS_STAMP)
 	$(DOCS_VENV)/bin/python -m docs.figures
 
+# The pinned NumPy begins at 3.11, TensorFlow 2.21 ends at 3.13.
+define CHECK_PYTHON
+@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "$(PYTHON) must be Python 3.11 to 3.13: name one, as in make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "$(PYTHON) lacks venv or pip: install them (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+endef
+
 $(DOCS_STAMP): requirements-docs.txt
+	$(CHECK_PYTHON)
 	@echo "Installing into $(DOCS_VENV)"
 	@$(PYTHON) -m venv --clear $(DOCS_VENV)
 	@$(DOCS_VENV)/bin/python -m pip install --quiet -r requirements-docs.txt
@@ -54,10 +63,7 @@ $(DOCS_STAMP): requirements-docs.txt
 
 # The stamp is written last: an interrupted installation starts anew.
 $(STAMP): $(REQUIREMENTS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "$(PYTHON) must be Python 3.11 or newer: name one, as in make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' || { \
-	  echo "$(PYTHON) lacks venv or pip: install them (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	$(CHECK_PYTHON)
 	@echo "Installing into $(VENV); this takes a few minutes the first time"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet -r requirements-dev.txt -r requirements-lock.txt

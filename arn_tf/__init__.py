@@ -7,7 +7,7 @@ are `python -m arn_tf.train`, `evaluate`, `calibrate`, `export`, `ablate` and `d
 import os
 import sys
 
-# TensorFlow's own notes as it starts, of no use to anybody here; errors arrive as exceptions.
+# Hides TensorFlow's notes as it starts; errors arrive as exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # The commands answer --help before TensorFlow is imported: while `python -m` looks for a module,

@@ -9,6 +9,7 @@ one run, whose stages are the rows.
 
 import concurrent.futures
 import concurrent.futures.process
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from arn_tf.ranking.evaluation import Evaluation
     from arn_tf.ranking.protocol import RankingResult
     from arn_tf.run.folder import RunDir
+
+# Scores of a row by name, as `ranking.scores.metrics` returns them.
+Metrics = dict[str, float | tuple[float, float]]
 
 
 @dataclasses.dataclass
@@ -64,7 +68,8 @@ def ablate(
     Raises:
         UserError: see `Recipe.train` and `Recipe.evaluate`.
     """
-    rows, notes = {}, []
+    rows: dict[str, SeedRow] = {}
+    notes: list[str] = []
     # TensorFlow keeps the memory of finished models: each row has a process of its own.
     spawn = multiprocessing.get_context("spawn")
     for seed in range(settings.seed, settings.seed + seeds):
@@ -79,7 +84,9 @@ def ablate(
                 with concurrent.futures.ProcessPoolExecutor(
                     1, spawn, initializer=_follow_parent
                 ) as process:
-                    evaluation = process.submit(_train_and_score, row_settings).result()
+                    with _as_commands_import():
+                        scored = process.submit(_train_and_score, row_settings)
+                    evaluation = scored.result()
             except concurrent.futures.process.BrokenProcessPool as error:
                 raise UserError(
                     f"the process of row {name!r}, seed {seed}, was killed, perhaps for want of "
@@ -99,11 +106,24 @@ def ablate(
     return {key: rows[key] for key in order}, notes
 
 
+@contextlib.contextmanager
+def _as_commands_import() -> Iterator[None]:
+    """Processes that start in it import arn_tf without TensorFlow, whose notes would come first."""
+    argv = sys.argv
+    sys.argv = ["-m", *argv[1:]]
+    try:
+        yield
+    finally:
+        sys.argv = argv
+
+
 def _follow_parent() -> None:
     """Ends this process with its parent, whose row would otherwise stay locked."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # ProcessPoolExecutor started this process.
 
     def wait() -> None:
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
@@ -112,7 +132,7 @@ def _follow_parent() -> None:
 
 
 def _train_and_score(settings: RunSettings) -> "Evaluation":
-    """Evaluation of one run, trained first where it isn't finished."""
+    """Returns the evaluation of one run, which it trains first where it isn't finished."""
     command_line.start_tensorflow(settings.replicas)
     from arn_tf.run.folder import RunDir
 
@@ -123,15 +143,15 @@ def _train_and_score(settings: RunSettings) -> "Evaluation":
 
 
 def _is_finished(run: "RunDir", settings: RunSettings) -> bool:
-    """Whether a run with these settings is complete: model.keras is what it writes last."""
+    """Returns whether a run with these settings is complete: model.keras is written last."""
     return os.path.exists(run.file("model.keras")) and not settings.differences(run.settings())
 
 
-def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, dict[str, object]]]:
+def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, Metrics]]:
     """Returns (title, `scores.metrics`) of the rows in their order.
 
-    A row that not every seed has, as where self-training stopped before its first round, says so
-    in its title.
+    The title of a row that not every seed has, as where self-training stopped before its first
+    round, gives the number of seeds.
     """
     from arn_tf.ranking import scores
 
@@ -150,13 +170,13 @@ def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, dict[str, object]]]:
 def differences(
     rows: Mapping[str, SeedRow], ablation: Ablation
 ) -> dict[str, tuple[float, tuple[float, float]] | None]:
-    """{"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds.
+    """Returns {"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds.
 
     None instead where not every seed has both rows.
     """
     from arn_tf.ranking import intervals
 
-    found = {}
+    found: dict[str, tuple[float, tuple[float, float]] | None] = {}
     for one, other in _pairs(rows, ablation):
         name = f"{one.title} less {other.title}"
         found[name] = None
@@ -206,7 +226,7 @@ def main() -> None:
 def _as_markdown(
     settings: RunSettings,
     seeds: int,
-    rows: list[tuple[str, dict[str, object]]],
+    rows: list[tuple[str, Metrics]],
     compared: Mapping[str, tuple[float, tuple[float, float]] | None],
     notes: list[str],
     command: str,

@@ -1,9 +1,9 @@
-"""Teaches a model of the strong recipe new cameras, from unlabelled pictures, without training.
+"""Calibrates a model of the strong recipe on new cameras: unlabelled pictures, no training.
 
     python -m arn_tf.calibrate --model_dir=runs/strong --images=crops/ --camera_pattern='_c(\\d+)'
 
-A camera that the model knows is refreshed, another is added; `--drop_cameras=3,7` forgets some. Of
-everything else in the model nothing changes.
+A camera that the model knows is refreshed, another is added; `--drop_cameras=3,7` removes some.
+Nothing else in the model changes.
 """
 
 import os

@@ -30,7 +30,7 @@ SETTINGS = Settings(
 
 
 def main(settings: Settings = SETTINGS) -> None:
-    """Trains, scores and shows what there is to see.
+    """Trains and scores the demo, and prints the table and where its files are.
 
     Raises:
         UserError: see `Recipe.train`; or the picture can't be written.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 class UserError(ValueError):
     """A mistake in what came from outside: an argument, a file, an archive, a folder.
 
-    The text names the argument or file and says what to do next. `arn_tf.run.command_line.run`
+    The text names the argument or file and what to do next. `arn_tf.run.command_line.run`
     prints it, with the arguments that it names as flags, and ends with exit status 2.
 
     Args:

@@ -1,7 +1,7 @@
 """Scores a run: `python -m arn_tf.evaluate --model_dir=runs/m2d`.
 
-Prints CMC and mAP on the target for the adapted model and, beside it, the baselines without which
-nobody can tell adaptation from transfer; writes the same to `results.json`.
+Prints CMC and mAP on the target for the adapted model and for the baselines that separate
+adaptation from transfer; writes the same to `results.json`.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Exports a run for TensorFlow Serving: `python -m arn_tf.export --model_dir= --export_dir=`.
 
 Writes EXPORT_DIR/1, next time /2: the SavedModel of what embeds and nothing else, warm-up requests,
-and a sidecar that says which embedding space it is. Before the version gets its name it is loaded
+and a sidecar that names the embedding space. Before the version gets its name it is loaded
 again and compared with the Keras model on real pictures.
 """
 
@@ -23,7 +23,7 @@ _PICTURES = 32
 
 
 def _pictures(settings: RunSettings) -> list[bytes]:
-    """Unlabelled training pictures of the target, evenly spread."""
+    """Returns unlabelled training pictures of the target, evenly spread."""
     import numpy as np
 
     from arn_tf.data.reid_data import ReidData
@@ -36,7 +36,7 @@ def _pictures(settings: RunSettings) -> list[bytes]:
 
 
 def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
-    """What the sidecar holds of the run: its data sets, and the scores of its model."""
+    """Returns the sidecar's entries of the run: its data sets, and the scores of its model."""
     from arn_tf.run import results
 
     title, metrics = results.scores_of_model(run, recipes.recipe_of(settings).served_titles()) or (

@@ -45,7 +45,7 @@ class Recipe:
     settings: type[RunSettings]
 
     def train(self, settings: RunSettings) -> "RunDir":
-        """Runs, or goes on with, the run that the settings describe; returns its folder."""
+        """Starts or resumes the run that the settings describe; returns its folder."""
         return self._part("train").train(settings)
 
     def evaluate(
@@ -55,7 +55,7 @@ class Recipe:
         return self._part("evaluate").evaluate(run, settings, rerank)
 
     def served_titles(self) -> tuple[str, ...]:
-        """Titles of rows about the model that is served; the last one of a table counts."""
+        """Returns titles of rows about the model that is served; the last one of a table counts."""
         return self._part("evaluate").SERVED_TITLES
 
     def served_model(self, model: "keras.Model", precision: str | None = None) -> "ServedModel":
@@ -110,7 +110,7 @@ def define_flags(**defaults: object) -> None:
         sorted(RECIPES),
         "paper: ARN as published; strong: tuned backbone, camera statistics and self-training",
     )
-    fields = {}
+    fields: dict[str, list[tuple[str, dataclasses.Field]]] = {}
     for name, recipe in RECIPES.items():
         for field in dataclasses.fields(recipe.settings):
             fields.setdefault(field.name, []).append((name, field))
@@ -151,9 +151,9 @@ def from_flags() -> RunSettings:
                 raise UserError(f"--{name} has no meaning with --preset={preset}")
         elif flag.present or preset == "paper":
             values[name] = flag.value
-    settings = settings(**values)
-    settings.check()
-    return settings
+    given = settings(**values)
+    given.check()
+    return given
 
 
 def define_moved_folders() -> None:

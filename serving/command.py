@@ -11,8 +11,13 @@ from typing import NoReturn
 
 from serving.errors import ServingError
 
-# Of TensorFlow's C++, which no setting suppresses, not TF_CPP_MIN_LOG_LEVEL either.
-_STARTUP_NOTE = re.compile(rb"I\d{4} |WARNING: All log messages before absl::InitializeLog")
+# What TensorFlow's C++ prints as it starts, whatever TF_CPP_MIN_LOG_LEVEL is; cuInit fails where
+# there is no GPU.
+_STARTUP_NOTE = re.compile(
+    rb"I\d{4} |WARNING: All log messages before absl::InitializeLog"
+    rb"|To enable the following instructions: .* rebuild TensorFlow"
+    rb"|E\d{4} .*(failed call to cuInit|Unable to register cu\w+ factory)"
+)
 _ARGUMENT = re.compile(r"`([a-z][a-z_.]*)`")
 
 

@@ -11,6 +11,7 @@ vector. `arn_tf.evaluate` scores the run. docs/results.md has what was measured.
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -59,7 +60,7 @@ class JointTrainer(keras.Model):
         code_width: int = 512,
         seed: int = 0,
         name: str = "joint_trainer",
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
         self.model = strong
@@ -89,7 +90,7 @@ class JointTrainer(keras.Model):
     def compute_terms(
         self, batch: Mapping[str, tf.Tensor], step: int | tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """{term: scalar, before weighting}, and how much of X's energy tells pictures apart.
+        """Returns {term: scalar, before weighting}, and the share of X's energy between pictures.
 
         "class" and "triplet" are the strong recipe's, "class_codes" is L_class of e_c, the others
         are ARN's (`arn_tf.paper.losses`). All but L_rec, the mean of one replica, are functions
@@ -135,7 +136,7 @@ class JointTrainer(keras.Model):
         return terms, tf.stop_gradient(between / energy)
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step on both domains; returns the epoch's running means by name."""
+        """Takes one step on both domains; returns the epoch's running means by name."""
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
             terms, energy = self.compute_terms(batch, self.optimizer.iterations)
@@ -171,7 +172,7 @@ class JointTrainer(keras.Model):
 
 
 class FlatMapGuard(keras.callbacks.Callback):
-    """Stops joint training whose X no longer tells pictures apart, which no loss shows.
+    """Stops joint training whose X hardly varies between pictures, which no loss shows.
 
     Args:
         run: folder of the run.
@@ -202,7 +203,7 @@ def source_stage(
     source: np.ndarray,
     target: np.ndarray,
 ) -> StrongModel:
-    """The source stage with ARN's losses; arguments and result as `strong.train.tune`.
+    """Trains the source stage with ARN's losses; arguments and result as `strong.train.tune`.
 
     Args:
         target: unlabelled training pictures, uint8 [M, height, width, 3].

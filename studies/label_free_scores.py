@@ -19,15 +19,15 @@ from arn_tf.strong.unlabelled_scores import (
 )
 
 
-def mirror_rate(embeddings, mirrored) -> float:
-    """Share of mirror images whose nearest picture is their own original; HIGHER is better.
+def mirror_rate(embeddings: np.ndarray, mirrored: np.ndarray) -> float:
+    """Returns the share of mirror images nearest to their own original; HIGHER is better.
 
     Agreement of a network with itself under an augmentation that keeps the label, as in
     Ji et al. (ICCV 2019) and self-training's consistency losses since.
 
     Args:
-      embeddings: real [N, D], of the pictures alone.
-      mirrored: real [N, D], of their mirror images.
+        embeddings: real [N, D], of the pictures alone.
+        mirrored: real [N, D], of their mirror images.
     """
     units, other = _views(embeddings, mirrored)
     right = 0
@@ -36,10 +36,19 @@ def mirror_rate(embeddings, mirrored) -> float:
     return float(right / len(units))
 
 
-def mirror_overlap(embeddings, mirrored, camera_id, k: int = 10) -> float:
-    """Share of the k nearest across cameras that a picture and its mirror image have in common.
+def mirror_overlap(
+    embeddings: np.ndarray, mirrored: np.ndarray, camera_id: np.ndarray, k: int = 10
+) -> float:
+    """Returns the share of the k nearest that a picture and its mirror image have in common.
 
-    HIGHER is better; source as for `mirror_rate`. Both look among the originals.
+    HIGHER is better; source as for `mirror_rate`. The nearest of both are originals of other
+    cameras.
+
+    Args:
+        embeddings: real [N, D], of the pictures alone.
+        mirrored: real [N, D], of their mirror images.
+        camera_id: integers [N]; below 0 is unknown.
+        k: neighbours; of fewer pictures, all.
     """
     k = arguments.positive("k", k)
     units, other = _views(embeddings, mirrored)
@@ -53,8 +62,10 @@ def mirror_overlap(embeddings, mirrored, camera_id, k: int = 10) -> float:
     ):
         lists = [nearest_rows(part, min(k, len(units))) for part in (own, flipped)]
         # Of fewer than k pictures of other cameras, those that there are.
-        real = [np.take_along_axis(part, rows, axis=1) > -np.inf
-                for part, rows in zip((own, flipped), lists, strict=True)]  # fmt: skip
+        real = [
+            np.take_along_axis(part, rows, axis=1) > -np.inf
+            for part, rows in zip((own, flipped), lists, strict=True)
+        ]
         same = lists[0][:, :, np.newaxis] == lists[1][:, np.newaxis, :]
         same &= real[0][:, :, np.newaxis] & real[1][:, np.newaxis, :]
         common += np.count_nonzero(same)
@@ -62,14 +73,18 @@ def mirror_overlap(embeddings, mirrored, camera_id, k: int = 10) -> float:
     return float(common / count)
 
 
-def cluster_scores(embeddings, camera_id) -> dict[str, float]:
-    """What `clustering.cluster` makes of the pictures; HIGHER is better for each.
+def cluster_scores(embeddings: np.ndarray, camera_id: np.ndarray) -> dict[str, float]:
+    """Returns figures of the clusters of `clustering.cluster`; HIGHER is better for each.
+
+    Args:
+        embeddings: real [N, D].
+        camera_id: integers [N]; below 0 is unknown.
 
     Returns:
-      used: share of the pictures in clusters that are kept.
-      clusters: their number.
-      silhouette: mean silhouette of the used pictures, by cosine distance (Rousseeuw, 1987);
-        -1 where there are fewer than two clusters.
+        used: share of the pictures in clusters that are kept.
+        clusters: their number.
+        silhouette: mean silhouette of the used pictures, by cosine distance (Rousseeuw, 1987);
+            -1 where there are fewer than two clusters.
     """
     labels, counts = clustering.cluster(embeddings, camera_id)
     used = labels >= 0
@@ -83,7 +98,7 @@ def cluster_scores(embeddings, camera_id) -> dict[str, float]:
     }
 
 
-def _views(embeddings, mirrored):
+def _views(embeddings: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     units, other = units_of("embeddings", embeddings), units_of("mirrored", mirrored)
     if units.shape != other.shape:
         raise ValueError(f"mirrored must have the shape {units.shape}, not {other.shape}")

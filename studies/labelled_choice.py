@@ -33,7 +33,7 @@ def stages_of(run: RunDir) -> list[str]:
 
 
 def scores_by_labels(run: RunDir, settings: StrongSettings) -> dict[str, float]:
-    """mAP of row (b) of every stage, {stage: 0 to 1}.
+    """Returns mAP of row (b) of every stage, {stage: 0 to 1}.
 
     Args:
         run: folder of a finished run.

@@ -16,6 +16,7 @@ difference.
 
 import os
 import sys
+from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -23,17 +24,20 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf import recipes
-from arn_tf.data.reid_data import ReidData
+from arn_tf.data.reid_data import ReidData, Split
+from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.ranking import intervals, scores
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, camera_statistics
-from arn_tf.strong.camera_table import UNKNOWN_CAMERA
 from arn_tf.strong.embedding import embed_by_camera
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.settings import StrongSettings
 
 _COLUMNS = ("own before", "own after", "all before", "all after")
 
 
 def main(run_dir: str) -> None:
+    """Prints the table of a run."""
     run = RunDir(run_dir)
     settings = recipes.settings_of(run)
     data = ReidData(
@@ -47,8 +51,10 @@ def main(run_dir: str) -> None:
 
     whole, _ = camera_statistics.estimate(adapted, known, train.camera_id)
     if len(whole.cameras) < 2:
-        raise SystemExit(f"{run_dir}: its target has {len(whole.cameras)} cameras with pictures "
-                         "enough; leaving one out takes two")  # fmt: skip
+        raise SystemExit(
+            f"{run_dir}: its target has {len(whole.cameras)} cameras with pictures "
+            "enough; leaving one out takes two"
+        )
     embeddings = [
         embed_by_camera(whole, each, split.camera_id)
         for each, split in zip(pictures, (query, gallery), strict=True)
@@ -65,16 +71,27 @@ def main(run_dir: str) -> None:
             for model in (before, after)
         ]
         queries = query.camera_id == camera
-        numbers = [np.nanmean(each[chosen]) for chosen in (queries, slice(None))
-                   for each in precisions]  # fmt: skip
+        numbers = [
+            np.nanmean(each[chosen]) for chosen in (queries, slice(None)) for each in precisions
+        ]
         counted = np.isfinite(precisions[0])
         rows.append((camera, np.sum(own), np.sum(queries & counted), numbers))
         differences.append([each[counted] for each in precisions[::-1]])
     _show(settings, rows, differences)
 
 
-def _average_precision(model, camera, embeddings, pictures, query, gallery):
-    """Of each query, float64 [queries]: the camera's pictures by a model, the others as given."""
+def _average_precision(
+    model: StrongModel,
+    camera: int,
+    embeddings: Sequence[np.ndarray],
+    pictures: Sequence[np.ndarray],
+    query: Split,
+    gallery: Split,
+) -> np.ndarray:
+    """Returns each query's average precision, float64 [queries].
+
+    The camera's pictures are embedded by the model; the others have the embeddings given.
+    """
     changed = []
     for known, each, split in zip(embeddings, pictures, (query, gallery), strict=True):
         own = split.camera_id == camera
@@ -84,9 +101,15 @@ def _average_precision(model, camera, embeddings, pictures, query, gallery):
     return scores.score(*changed, query, gallery).average_precision
 
 
-def _show(settings, rows, differences):
-    print(f"\n{settings.source} to {settings.target}, mAP of row (b), percent; "
-          "own: queries of the camera left out\n")  # fmt: skip
+def _show(
+    settings: StrongSettings,
+    rows: list[tuple[int, int, int, list[float]]],
+    differences: list[list[np.ndarray]],
+) -> None:
+    print(
+        f"\n{settings.source} to {settings.target}, mAP of row (b), percent; "
+        "own: queries of the camera left out\n"
+    )
     print(f"| left out | training pictures | queries | {' | '.join(_COLUMNS)} |")
     print("|---|---|---|" + "---|" * len(_COLUMNS))
     mean = np.mean([numbers for *_, numbers in rows], axis=0)
@@ -96,8 +119,10 @@ def _show(settings, rows, differences):
     # Of each query the mean over cameras left out, like seeds.
     after, before = np.swapaxes(differences, 0, 1)
     gain, (low, high) = intervals.difference(after, before)
-    print(f"\nall queries, after less before, mean over cameras: {100 * gain:+.1f} "
-          f"[{100 * low:+.1f}, {100 * high:+.1f}]")  # fmt: skip
+    print(
+        f"\nall queries, after less before, mean over cameras: {100 * gain:+.1f} "
+        f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+    )
 
 
 if __name__ == "__main__":

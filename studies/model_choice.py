@@ -21,6 +21,8 @@ import argparse
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -29,7 +31,7 @@ import tensorflow as tf
 from scipy.stats import spearmanr
 
 from arn_tf import recipes
-from arn_tf.data.reid_data import ReidData
+from arn_tf.data.reid_data import ReidData, Split
 from arn_tf.layers.normalization import TARGET
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.run.atomic_files import replace_text
@@ -37,6 +39,8 @@ from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, stage_choice, unlabelled_scores
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_plain
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.settings import StrongSettings
 from studies import label_free_scores as scores
 from studies import source_validation
 from studies.labelled_choice import stages_of
@@ -64,11 +68,11 @@ BATCH = 64
 class Pictures:
     """Decoded splits of the data sets, each read once."""
 
-    def __init__(self):
-        self._known = {}
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[Split, np.ndarray]] = {}
 
-    def __call__(self, settings, name, split):
-        """(`Split`, uint8 [N, height, width, 3])."""
+    def __call__(self, settings: StrongSettings, name: str, split: str) -> tuple[Split, np.ndarray]:
+        """Returns a split of the data set `name` and its pictures, uint8 [N, height, width, 3]."""
         key = name, split, settings.data_dir, settings.image_size
         if key not in self._known:
             data = ReidData(
@@ -78,8 +82,10 @@ class Pictures:
         return self._known[key]
 
 
-def embed(model, settings, pictures):
-    """All that the indicators need of one checkpoint, by name.
+def embed(
+    model: StrongModel, settings: StrongSettings, pictures: Pictures
+) -> dict[str, np.ndarray]:
+    """Returns the arrays that the indicators need of one checkpoint, by name.
 
     The target by camera statistics; the source by the running ones, which are its own.
     """
@@ -95,20 +101,21 @@ def embed(model, settings, pictures):
         images = pictures(settings, settings.source, split)[1]
         both = [embed_plain(model, view) for view in (images, images[:, :, ::-1])]
         result[f"source_{split}"] = both[0] + both[1]
-    # What embeddings are standardised by tells a collapse that they themselves hide.
+    # The statistics that embeddings are standardised by show a collapse that these hide.
     result["standardization"] = np.stack(model.table.embedding_statistics(TARGET))
     return result
 
 
-def _views(model, images, rows):
-    """Embeddings of pictures and of their mirror images, and the pictures' logits."""
+def _views(model: StrongModel, images: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    """Returns embeddings of pictures and of their mirror images, and the pictures' logits."""
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec([None, *model.input_size, 3], tf.uint8), tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, *model.input_size, 3], tf.uint8),
+            tf.TensorSpec([None], tf.int32),
         ]
-    )  # fmt: skip
-    def call(images, rows):
+    )
+    def call(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         features = [
             model.camera_features(view, rows) for view in (images, tf.reverse(images, axis=[2]))
         ]
@@ -122,14 +129,28 @@ def _views(model, images, rows):
     return [np.concatenate(list(map(np.asarray, each))) for each in zip(*parts, strict=True)]
 
 
-def measure(embedded, settings, pictures, weights):
-    """Every indicator of one checkpoint that needs no other, and the true mAP."""
+def measure(
+    embedded: Mapping[str, np.ndarray],
+    settings: StrongSettings,
+    pictures: Pictures,
+    weights: np.ndarray,
+) -> dict[str, float]:
+    """Returns the true mAP and every indicator of one checkpoint that needs no other.
+
+    Args:
+        embedded: as `embed` returns it.
+        settings: of the run.
+        pictures: of its data sets.
+        weights: of the source's queries, as `proxy_weights` returns them.
+    """
     camera = pictures(settings, settings.target, "train")[0].camera_id
     views, target = embedded["views"], embedded["views"].sum(axis=0)
     splits = {
-        name: [pictures(settings, getattr(settings, name), split)[0] for split in
-               ("query", "gallery")] for name in ("source", "target")
-    }  # fmt: skip
+        name: [
+            pictures(settings, getattr(settings, name), split)[0] for split in ("query", "gallery")
+        ]
+        for name in ("source", "target")
+    }
     source, true = (
         ranking_scores.score(embedded[f"{name}_query"], embedded[f"{name}_gallery"], *splits[name])
         for name in ("source", "target")
@@ -156,8 +177,11 @@ def measure(embedded, settings, pictures, weights):
     }
 
 
-def proxy_weights(run, settings, pictures):
-    """Weights of the source's queries by an untrained network: see `source_validation`."""
+def proxy_weights(run: RunDir, settings: StrongSettings, pictures: Pictures) -> np.ndarray:
+    """Returns weights of the source's queries, float64 [queries], by the untrained network.
+
+    See `source_validation.proxy_weights`.
+    """
     untrained = run.load_model("initial.keras")
     splits = [pictures(settings, settings.source, split) for split in ("query", "gallery")]
     source = np.concatenate([embed_plain(untrained, images) for _, images in splits])
@@ -168,8 +192,17 @@ def proxy_weights(run, settings, pictures):
     return source_validation.proxy_weights(source, person, target)[: len(splits[0][0])]
 
 
-def measure_run(path, pictures, kept, folder):
-    """Figures of one run as JSON, or those kept; None where there is nothing to choose."""
+def measure_run(
+    path: str, pictures: Pictures, kept: Mapping[str, dict], folder: str | None
+) -> dict[str, Any] | None:
+    """Returns the figures of one run as JSON; None where there is nothing to choose.
+
+    Args:
+        path: folder of the run.
+        pictures: of its data sets.
+        kept: {digests of the checkpoints: figures} of an earlier call.
+        folder: keeps the embeddings; None to keep none.
+    """
     run = RunDir(path)
     names = stages_of(run)
     if len(names) < 2 or not os.path.exists(run.file(strong_train.RESULT)):
@@ -202,13 +235,17 @@ def measure_run(path, pictures, kept, folder):
         stage["h consensus"] = score
     print(f"{path}: {choice.reason}")
     return {
-        "run": path, "direction": f"{settings.source} to {settings.target}", "key": key,
-        "stages": stages, "choice": choice.index, "reason": choice.reason,
-    }  # fmt: skip
+        "run": path,
+        "direction": f"{settings.source} to {settings.target}",
+        "key": key,
+        "stages": stages,
+        "choice": choice.index,
+        "reason": choice.reason,
+    }
 
 
-def report(runs):
-    """Both tables as Markdown."""
+def report(runs: Sequence[dict]) -> str:
+    """Returns the table of indicators and rules as Markdown."""
     directions = sorted({run["direction"] for run in runs})
     checkpoints = sum(len(run["stages"]) for run in runs)
     lines = [
@@ -219,10 +256,13 @@ def report(runs):
     ]
     for name, sign in INDICATORS.items():
         cells = [
-            _spearman([stage for run in runs if run["direction"] == direction
-                       for stage in run["stages"]], name, sign)
+            _spearman(
+                [stage for run in runs if run["direction"] == direction for stage in run["stages"]],
+                name,
+                sign,
+            )
             for direction in directions
-        ]  # fmt: skip
+        ]
         within = [_spearman(run["stages"], name, sign) for run in runs]
         within = [value for value in within if np.isfinite(value)]
         cells.append(np.mean(within) if within else np.nan)
@@ -238,12 +278,12 @@ def report(runs):
     return "\n".join(lines)
 
 
-def _line(name, cells, losses):
+def _line(name: str, cells: Sequence[str], losses: Sequence[float]) -> str:
     return f"| {name} | {' | '.join(cells)} | {np.mean(losses):.2f} | {np.max(losses):.2f} |"
 
 
-def _spearman(stages, name, sign):
-    """Correlation of an indicator, turned so that higher is better, with true mAP."""
+def _spearman(stages: Sequence[dict], name: str, sign: int) -> float:
+    """Returns the correlation of an indicator, turned so that higher is better, with true mAP."""
     values = np.array([[sign * stage[name], stage[TRUE]] for stage in stages], np.float64)
     values = values[np.isfinite(values).all(axis=1)]
     if len(values) < 3 or (values == values[0]).all(axis=0).any():
@@ -251,25 +291,25 @@ def _spearman(stages, name, sign):
     return float(spearmanr(*values.T).statistic)
 
 
-def _best(stages, name, sign):
-    """Row of the best by an indicator; of equals, and where there is none, the last."""
+def _best(stages: Sequence[dict], name: str, sign: int) -> int:
+    """Returns the row of the best by an indicator; of equals, and where there is none, the last."""
     values = np.array([sign * stage[name] for stage in stages], np.float64)
     values = np.where(np.isfinite(values), values, -np.inf)
     return len(values) - 1 - int(np.argmax(values[::-1]))
 
 
-def _loss(run, row):
-    """Points of mAP below the best stage of the run."""
+def _loss(run: dict, row: int) -> float:
+    """Returns the points of mAP below the best stage of the run."""
     true = [stage[TRUE] for stage in run["stages"]]
     return 100 * (max(true) - true[row])
 
 
-def _digest(path):
+def _digest(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN_DIR")
     parser.add_argument("--output", default="model_choice.json", help="figures, kept and added to")

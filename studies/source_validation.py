@@ -15,15 +15,15 @@ from arn_tf.ranking import arguments
 from arn_tf.ranking.arguments import units_of
 
 
-def weighted_mean(average_precision, weights) -> float:
-    """Weighted mAP over valid queries; HIGHER is better.
+def weighted_mean(average_precision: np.ndarray, weights: np.ndarray) -> float:
+    """Returns the weighted mAP over valid queries; HIGHER is better.
 
     With equal weights it is the source validation of HyPASS (Dubourvieux et al., IEEE Access
     2021): mAP on held-out identities of the source.
 
     Args:
-      average_precision: real [Q], NaN for a query without a match, as in `RankingResult`.
-      weights: real [Q], at least 0; not all 0 for valid queries.
+        average_precision: real [Q], NaN for a query without a match, as in `RankingResult`.
+        weights: real [Q], at least 0; not all 0 for valid queries.
     """
     precision = np.asarray(average_precision, np.float64)
     weights = np.asarray(weights, np.float64)
@@ -37,20 +37,22 @@ def weighted_mean(average_precision, weights) -> float:
     return float(np.average(precision[valid], weights=weights[valid]))
 
 
-def density_ratio(source, target, validation) -> np.ndarray:
-    """How much likelier than in the source an embedding is in the target: float64 [V].
+def density_ratio(source: np.ndarray, target: np.ndarray, validation: np.ndarray) -> np.ndarray:
+    """Returns the density ratio target / source of each embedding, float64 [V].
 
-    Of a logistic regression that tells the two apart (You et al., "Towards Accurate Model
+    By a logistic regression of the domain (You et al., "Towards Accurate Model
     Selection in Deep Unsupervised Domain Adaptation", ICML 2019; there by a small network).
     Embeddings are taken at unit length, and the penalty is scikit-learn's.
 
     Args:
-      source: real [S, D], other pictures of the source than `validation`.
-      target: real [T, D], of the target's training pictures.
-      validation: real [V, D].
+        source: real [S, D], other pictures of the source than `validation`.
+        target: real [T, D], of the target's training pictures.
+        validation: real [V, D].
     """
-    parts = [units_of(name, value) for name, value in
-             (("source", source), ("target", target), ("validation", validation))]  # fmt: skip
+    parts = [
+        units_of(name, value)
+        for name, value in (("source", source), ("target", target), ("validation", validation))
+    ]
     if len({part.shape[1] for part in parts}) > 1:
         raise ValueError(f"embeddings differ in width: {[part.shape[1] for part in parts]}")
     both = np.concatenate(parts[:2])
@@ -60,15 +62,15 @@ def density_ratio(source, target, validation) -> np.ndarray:
     return np.exp(log_odds) * len(parts[0]) / len(parts[1])
 
 
-def dev_risk(risk, ratio) -> float:
-    """Deep embedded validation: importance-weighted risk with control variate; LOWER is better.
+def dev_risk(risk: np.ndarray, ratio: np.ndarray) -> float:
+    """Returns the importance-weighted risk with control variate; LOWER is better.
 
-    mean(w l) + eta mean(w) - eta with eta = -cov(w l, w) / var(w) (You et al., ICML 2019,
-    algorithm 1).
+    Deep embedded validation (You et al., ICML 2019, algorithm 1): mean(w l) + eta mean(w) - eta
+    with eta = -cov(w l, w) / var(w).
 
     Args:
-      risk: real [V], l, such as 1 - AP of a held-out query; NaN is left out.
-      ratio: real [V], w, of `density_ratio`.
+        risk: real [V], l, such as 1 - AP of a held-out query; NaN is left out.
+        ratio: real [V], w, of `density_ratio`.
     """
     risk, ratio = np.asarray(risk, np.float64), np.asarray(ratio, np.float64)
     if risk.ndim != 1 or risk.shape != ratio.shape:
@@ -84,9 +86,15 @@ def dev_risk(risk, ratio) -> float:
 
 
 def proxy_weights(
-    source, person_id, target, *, groups: int = 20, components: int = 16, seed: int = 0
+    source: np.ndarray,
+    person_id: np.ndarray,
+    target: np.ndarray,
+    *,
+    groups: int = 20,
+    components: int = 16,
+    seed: int = 0,
 ) -> np.ndarray:
-    """Weights of held-out source identities by their closeness to the target: float64 [S].
+    """Returns weights of held-out source identities by their closeness to the target: float64 [S].
 
     After the proxy set of Sun et al., "Ranking Models in Unlabeled New Environments" (ICCV
     2021): identities are grouped by k-means; a group counts by softmax of the negative Frechet
@@ -95,15 +103,15 @@ def proxy_weights(
     the embeddings come from a network that is none of them, as there: the untrained one.
 
     Args:
-      source: real [S, D].
-      person_id: integers [S].
-      target: real [T, D], of the target's training pictures.
-      groups: of identities; at most half as many as there are identities.
-      components: principal components that the distance is taken in.
-      seed: of k-means.
+        source: real [S, D].
+        person_id: integers [S].
+        target: real [T, D], of the target's training pictures.
+        groups: of identities; at most half as many as there are identities.
+        components: principal components that the distance is taken in.
+        seed: of k-means.
 
     Returns:
-      weights, summing to S.
+        weights, summing to S.
     """
     source, target = units_of("source", source), units_of("target", target)
     person = arguments.ids("person_id", person_id, source)
@@ -122,7 +130,7 @@ def proxy_weights(
     return weights * len(weights) / weights.sum()
 
 
-def _frechet(first, second):
-    """Frechet distance of two sets as Gaussians with independent components."""
+def _frechet(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns the Frechet distance of two sets as Gaussians with independent components."""
     means = np.sum((first.mean(axis=0) - second.mean(axis=0)) ** 2)
     return means + np.sum((first.std(axis=0) - second.std(axis=0)) ** 2)

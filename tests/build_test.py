@@ -18,9 +18,16 @@ FOLDERS = ("arn_tf", "benchmarks", "datasets", "serving", "studies", "tests")
 ELSEWHERE = {"tests/oracle/record_tfa.py"}
 # Needed, yet imported by nothing here; requirements.txt and requirements-dev.txt say what for.
 NOT_IMPORTED = {
-    "check-jsonschema", "dill", "import-linter", "importlib-resources", "mypy", "promql-parser",
-    "pytest-xdist", "ruff", "types-grpcio", "types-tqdm",
-}  # fmt: skip
+    "check-jsonschema",
+    "dill",
+    "import-linter",
+    "importlib-resources",
+    "mypy",
+    "promql-parser",
+    "ruff",
+    "types-grpcio",
+    "types-tqdm",
+}
 
 
 def glob(patterns, exclude=(), allow_empty=False):

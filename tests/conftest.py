@@ -3,26 +3,41 @@
 Fixtures import what they need themselves: most tests need no TensorFlow.
 """
 
+import pathlib
+import re
+
 import pytest
 
-# Whole runs: with two workers each is made in one of them, where all its tests are.
-RUNS = ("strong_training", "paper_run")
+# Session fixtures that are worth a worker: all files that name one run where it is made.
+WHOLE_RUNS = {"strong": r"\bstrong_(run|training)\b", "paper": r"\bpaper_run\b"}
 
 
-@pytest.hookimpl(tryfirst=True)
+def group_of(file: pathlib.Path) -> str | None:
+    """Returns the whole run that a test file shares with others, or None."""
+    text = file.read_text()
+    return next((run for run, name in WHOLE_RUNS.items() if re.search(name, text)), None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """With `--dist=loadfile`: files in one worker each, those that share a run in the same one."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return group_of(config.rootpath / file) or file
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Groups tests by file for workers, and files that share a whole run with each other.
-
-    The groups of the runs come first, being the longest.
-    """
-    if not config.getoption("loadgroup", False):  # What xdist makes of --dist in a worker.
-        return
-    group_of = {}
-    for run in RUNS:
-        group_of |= {item.path: run for item in items if run in item.fixturenames}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of.get(item.path, item.path.as_posix())))
-    items.sort(key=lambda item: item.path not in group_of)
+    """In a worker: the files that share a run come first, being the longest work."""
+    if hasattr(config, "workerinput"):
+        groups = {file: group_of(file) for file in {item.path for item in items}}
+        items.sort(key=lambda item: [*WHOLE_RUNS, None].index(groups[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from arn_tf.errors import ArgumentError, UserError
 
 
 def application(name: str) -> ModuleType:
-    """The module of the network `name` of `keras.applications`, with its `preprocess_input`.
+    """Returns the module of a network of `keras.applications`, with its `preprocess_input`.
 
     Raises:
         UserError: no such network; the text lists those there are.
@@ -56,7 +56,7 @@ def build(name: str, input_size: tuple[int, int], weights: str = "imagenet") -> 
 
 
 def _with_lasting_names(network: keras.Model) -> keras.Model:
-    """The same network, whose variables have equal paths each time that it is built.
+    """Returns the same network, whose variables have equal paths each time that it is built.
 
     Some networks of `keras.applications` leave layers to Keras's counter, which goes on from
     model to model; a saved optimizer knows its variables by their paths.
@@ -87,7 +87,7 @@ def copy_weights(network: keras.Model, clone: keras.Model) -> None:
 
 
 def _is_counted(layer: keras.layers.Layer) -> bool:
-    """Whether Keras named a layer after its class and a counter: conv2d, conv2d_1, ..."""
+    """Returns whether Keras named a layer after its class and a counter: conv2d, conv2d_1, ..."""
     name = re.sub(r"_\d+$", "", layer.name).replace("_", "")
     return name == type(layer).__name__.lower()
 

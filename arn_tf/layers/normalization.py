@@ -8,6 +8,7 @@ each picture's camera.
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,6 +18,8 @@ from arn_tf.layers import replicas
 
 # Sets of statistics of a model that knows two domains.
 SOURCE, TARGET = 0, 1
+# camera_id of a picture whose camera isn't known: it uses the statistics of the whole target.
+UNKNOWN_CAMERA = -1
 _scope = threading.local()
 
 
@@ -51,7 +54,7 @@ class PictureStatistics(dict):
 
 @contextlib.contextmanager
 def normalized_by(statistics: BatchStatistics | PictureStatistics) -> Iterator[None]:
-    """Layers that are called inside, in this thread, use these statistics."""
+    """Gives the layers called inside, in this thread, these statistics."""
     outer = getattr(_scope, "statistics", None)
     _scope.statistics = statistics
     try:
@@ -85,7 +88,7 @@ class DomainBatchNormalization(keras.layers.Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.domains = domains
@@ -98,7 +101,9 @@ class DomainBatchNormalization(keras.layers.Layer):
         self.channels = input_shape[-1]
 
         # Statistics and affine map stay float32 under any policy.
-        def weight(name: str, shape: tuple[int, ...], initializer: str, **options):
+        def weight(
+            name: str, shape: tuple[int, ...], initializer: str, **options: Any
+        ) -> keras.Variable:
             return self.add_weight(
                 name=name, shape=shape, initializer=initializer, autocast=False, **options
             )
@@ -140,7 +145,7 @@ class DomainBatchNormalization(keras.layers.Layer):
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon)
 
     def statistics(self, domain: int = SOURCE) -> tuple[tf.Tensor, tf.Tensor]:
-        """Running mean and variance of a domain, float32 [channels] each."""
+        """Returns running mean and variance of a domain, float32 [channels] each."""
         if self.domains is None:
             return tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(
                 self.moving_variance

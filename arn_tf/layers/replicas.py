@@ -53,7 +53,7 @@ def split_cpu(replicas: int) -> None:
 
 
 def count() -> int:
-    """Number of replicas of the strategy in force."""
+    """Returns the number of replicas of the strategy in force."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
@@ -64,13 +64,13 @@ def gather(value: tf.Tensor) -> tf.Tensor:
 
 
 def mean(value: tf.Tensor) -> tf.Tensor:
-    """Mean over replicas of a value of each, with its gradient."""
+    """Returns the mean over replicas of a value of each, with its gradient."""
     context = _context()
     return value if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
 def moments(value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and variance over all axes but the last, and over replicas: float [channels] each.
+    """Returns mean and variance over all axes but the last and over replicas: float [channels].
 
     The variance is the mean squared deviation: E[x^2] - E[x]^2 loses digits where means are large.
     """
@@ -80,12 +80,12 @@ def moments(value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def total(values: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Sums over replicas of a list of tensors of each."""
+    """Sums a list of tensors of each replica over replicas."""
     context = _context()
     return values if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 def _context() -> tf.distribute.ReplicaContext | None:
-    """The replica's context, or None where it is alone or outside a step."""
+    """Returns the the replica's context, or None where it is alone or outside a step."""
     context = tf.distribute.get_replica_context()
     return context if context is not None and context.num_replicas_in_sync > 1 else None

@@ -1,4 +1,4 @@
-"""What a run of ARN shows while it trains: warnings of collapse, curves, scores of the target."""
+"""Callbacks of a run of ARN: warnings of collapse, curves, scores of the target."""
 
 import math
 from collections.abc import Mapping

@@ -38,13 +38,13 @@ def map_batches(
 def embed_split(
     model: ARN, split: Split, maps: np.ndarray | None = None, domain: int = TARGET
 ) -> np.ndarray:
-    """Embeddings of every picture, float32 [N, D], of unit length; see `map_batches`."""
+    """Returns embeddings of every picture, float32 [N, D], of unit length; see `map_batches`."""
     batches = map_batches(model, split, maps)
     return np.concatenate([model.compiled_embed_maps(x, domain).numpy() for x in batches])
 
 
 def pool_split(model: ARN, split: Split, maps: np.ndarray | None = None) -> np.ndarray:
-    """The average of X over positions, float32 [N, C]: what E_I gives without E_C."""
+    """Returns X averaged over positions, float32 [N, C]: what E_I gives without E_C."""
     return np.concatenate([x.mean(axis=(1, 2)) for x in map_batches(model, split, maps)])
 
 
@@ -69,8 +69,8 @@ def estimate_target_statistics(model: ARN, train: Split, maps: np.ndarray | None
 class _Float32:
     """Batches stored as float16 and iterated as float32, any number of times."""
 
-    def __init__(self, batches):
+    def __init__(self, batches: list[np.ndarray]) -> None:
         self._batches = batches
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tf.Tensor]:
         return (tf.cast(batch, tf.float32) for batch in self._batches)

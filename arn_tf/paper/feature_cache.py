@@ -33,7 +33,7 @@ _ARGUMENTS = ("cache_dir", "feature_cache")
 
 
 def cached_maps(model: ARN, split: Split, views: int, directory: str, title: str) -> np.ndarray:
-    """Maps of every picture of a split as a read-only memory map, computed first where missing.
+    """Returns maps of every picture as a read-only memory map, computed first where missing.
 
     Args:
         model: an `ARN`; only its E_I and preprocessing matter.
@@ -81,30 +81,39 @@ def maps_of_pictures(
         yield np.stack([model.compiled_feature_maps(view).numpy() for view in both], axis=1)
 
 
-def _key(model, split, views):
+def _key(model: ARN, split: Split, views: int) -> str:
     weights = hashlib.sha256()
     for variable in model.encoder_i.variables:
         weights.update(np.ascontiguousarray(variable.numpy()).tobytes())
-    return json.dumps([
-        _FORMAT, keras.__version__, tf.__version__, _device(), model.get_config()["backbone"],
-        model.input_size, views, weights.hexdigest(), split.digest,
-    ])  # fmt: skip
+    return json.dumps(
+        [
+            _FORMAT,
+            keras.__version__,
+            tf.__version__,
+            _device(),
+            model.get_config()["backbone"],
+            model.input_size,
+            views,
+            weights.hexdigest(),
+            split.digest,
+        ]
+    )
 
 
-def _device():
-    """GPU and CPU round differently."""
+def _device() -> str:
+    """Returns "GPU" or "CPU", which round differently."""
     return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 
 @contextlib.contextmanager
-def _locked(path):
-    """Two runs that want one cache: the second waits, then finds it made."""
+def _locked(path: str) -> Iterator[None]:
+    """Holds the lock of a cache: a second run that wants it waits, then finds it complete."""
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _write(model, split, path, shape, title):
+def _write(model: ARN, split: Split, path: str, shape: tuple[int, ...], title: str) -> None:
     partial, journal = path + ".partial", path + ".journal"
     done = _resume(partial, journal, shape)
     if not done:
@@ -143,8 +152,8 @@ def _write(model, split, path, shape, title):
     os.remove(journal)
 
 
-def _resume(partial, journal, shape):
-    """Rows of an interrupted cache that are safely on disk."""
+def _resume(partial: str, journal: str, shape: tuple[int, ...]) -> int:
+    """Returns the number of rows of an interrupted cache that are safely on disk."""
     try:
         with open(journal) as file:
             rows = json.load(file)["rows"]
@@ -154,7 +163,7 @@ def _resume(partial, journal, shape):
     return rows if found.shape == shape and found.dtype == np.float16 else 0
 
 
-def _open(path, shape):
+def _open(path: str, shape: tuple[int, ...]) -> np.ndarray:
     way_out = "Delete it and run again to compute it anew"
     try:
         maps = np.load(path, mmap_mode="r")
@@ -168,7 +177,7 @@ def _open(path, shape):
     return maps
 
 
-def _as_float16(maps):
+def _as_float16(maps: np.ndarray) -> np.ndarray:
     largest, float16 = np.max(np.abs(maps)), np.finfo(np.float16)
     if not (largest == 0 or float16.smallest_normal <= largest <= float16.max):
         raise UserError(

@@ -25,8 +25,8 @@ from arn_tf.paper.constants import NORMALIZATIONS
 _DISTANCE_EPSILON = 1e-12
 
 
-def classification(logits, labels):
-    """Equation 1: mean softmax cross-entropy over the source batch.
+def classification(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Returns L_class, equation 1: mean softmax cross-entropy over the source batch.
 
     Args:
         logits: float [B, K].
@@ -37,8 +37,10 @@ def classification(logits, labels):
     )
 
 
-def contrastive_of_distances(distances, same, margin=1.0):
-    """same d^2 + (1 - same) max(0, margin - d)^2 for each pair, unreduced.
+def contrastive_of_distances(
+    distances: tf.Tensor, same: tf.Tensor, margin: float = 1.0
+) -> tf.Tensor:
+    """Returns same d^2 + (1 - same) max(0, margin - d)^2 for each pair, unreduced.
 
     Args:
         distances: float, any shape, not negative.
@@ -50,8 +52,10 @@ def contrastive_of_distances(distances, same, margin=1.0):
     return same * tf.square(distances) + (1.0 - same) * tf.square(apart)
 
 
-def contrastive(codes, labels, margin=1.0, normalization="normalized"):
-    """Equation 2: pictures of one person together, of two persons apart.
+def contrastive(
+    codes: tf.Tensor, labels: tf.Tensor, margin: float = 1.0, normalization: str = "normalized"
+) -> tf.Tensor:
+    """Returns L_ctrs, equation 2: it draws codes of one person together and others apart.
 
     normalized: sum over ordered pairs i != j of `contrastive_of_distances`, with d the Euclidean
         distance of the L2-normalised codes.
@@ -76,8 +80,10 @@ def contrastive(codes, labels, margin=1.0, normalization="normalized"):
     return tf.reduce_sum(pairs * (1.0 - tf.eye(tf.shape(codes)[0], dtype=codes.dtype)))
 
 
-def reconstruction(maps, rebuilt, normalization="normalized"):
-    """Equation 3 for one domain: squared error of the decoder.
+def reconstruction(
+    maps: tf.Tensor, rebuilt: tf.Tensor, normalization: str = "normalized"
+) -> tf.Tensor:
+    """Returns L_rec of one domain, equation 3: squared error of the decoder.
 
     normalized: mean over batch, positions and channels.
     literal: sum over batch, positions and channels.
@@ -97,8 +103,10 @@ def reconstruction(maps, rebuilt, normalization="normalized"):
     return tf.reduce_sum(error) if _is_literal(normalization) else tf.reduce_mean(error)
 
 
-def difference(shared, private, normalization="normalized"):
-    """Equations 4 and 5 for one domain: shared and private codes carry different things.
+def difference(
+    shared: tf.Tensor, private: tf.Tensor, normalization: str = "normalized"
+) -> tf.Tensor:
+    """Returns L_diff of one domain, equations 4 and 5: the overlap of shared and private codes.
 
     normalized: both are centred over the batch, their rows scaled to unit length, and the squared
         entries of P^T C (D x D) averaged, as in the Domain Separation Networks.
@@ -120,13 +128,13 @@ def difference(shared, private, normalization="normalized"):
     return _squared_product_norm(shared, private) / entries
 
 
-def _squared_product_norm(left, right):
+def _squared_product_norm(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     gram_left = tf.matmul(left, left, transpose_b=True)
     gram_right = tf.matmul(right, right, transpose_b=True)
     return tf.reduce_sum(gram_left * gram_right)
 
 
-def _is_literal(normalization):
+def _is_literal(normalization: str) -> bool:
     if normalization not in NORMALIZATIONS:
         raise ValueError(
             f"normalization must be one of {NORMALIZATIONS}, received: {normalization!r}"

@@ -1,7 +1,8 @@
 """ARN as a Keras model: the sub-networks, the objective and one training step."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -36,7 +37,7 @@ class ARN(keras.Model):
         backbone_weights: "imagenet", "random" or the path of a weights file.
         input_size: (height, width) of a picture in pixels.
         shared_encoder: "convolutional", or "pooling" for the plain average of X.
-        private_encoders: whether there are E_S and E_T; without them D_C sees e_c alone.
+        private_encoders: whether there are E_S and E_T; without them D_C takes e_c alone.
         embedding_dim: width of e_c and e_p; the pooling encoder's is that of X.
         hidden_width: inner channels of the encoders and the decoder.
         dropout: of the classifier.
@@ -62,7 +63,7 @@ class ARN(keras.Model):
         loss_normalization: str = "normalized",
         seed: int = 0,
         name: str = "arn",
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
         if shared_encoder not in ("convolutional", "pooling"):
@@ -99,9 +100,15 @@ class ARN(keras.Model):
         self.encoder_i = keras_applications.build(backbone, self.input_size, backbone_weights)
         self.map_shape = tuple(self.encoder_i.output_shape[1:])
         heads = networks.build_heads(
-            self.map_shape, num_identities, shared_encoder, private_encoders, embedding_dim,
-            hidden_width, dropout, seed,
-        )  # fmt: skip
+            self.map_shape,
+            num_identities,
+            shared_encoder,
+            private_encoders,
+            embedding_dim,
+            hidden_width,
+            dropout,
+            seed,
+        )
         self.encoder_c, self.encoder_s, self.encoder_t, self.decoder_c, self.classifier_s = heads
         self.embedding_dim = self.map_shape[-1] if shared_encoder == "pooling" else embedding_dim
         self.feature_scale, self.initial_code_norm = (
@@ -114,7 +121,7 @@ class ARN(keras.Model):
         self.built = True
 
     def variable_groups(self) -> dict[str, list[keras.Variable]]:
-        """{sub-network: its trainable variables}: every one of the model's exactly once."""
+        """Returns {sub-network: its trainable variables}, each of the model exactly once."""
         return {
             name: network.trainable_variables
             for name in PAPER_LEARNING_RATES
@@ -124,20 +131,20 @@ class ARN(keras.Model):
     # Embedding: E_I and E_C alone.
 
     def feature_maps(self, images: tf.Tensor) -> tf.Tensor:
-        """Images, uint8 or float in 0..255 [B, height, width, 3] -> X, float32 [B, h, w, C].
+        """Returns X, float32 [B, h, w, C], of images, uint8 or float in 0..255.
 
         The BatchNorm layers of E_I always use their ImageNet statistics.
         """
         return self.encoder_i(self._preprocess(tf.cast(images, tf.float32)), training=False)
 
     @functools.cached_property
-    def compiled_feature_maps(self):
+    def compiled_feature_maps(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """`feature_maps` of uint8 images, traced once for any batch size."""
         signature = tf.TensorSpec([None, *self.input_size, 3], tf.uint8)
         return tf.function(self.feature_maps, input_signature=[signature])
 
     @functools.cached_property
-    def compiled_embed_maps(self):
+    def compiled_embed_maps(self) -> Callable[[tf.Tensor, int], tf.Tensor]:
         """`embed_maps` of float32 X, traced once for each domain and any batch size."""
         signature = tf.TensorSpec([None, *self.map_shape], tf.float32)
         functions = [
@@ -147,11 +154,11 @@ class ARN(keras.Model):
         return lambda maps, domain: functions[domain](maps)
 
     def scaled(self, maps: tf.Tensor) -> tf.Tensor:
-        """X divided by the root mean square that `calibrate` measured."""
+        """Returns X divided by the root mean square that `calibrate` measured."""
         return tf.cast(maps, tf.float32) / self.feature_scale
 
     def calibrate(self, maps: np.ndarray) -> None:
-        """Before training: measures X's scale, the source's batch statistics, the codes' norm.
+        """Measures X's scale, the source's batch statistics and the codes' norm, before training.
 
         The scale makes L_rec comparable between backbones; the norm tells collapse later on.
 
@@ -171,19 +178,19 @@ class ARN(keras.Model):
         self.initial_code_norm.assign(tf.reduce_mean(tf.norm(codes, axis=1)))
 
     def embed_maps(self, maps: tf.Tensor, domain: int = TARGET) -> tf.Tensor:
-        """X, float [B, h, w, C] -> embeddings, float32 [B, D], of unit length."""
+        """Returns embeddings, float32 [B, D], of unit length, of X, float [B, h, w, C]."""
         codes = self.encoder_c(self.scaled(maps), domain=domain, training=False)
         return tf.math.l2_normalize(codes, axis=1)
 
     def call(self, images: tf.Tensor, domain: int = TARGET, training: bool = False) -> tf.Tensor:
-        """Images [B, height, width, 3] -> embeddings, float32 [B, D], of unit length.
+        """Returns embeddings, float32 [B, D], of unit length, of images [B, height, width, 3].
 
         `domain` chooses the batch statistics of E_C: `TARGET`, the cameras to search, or `SOURCE`.
         """
         return self.embed_maps(self.feature_maps(images), domain)
 
     def embed(self, images: np.ndarray, domain: int = TARGET, batch_size: int = 64) -> np.ndarray:
-        """`call` for any number of images, as a NumPy array, float32 [N, D]."""
+        """Returns `call` of any number of images, as a NumPy array, float32 [N, D]."""
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[1:] != (*self.input_size, 3):
             raise ValueError(
@@ -201,7 +208,7 @@ class ARN(keras.Model):
     def compute_losses(
         self, batch: Mapping[str, tf.Tensor], step: int | tf.Tensor = 0
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """The terms of the objective that have a weight: {term: scalar, before weighting}.
+        """Computes the terms of the objective that have a weight: {term: scalar, before weighting}.
 
         L_class, L_ctrs and L_diff are functions of the whole batch: the codes of all replicas are
         gathered and every replica computes the same scalar. L_rec is the mean of its replica.
@@ -230,8 +237,9 @@ class ARN(keras.Model):
             privates = []
             if self.encoder_s is not None:
                 privates = [
-                    self.encoder_s(source, training=True), self.encoder_t(target, training=True)
-                ]  # fmt: skip
+                    self.encoder_s(source, training=True),
+                    self.encoder_t(target, training=True),
+                ]
             if weights["reconstruction"]:
                 both = tf.concat([code_s, code_t], axis=0)
                 if privates:
@@ -250,7 +258,7 @@ class ARN(keras.Model):
         return terms, tf.reduce_mean(tf.norm(codes, axis=1))
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step of the objective; returns the epoch's running means by name."""
+        """Takes one step of the objective; returns the epoch's running means by name."""
         step = self.optimizer.iterations
         groups = self.variable_groups()
         if not self.tune_encoder_i:

@@ -1,20 +1,25 @@
 """The trainable sub-networks: E_C, E_S, E_T (one class), D_C and C_S.
 
 The paper gives three-layer fully convolutional networks from X to 1 x 1 x 2048 and back, and no
-kernel sizes. The layout here is chosen by its cost (README, "Speed"): the first layer of an encoder
-and the last of the decoder, which touch all channels of X, are 1 x 1 convolutions and so plain
-matrix products; the middle layer is 3 x 3 (4 x 4 for an X of even size) with stride 2 and the
-innermost spans what is left (7 x 7 -> 7 x 7 -> 3 x 3 -> 1 x 1).
+kernel sizes (docs/what-the-paper-leaves-open.md). The layout here is chosen by its cost: the first
+layer of an encoder and the last of the decoder, which touch all channels of X, are 1 x 1
+convolutions and so plain matrix products; the middle layer is 3 x 3 (4 x 4 for an X of even size)
+with stride 2 and the innermost spans what is left (7 x 7 -> 7 x 7 -> 3 x 3 -> 1 x 1).
 """
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from arn_tf.layers.normalization import DomainBatchNormalization
+from arn_tf.layers.normalization import SOURCE, DomainBatchNormalization
 
 
-def _middle_layer(sizes):
-    """(kernel, stride, size after it) of the middle layer, each by axis.
+def _middle_layer(
+    sizes: Sequence[int],
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Returns kernel, stride and size after it of the middle layer, each by axis.
 
     The kernel is 4 where the size is even, so that the stride reaches the last row and column; it
     spans the axis, without a stride, where that is no longer.
@@ -25,7 +30,7 @@ def _middle_layer(sizes):
     return kernels, strides, tuple((size - k) // stride + 1 for size, k, stride in axes)
 
 
-def _initializer(seed, layer):
+def _initializer(seed: int, layer: int) -> keras.initializers.Initializer:
     return keras.initializers.GlorotUniform(seed=1000 * seed + layer)
 
 
@@ -42,26 +47,40 @@ class ConvolutionalEncoder(keras.layers.Layer):
         seed: of the initial weights.
     """
 
-    def __init__(self, hidden_width, embedding_dim, domains=1, seed=0, **kwargs):
+    def __init__(
+        self,
+        hidden_width: int,
+        embedding_dim: int,
+        domains: int = 1,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.hidden_width = hidden_width
         self.embedding_dim = embedding_dim
         self.domains = domains
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         kernels, strides, inner = _middle_layer(input_shape[1:3])
         width = self.hidden_width
         self.convolutions = [
             keras.layers.Conv2D(
-                filters, kernel, stride, use_bias=bias,
-                kernel_initializer=_initializer(self.seed, i), name=f"convolution_{i}",
+                filters,
+                kernel,
+                stride,
+                use_bias=bias,
+                kernel_initializer=_initializer(self.seed, i),
+                name=f"convolution_{i}",
             )
-            for i, (filters, kernel, stride, bias) in enumerate((
-                (width, 1, 1, False), (width, kernels, strides, False),
-                (self.embedding_dim, inner, 1, True),
-            ))
-        ]  # fmt: skip
+            for i, (filters, kernel, stride, bias) in enumerate(
+                (
+                    (width, 1, 1, False),
+                    (width, kernels, strides, False),
+                    (self.embedding_dim, inner, 1, True),
+                )
+            )
+        ]
         self.normalizations = [
             DomainBatchNormalization(self.domains, name=f"normalization_{i}") for i in range(2)
         ]
@@ -72,20 +91,20 @@ class ConvolutionalEncoder(keras.layers.Layer):
             if i < len(self.normalizations):
                 self.normalizations[i].build(shape)
 
-    def call(self, maps, domain=0, training=False):
+    def call(self, maps: tf.Tensor, domain: int = SOURCE, training: bool = False) -> tf.Tensor:
         x = maps
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=False):
             x = tf.nn.relu(normalization(convolution(x), domain=domain, training=training))
         return tf.reshape(self.convolutions[-1](x), [-1, self.embedding_dim])
 
-    def estimate_statistics(self, batches, domain):
+    def estimate_statistics(self, batches: Iterable[tf.Tensor], domain: int) -> None:
         """Sets one domain's batch statistics to those of whole batches of unlabelled pictures.
 
         Layer by layer and exact: the statistics of a layer are taken with those below it already
         set, over all positions of all pictures, so neither order nor batch size matters.
 
         Args:
-            batches: list of float [B, h, w, C], scaled maps; read once per layer.
+            batches: float [B, h, w, C] each, scaled maps; iterated once per layer.
             domain: the domain whose statistics are replaced.
         """
         for depth, normalization in enumerate(self.normalizations):
@@ -104,13 +123,13 @@ class ConvolutionalEncoder(keras.layers.Layer):
                 domain, tf.cast(mean, tf.float32), tf.cast(variance, tf.float32)
             )
 
-    def _before_normalization(self, maps, domain, depth):
+    def _before_normalization(self, maps: tf.Tensor, domain: int, depth: int) -> tf.Tensor:
         x = self.convolutions[0](maps)
         for i in range(depth):
             x = self.convolutions[i + 1](tf.nn.relu(self.normalizations[i](x, domain=domain)))
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return super().get_config() | {
             "hidden_width": self.hidden_width,
             "embedding_dim": self.embedding_dim,
@@ -123,11 +142,11 @@ class ConvolutionalEncoder(keras.layers.Layer):
 class PoolingEncoder(keras.layers.Layer):
     """X, float [B, h, w, C] -> its average over positions, float [B, C]; nothing to train."""
 
-    def call(self, maps, domain=0, training=False):
+    def call(self, maps: tf.Tensor, domain: int = SOURCE, training: bool = False) -> tf.Tensor:
         return tf.reduce_mean(maps, axis=[1, 2])
 
-    def estimate_statistics(self, batches, domain):
-        """Has no statistics."""
+    def estimate_statistics(self, batches: Iterable[tf.Tensor], domain: int) -> None:
+        """Does nothing: there are no statistics."""
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
@@ -140,25 +159,34 @@ class Decoder(keras.layers.Layer):
         seed: of the initial weights.
     """
 
-    def __init__(self, map_shape, hidden_width, seed=0, **kwargs):
+    def __init__(
+        self, map_shape: Sequence[int], hidden_width: int, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.map_shape = tuple(map_shape)
         self.hidden_width = hidden_width
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         height, width, channels = self.map_shape
         kernels, strides, self._inner = _middle_layer((height, width))
         hidden = self.hidden_width
         # A transposed convolution from 1 x 1 is a matrix product; as such it runs faster.
         self.expand = keras.layers.Dense(
-            self._inner[0] * self._inner[1] * hidden, use_bias=False,
-            kernel_initializer=_initializer(self.seed, 0), name="expand",
-        )  # fmt: skip
+            self._inner[0] * self._inner[1] * hidden,
+            use_bias=False,
+            kernel_initializer=_initializer(self.seed, 0),
+            name="expand",
+        )
         self.upsample = keras.layers.Conv2DTranspose(
-            hidden, kernels, strides, use_bias=False, padding="valid",
-            kernel_initializer=_initializer(self.seed, 1), name="upsample",
-        )  # fmt: skip
+            hidden,
+            kernels,
+            strides,
+            use_bias=False,
+            padding="valid",
+            kernel_initializer=_initializer(self.seed, 1),
+            name="upsample",
+        )
         self.project = keras.layers.Conv2D(
             channels, 1, kernel_initializer=_initializer(self.seed, 2), name="project"
         )
@@ -171,13 +199,13 @@ class Decoder(keras.layers.Layer):
         self.normalizations[1].build((None, height, width, hidden))
         self.project.build((None, height, width, hidden))
 
-    def call(self, codes, training=False):
+    def call(self, codes: tf.Tensor, training: bool = False) -> tf.Tensor:
         x = tf.reshape(self.expand(codes), [-1, *self._inner, self.hidden_width])
         x = tf.nn.relu(self.normalizations[0](x, training=training))
         x = tf.nn.relu(self.normalizations[1](self.upsample(x), training=training))
         return self.project(x)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return super().get_config() | {
             "map_shape": self.map_shape,
             "hidden_width": self.hidden_width,
@@ -198,20 +226,27 @@ class IdentityClassifier(keras.layers.Layer):
         seed: of the initial weights.
     """
 
-    def __init__(self, num_identities, dropout=0.5, seed=0, **kwargs):
+    def __init__(
+        self, num_identities: int, dropout: float = 0.5, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.num_identities = num_identities
         self.dropout = dropout
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.dense = keras.layers.Dense(
             self.num_identities, kernel_initializer=_initializer(self.seed, 0), name="dense"
         )
         self.dense.build(input_shape)
 
-    def call(self, codes, dropout_seed=None):
-        """dropout_seed: int [2] in training, None to keep every entry."""
+    def call(self, codes: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the logits.
+
+        Args:
+            codes: float [B, D].
+            dropout_seed: int [2] in training, None to keep every entry.
+        """
         if dropout_seed is not None and self.dropout > 0:
             # By name: the default algorithm differs between kinds of device.
             codes = tf.nn.experimental.stateless_dropout(
@@ -219,7 +254,7 @@ class IdentityClassifier(keras.layers.Layer):
             )
         return self.dense(codes)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return super().get_config() | {
             "num_identities": self.num_identities,
             "dropout": self.dropout,
@@ -228,21 +263,38 @@ class IdentityClassifier(keras.layers.Layer):
 
 
 def build_heads(
-    map_shape, num_identities, shared_encoder, private_encoders, embedding_dim, hidden_width,
-    dropout, seed,
-):  # fmt: skip
+    map_shape: tuple[int, int, int],
+    num_identities: int,
+    shared_encoder: str,
+    private_encoders: bool,
+    embedding_dim: int,
+    hidden_width: int,
+    dropout: float,
+    seed: int,
+) -> tuple[
+    ConvolutionalEncoder | PoolingEncoder,
+    ConvolutionalEncoder | None,
+    ConvolutionalEncoder | None,
+    Decoder,
+    IdentityClassifier,
+]:
     """Builds E_C, E_S, E_T, D_C and C_S, with weights of their own for each seed.
 
     Args:
         map_shape: (h, w, C) of X.
-        num_identities, shared_encoder, private_encoders, embedding_dim, hidden_width, dropout,
-            seed: see `arn_tf.ARN`.
+        num_identities: identities of the source data set.
+        shared_encoder: "convolutional" or "pooling".
+        private_encoders: whether there are E_S and E_T.
+        embedding_dim: width of e_c and e_p.
+        hidden_width: inner channels of the encoders and the decoder.
+        dropout: of the classifier.
+        seed: of the initial weights.
 
     Returns:
         E_C, E_S, E_T, D_C, C_S; None in the places of E_S and E_T where there are none.
     """
 
-    def encoder(name, place, domains=1):
+    def encoder(name: str, place: int, domains: int = 1) -> ConvolutionalEncoder:
         return ConvolutionalEncoder(
             hidden_width, embedding_dim, domains, seed=5 * seed + place, name=name
         )

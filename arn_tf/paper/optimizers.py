@@ -53,7 +53,7 @@ def grouped_optimizer(
     | None = None,
     momentum: float = MOMENTUM,
 ) -> keras.optimizers.MultiOptimizer:
-    """SGD with one learning rate per variable group of an `ARN`.
+    """Returns SGD with one learning rate per variable group of an `ARN`.
 
     Args:
         model: has `variable_groups()` -> {group: variables} and `trainable_variables`.
@@ -119,7 +119,7 @@ def apply_groups(
     gradients: Mapping[str, Sequence[tf.Tensor]],
     groups: Mapping[str, Sequence[keras.Variable]],
 ) -> None:
-    """One step of the groups that have gradients; the others, momentum and all, stand still.
+    """Takes one step of the groups that have gradients; the others, momentum too, stand still.
 
     `MultiOptimizer.apply` takes all groups or none. Frozen groups must not drift on their old
     momentum, and every group's schedule must follow the run's step, not its own.
@@ -138,7 +138,7 @@ def apply_groups(
 
 
 def group_learning_rates(optimizer: keras.optimizers.MultiOptimizer) -> dict[str, float]:
-    """{group: learning rate of the next step} as floats."""
+    """Returns {group: learning rate of the next step} as floats."""
     step = optimizer.iterations.numpy()
     rates = {}
     for inner in optimizer.optimizers:

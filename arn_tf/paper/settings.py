@@ -10,10 +10,10 @@ from arn_tf.run.settings import RunSettings, positive, setting
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(RunSettings):
-    """One training run. "Paper" marks a value of the paper's, "measured" one of ours (README).
+    """One training run. "Paper" marks a value of the paper's, "measured" one of ours.
 
     Raises:
-        UserError: from `check`, naming the flag.
+        UserError: from `check`, naming the setting.
     """
 
     preset: str = setting("paper", "the recipe", ("paper",))
@@ -93,7 +93,7 @@ class Settings(RunSettings):
         return os.path.expanduser(self.cache_dir or os.path.join(self.data_dir, "arn_features"))
 
     def learning_rates(self) -> dict[str, float]:
-        """{variable group: constant learning rate}."""
+        """Returns {variable group: constant learning rate}."""
         encoders = dict.fromkeys(
             ("encoder_c", "encoder_s", "encoder_t", "decoder_c"), self.encoder_learning_rate
         )

@@ -60,7 +60,7 @@ def branches(settings: Settings) -> list[Branch]:
 
 
 def train(settings: Settings) -> RunDir:
-    """Runs, or goes on with, the run that the settings describe, and returns its folder.
+    """Starts or resumes the run that the settings describe, and returns its folder.
 
     Raises:
         UserError: see `start.started`, `Sampler.check`, `keras_applications.build`; or a loss that
@@ -253,7 +253,7 @@ class _Trainer:
     def _data(
         self, model: ARN, data: ReidData, splits: Sequence[str], cached: bool
     ) -> dict[str, tuple[Split, np.ndarray | None]]:
-        """{split: (pictures, cached maps or None)}; only those to train on are mirrored."""
+        """Returns {split: (pictures, cached maps or None)}; only those to train on are mirrored."""
         directory = self._settings.feature_dir
         cached = cached and self._settings.feature_cache == "disk"
         found = {}

@@ -134,7 +134,7 @@ def no_match(
     query_camera: np.ndarray,
     gallery_camera: np.ndarray,
 ) -> str:
-    """Returns a sentence that says why no query has a match; often it is the cameras.
+    """Returns a sentence on why no query has a match; often it is the cameras.
 
     Args:
         query_person: int64 [Q].

@@ -37,7 +37,7 @@ class Evaluation:
     notes: list[str]
 
     def __getitem__(self, key: str) -> RankingResult:
-        """The result of the row with this key.
+        """Returns the result of the row with this key.
 
         Raises:
             KeyError: there is no such row.

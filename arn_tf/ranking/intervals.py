@@ -26,7 +26,7 @@ def interval(scores: npt.ArrayLike) -> tuple[float, float]:
         scores: real [queries], one number of each query, such as
             `RankingResult.per_query()["mean_ap"]`; or [seeds, queries], the same queries scored
             with several seeds. Those are averaged for each query first: the interval is of the
-            seeds' mean, and says nothing of the spread between seeds.
+            seeds' mean, and excludes the spread between seeds.
 
     Returns:
         (low, high), between which 95 % of the resampled means lie.

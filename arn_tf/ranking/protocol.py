@@ -267,7 +267,7 @@ def _similarities(
 
 
 def _query_scores(ranks: np.ndarray) -> tuple[float, float, float]:
-    """AP, trapezoid AP and inverse penalty of a query with matches at these ascending ranks."""
+    """Returns AP, trapezoid AP and inverse penalty of a query with matches at these ranks."""
     matches = np.arange(1, ranks.size + 1)
     precision = matches / ranks
     # Just before a match: one picture and one match fewer; 1 where there is no "before".

@@ -68,7 +68,7 @@ def draw(
 
     Raises:
         ValueError: there is no row, a thumbnail would have no size, or the bytes of a
-            picture cannot be read; the message says which one.
+            picture cannot be read; the message names it.
     """
     if not queries:
         raise ValueError("queries is empty: there is no ranked list to draw")
@@ -109,7 +109,7 @@ def draw(
 
 
 def _cells(queries: Sequence[Row]) -> Iterator[tuple[str, int, int, Thumbnail]]:
-    """Every thumbnail with a name for messages, its row, and its column (0 the query's)."""
+    """Yields every thumbnail with a name for messages, its row, and its column (0 the query's)."""
     for row, query in enumerate(queries):
         yield f"query {row}", row, 0, query.query
         for column, thumbnail in enumerate(query.gallery, 1):

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from arn_tf.ranking import arguments, reciprocal
 
-# Pairs within the radius, per image, beyond which the images are no longer told apart.
+# Pairs within the radius, per image, beyond which the images are taken as collapsed.
 _CROWD = 1000
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +17,7 @@ class AblationRun:
     """
 
     folder: str
-    changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     row: tuple[str, str] | None = None
     all_rows: bool = False
 

@@ -4,7 +4,7 @@ import contextlib
 import os
 
 
-def replace_text(path, text):
+def replace_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a file beside its place and renames it there.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What both recipes watch while they train: numbers that are not finite, checkpoints, progress."""
+"""Callbacks of both recipes: numbers that are not finite, checkpoints, progress."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -111,4 +111,5 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar = keras.utils.Progbar(self._steps, stateful_metrics=self._shown)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        logs = logs or {}
         self._bar.update(batch + 1, [(name, logs[name]) for name in self._shown if name in logs])

@@ -1,4 +1,4 @@
-"""How every command line starts and ends."""
+"""Starts and ends every command: flags, TensorFlow, errors as messages."""
 
 import contextlib
 import os
@@ -11,6 +11,16 @@ from types import ModuleType
 from absl import app, flags, logging
 
 from arn_tf.errors import UserError
+
+# What TensorFlow's C++ prints as it starts, whatever TF_CPP_MIN_LOG_LEVEL is; cuInit fails where
+# there is no GPU.
+_STARTUP_NOTE = re.compile(
+    rb"I\d{4} |WARNING: All log messages before absl::InitializeLog"
+    rb"|To enable the following instructions: .* rebuild TensorFlow"
+    rb"|E\d{4} .*(failed call to cuInit|Unable to register cu\w+ factory)"
+)
+# TFDS says so of every folder that it is about to fill.
+_EMPTY_FOLDER = "Variant folder %s has no %s"
 
 
 def message(error: Exception) -> str:
@@ -71,7 +81,8 @@ def start_tensorflow(replicas: int = 1) -> ModuleType:
     Returns:
         the module `tensorflow`.
     """
-    with _stderr_held_back():
+    logging.get_absl_logger().addFilter(lambda record: record.msg != _EMPTY_FOLDER)
+    with without_startup_notes():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
@@ -82,18 +93,22 @@ def start_tensorflow(replicas: int = 1) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _stderr_held_back() -> Iterator[None]:
-    """Drops what the process writes to stderr, C++ included; shows it where the block fails."""
+def without_startup_notes() -> Iterator[None]:
+    """A context, for the import of TensorFlow, that drops notes which its C++ prints on stderr.
+
+    What else is printed there, warnings and errors, comes at the context's end.
+    """
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 2)
         try:
             yield
-        except BaseException:
-            held.seek(0)
-            os.write(stderr, held.read())
-            raise
         finally:
+            sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
+            printed.seek(0)
+            for line in printed:
+                if not _STARTUP_NOTE.match(line):
+                    os.write(2, line)

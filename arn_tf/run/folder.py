@@ -23,6 +23,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import keras
 
@@ -42,7 +43,7 @@ class RunDir:
         self.path = path
 
     def file(self, name: str) -> str:
-        """Path of one of the run's files."""
+        """Returns the path of one of the run's files."""
         return os.path.join(self.path, name)
 
     @property
@@ -73,7 +74,7 @@ class RunDir:
 
     @contextlib.contextmanager
     def claimed_for(self, settings: RunSettings) -> Iterator[None]:
-        """Creates the folder, or resumes it; else as `claimed`.
+        """Creates the folder, or resumes its run; else as `claimed`.
 
         Raises:
             UserError: as `claimed`; or the folder belongs to a run with other settings.
@@ -82,8 +83,8 @@ class RunDir:
             self._keep_settings(settings)
             yield
 
-    def settings(self) -> dict[str, object]:
-        """The settings that the run began with, {name: value}.
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings that the run began with, {name: value}.
 
         Raises:
             UserError: this is not the folder of a run.
@@ -128,8 +129,8 @@ class RunDir:
                         "data_dir and manual_dir, or name another model_dir",
                         also=["data_dir", "manual_dir"],
                     )
-            if known != known | digests:
-                replace_text(path, json.dumps(known | digests, indent=2))
+            if known != (both := {**known, **digests}):
+                replace_text(path, json.dumps(both, indent=2))
         except (OSError, json.JSONDecodeError) as error:
             raise UserError(f"{path}: {error}") from error
 
@@ -146,7 +147,7 @@ class RunDir:
         self._write(copy, lambda path: shutil.copyfile(self.file(name), path))
 
     def digest(self, name: str) -> str:
-        """Hexadecimal hash of one of the run's files."""
+        """Returns the SHA-256 of one of the run's files, hexadecimal."""
         with open(self.file(name), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -169,11 +170,11 @@ class RunDir:
             raise UserError(f"{path}: can't be loaded ({error})") from error
 
     def checkpoint(self, branch: str, epoch: int) -> str:
-        """Name of the state after `epoch` epochs of a branch."""
+        """Returns the name of the state after `epoch` epochs of a branch."""
         return os.path.join("checkpoints", f"{branch}-{epoch:04d}.keras")
 
     def newest_checkpoint(self, branch: str) -> tuple[int, str] | tuple[None, None]:
-        """(epoch, name) of a branch's newest checkpoint, or (None, None)."""
+        """Returns (epoch, name) of a branch's newest checkpoint, or (None, None)."""
         found = [
             int(match[1])
             for entry in os.listdir(self.file("checkpoints"))

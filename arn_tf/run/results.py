@@ -42,7 +42,7 @@ def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
 
 
 def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[str, object]] | None:
-    """What `report` wrote of the run's model.
+    """Returns what `report` wrote of the run's model.
 
     Args:
         run: folder of the run.

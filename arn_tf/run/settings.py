@@ -1,10 +1,10 @@
-"""What the runs of every recipe have in common: settings as a frozen dataclass, flag by flag."""
+"""Settings of the runs of every recipe: a frozen dataclass, a flag for each field."""
 
 import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.atomic_files import replace_text
@@ -19,8 +19,8 @@ def setting(
     changes_result: bool = True,
     more_than: float | None = None,
     less_than: float = float("inf"),
-) -> object:
-    """A field of a `RunSettings`, and what its flag says.
+) -> Any:
+    """Returns a field of a `RunSettings` with what its flag needs.
 
     Args:
         default: of field and flag.
@@ -42,8 +42,8 @@ def setting(
     )
 
 
-def positive(default: float, help_text: str, **options) -> object:
-    """A `setting` that must be more than 0."""
+def positive(default: float, help_text: str, **options: Any) -> Any:
+    """Returns a `setting` that must be more than 0."""
     return setting(default, help_text, more_than=0, **options)
 
 
@@ -125,7 +125,7 @@ class RunSettings:
         replace_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     def differences(self, there: Mapping[str, object]) -> list[str]:
-        """Lines naming each setting that changes a run's result and isn't equal in both.
+        """Returns a line for each setting that changes a run's result and differs.
 
         Args:
             there: {name: value} of a run's file; what it lacks has its default.

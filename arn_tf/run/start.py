@@ -1,4 +1,4 @@
-"""How every run begins, whatever its recipe: its folder, its devices, its data, and warnings."""
+"""Starts a run of any recipe: its folder, its devices, its data, and warnings."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What every run shows in TensorBoard: writers, means, stages, and the projector's embeddings."""
+"""TensorBoard's logs of a run: writers, means, stages, and the projector's embeddings."""
 
 import contextlib
 import io
@@ -54,7 +54,7 @@ class MeansLog(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations.numpy())
         if step % self._every == 0:
             with self._writer.as_default(step=step):
-                for name, value in logs.items():
+                for name, value in (logs or {}).items():
                     tf.summary.scalar("loss/total" if name == "loss" else f"loss/{name}", value)
                 tf.summary.scalar("learning_rate", self.model.optimizer.learning_rate)
 
@@ -64,7 +64,7 @@ class MeansLog(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def log_writer(run: RunDir, name: str) -> Iterator[tf.summary.SummaryWriter]:
-    """A `tf.summary` writer of a stage, written out and closed at the end."""
+    """Yields a `tf.summary` writer of a stage, written out and closed at the end."""
     writer = tf.summary.create_file_writer(os.path.join(run.logs, name))
     try:
         yield writer

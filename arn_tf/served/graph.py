@@ -1,4 +1,4 @@
-"""What an export computes: guarded pictures in, embeddings and their space out.
+"""The graph of an export: guarded pictures in, embeddings and their space out.
 
 TensorFlow Serving runs the graph as it is and checks nothing of a request but its dtypes: a picture
 of another size would be embedded in silence and one of another rank can abort the process. So every
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
 from arn_tf.data.images import decode
-from arn_tf.layers.normalization import TARGET
+from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
 
 PRECISIONS = ("float32", "bfloat16")
 # A decoded picture this large takes 50 MB; a crop of a person is a hundredth of it.
@@ -26,8 +26,6 @@ JPEG_MAGIC = b"\xff\xd8\xff"
 # With the header of the chunk that must come first: libpng would pass over another before it, and
 # the guard would read that one's bytes as width and height.
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-# Of a picture whose camera isn't known.
-UNKNOWN_CAMERA = -1
 # Raise it when decoding, resizing or what lies between weights and embedding changes its result.
 _SPACE_VERSION = 1
 
@@ -38,7 +36,7 @@ class Cameras(Protocol):
     cameras: list[int]
 
     def known_and_rows(self, camera_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Cameras, int64 [N] -> whether each is known, bool [N], and its row, int32 [N]."""
+        """Returns whether each camera is known, bool [N], and its row, int32 [N]."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,7 @@ class ServedModel:
     exact: bool
 
     def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
-        """{signature: (function of tensors, their specifications)}."""
+        """Returns {signature: (function of tensors, their specifications)}."""
         encoded = tf.TensorSpec([None], tf.string, name="image_bytes")
         images = tf.TensorSpec([None, *self.input_size, 3], tf.uint8, name="images")
         found = {
@@ -86,7 +84,7 @@ class ServedModel:
         return found
 
     def facts(self) -> dict[str, object]:
-        """What a sidecar holds of the model."""
+        """Returns the sidecar's entries of the model."""
         facts = {
             "embedding_space": self.embedding_space,
             "embedding_dim": self.embedding_dim,
@@ -101,7 +99,7 @@ class ServedModel:
     def examples(
         self, pictures: Sequence[bytes]
     ) -> dict[str, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
-        """What the signatures must give for some pictures, by the Keras model.
+        """Returns what the signatures must give for some pictures, by the Keras model.
 
         The cameras are an unknown one and then those of the model, in turn.
 
@@ -132,7 +130,7 @@ class ServedModel:
         }
 
     def embed_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """JPEG or PNG pictures of any size, string [N] -> as `embed_images`.
+        """Returns `embed_images` of JPEG or PNG pictures of any size, string [N].
 
         Raises:
             InvalidArgumentError: N is 0, or a picture is too large or can't be decoded.
@@ -149,7 +147,7 @@ class ServedModel:
 
         Returns:
             {"embedding": float32 [N, D] of unit length, "embedding_space": string [N]}: every
-            answer says which space it belongs to, so that no client mixes two.
+            answer names its space, so that no client mixes two.
 
         Raises:
             InvalidArgumentError: N is 0, or another rank or size.
@@ -161,7 +159,7 @@ class ServedModel:
     def embed_encoded_by_camera(
         self, image_bytes: tf.Tensor, camera_id: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """As `embed_images_by_camera`, of JPEG or PNG pictures of any size, string [N]."""
+        """Returns `embed_images_by_camera` of JPEG or PNG pictures of any size, string [N]."""
         pictures, camera_id = _paired(tf.ensure_shape(image_bytes, [None]), camera_id)
         return self.embed_images_by_camera(decoded(pictures, self.input_size), camera_id)
 
@@ -194,7 +192,7 @@ class ServedModel:
 def embedding_space(
     facts: Mapping[str, object], weights: Iterable[np.ndarray], scale: bytes = b""
 ) -> str:
-    """Fingerprint of all that decides an embedding, 16 hexadecimal digits.
+    """Returns the fingerprint of all that decides an embedding, 16 hexadecimal digits.
 
     Args:
         facts: beside the weights, as JSON can hold it.
@@ -224,7 +222,7 @@ def at_precision(network: keras.Model, precision: str) -> keras.Model:
 
 
 def decoded(image_bytes: tf.Tensor, input_size: tuple[int, int]) -> tf.Tensor:
-    """JPEG or PNG pictures, string [N] -> uint8 [N, height, width, 3], guarded."""
+    """Returns JPEG or PNG pictures, string [N], as uint8 [N, height, width, 3], guarded."""
     return tf.map_fn(
         lambda encoded: decode(_guarded(encoded), input_size),
         _some(tf.ensure_shape(image_bytes, [None])),
@@ -233,12 +231,12 @@ def decoded(image_bytes: tf.Tensor, input_size: tuple[int, int]) -> tf.Tensor:
 
 
 def sized(images: tf.Tensor, input_size: tuple[int, int]) -> tf.Tensor:
-    """The same pictures, if they are [N, height, width, 3] and N isn't 0."""
+    """Returns the same pictures, if they are [N, height, width, 3] and N isn't 0."""
     return _some(tf.ensure_shape(images, [None, *input_size, 3]))
 
 
 def _paired(pictures: tf.Tensor, camera_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Both, if there is a camera for each picture; before anything is computed of either."""
+    """Returns both, if there is a camera for each picture; before anything is computed of them."""
     camera_id = tf.ensure_shape(camera_id, [None])
     numbers, count = tf.shape(camera_id)[0], tf.shape(pictures)[0]
     check = tf.debugging.Assert(
@@ -255,7 +253,7 @@ def _paired(pictures: tf.Tensor, camera_id: tf.Tensor) -> tuple[tf.Tensor, tf.Te
 
 
 def _some(batch: tf.Tensor) -> tf.Tensor:
-    """The batch, if there is anything in it.
+    """Returns the batch, if it isn't empty.
 
     The control dependency matters: kernels of an empty batch fail with messages of their own.
     """
@@ -267,7 +265,7 @@ def _some(batch: tf.Tensor) -> tf.Tensor:
 
 
 def _guarded(encoded: tf.Tensor) -> tf.Tensor:
-    """One encoded picture, if it is a JPEG or PNG of no more than `MAX_IMAGE_PIXELS`."""
+    """Returns one encoded picture, if it is a JPEG or PNG of at most `MAX_IMAGE_PIXELS`."""
     is_jpeg = tf.equal(tf.strings.substr(encoded, 0, len(JPEG_MAGIC)), JPEG_MAGIC)
     # Width and height are at byte 16.
     is_png = tf.logical_and(

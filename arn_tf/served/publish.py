@@ -1,7 +1,7 @@
 """Publishes a version of a served model: written, loaded again, compared, and only then named.
 
 A version holds the SavedModel of what embeds and nothing else, warm-up requests, and a sidecar that
-says which embedding space it is.
+names the embedding space.
 """
 
 import datetime
@@ -78,13 +78,13 @@ def save(served: ServedModel, folder: str) -> None:
 
 
 def weights_bytes(folder: str) -> int:
-    """Size on disk of a version's weights."""
+    """Returns the size of a version's weights on disk, in bytes."""
     files = glob.glob(os.path.join(glob.escape(folder), "variables", "variables.data-*"))
     return sum(os.path.getsize(file) for file in files)
 
 
 def _compare(served: ServedModel, folder: str, pictures: Sequence[bytes]) -> dict[str, int | float]:
-    """Embeddings of the saved version beside those of the Keras model, over all signatures."""
+    """Compares embeddings of the saved version with those of the Keras model, per signature."""
     examples = served.examples(pictures)
     for _, expected in examples.values():
         if not np.linalg.norm(expected["embedding"], axis=1).min() > 0:

@@ -67,7 +67,7 @@ def new_version(export_dir: str) -> Iterator[tuple[str, int]]:
 
 
 def published_versions(export_dir: str) -> list[int]:
-    """Numbers of the version folders, ascending."""
+    """Returns the numbers of the version folders, ascending."""
     return sorted(
         int(entry)
         for entry in os.listdir(export_dir)
@@ -76,7 +76,7 @@ def published_versions(export_dir: str) -> list[int]:
 
 
 def _make_lasting(folder: str) -> None:
-    """Has the disk hold every file before the folder gets its name."""
+    """Writes every file through to the disk before the folder gets its name."""
     for parent, _, files in os.walk(folder):
         for name in files:
             with open(os.path.join(parent, name), "rb") as file:

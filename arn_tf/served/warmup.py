@@ -1,4 +1,4 @@
-"""Warm-up requests, which TensorFlow Serving replays before a version answers anybody.
+"""Warm-up requests, which TensorFlow Serving replays before a version takes requests.
 
 The first request of each signature and batch size builds kernels, a second of work that no caller
 should wait for. A record that fails keeps the version from loading, so they are real requests;
@@ -7,26 +7,34 @@ they are small, because a tensor repeats its last value up to its size.
 
 import io
 import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import prediction_log_pb2
+
+from arn_tf.layers.normalization import UNKNOWN_CAMERA
 
 BATCH_SIZES = (1, 8)
 # Where TensorFlow Serving looks, below the version's folder.
 FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
-# A grey pixel, and a camera that nobody knows.
-_VALUES = {"images": 128, "camera_id": -1}
+# A grey pixel, and an unknown camera.
+_VALUES = {"images": 128, "camera_id": UNKNOWN_CAMERA}
 
 
-def write(folder, model_name, signatures):
+def write(
+    folder: str | os.PathLike[str],
+    model_name: str,
+    signatures: Mapping[str, Sequence[tf.TensorSpec]],
+) -> None:
     """Writes one request for each signature and batch size into a version's folder.
 
     Args:
         folder: of the version.
         model_name: as it will be served.
-        signatures: {signature: list of the `tf.TensorSpec` of its inputs}.
+        signatures: {signature: specifications of its inputs}.
     """
     path = os.path.join(folder, FILE)
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -42,7 +50,7 @@ def write(folder, model_name, signatures):
                 writer.write(log.SerializeToString())
 
 
-def _tensor(spec, batch_size):
+def _tensor(spec: tf.TensorSpec, batch_size: int) -> tensor_pb2.TensorProto:
     if spec.name == "image_bytes":
         tensor = tf.make_tensor_proto([_jpeg()])
         tensor.tensor_shape.dim[0].size = batch_size
@@ -50,8 +58,8 @@ def _tensor(spec, batch_size):
     return tf.make_tensor_proto(_VALUES[spec.name], spec.dtype, [batch_size, *spec.shape[1:]])
 
 
-def _jpeg():
-    """A grey picture as large as a usual crop."""
+def _jpeg() -> bytes:
+    """Returns a grey picture as large as a usual crop."""
     encoded = io.BytesIO()
     Image.fromarray(np.full((128, 64, 3), 128, np.uint8)).save(encoded, "JPEG")
     return encoded.getvalue()

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def augment(images, seed, padding=8, jitter=0.2):
+def augment(images: tf.Tensor, seed: tf.Tensor, padding: int = 8, jitter: float = 0.2) -> tf.Tensor:
     """Mirrors, shifts and recolours each picture by its own draw.
 
     Args:
@@ -26,11 +26,12 @@ def augment(images, seed, padding=8, jitter=0.2):
     rows = corners[:, :1] + tf.range(height)
     columns = corners[:, 1:] + tf.range(width)
     images = tf.gather(images, rows, axis=1, batch_dims=1)
-    return tf.gather(images, columns[:, None, :] + tf.zeros_like(rows)[:, :, None], axis=2,
-                     batch_dims=2)  # fmt: skip
+    return tf.gather(
+        images, columns[:, None, :] + tf.zeros_like(rows)[:, :, None], axis=2, batch_dims=2
+    )
 
 
-def _recolour(images, seed, jitter):
+def _recolour(images: tf.Tensor, seed: tf.Tensor, jitter: float) -> tf.Tensor:
     factors = tf.random.stateless_uniform(
         [3, tf.shape(images)[0], 1, 1, 1], seed, 1 - jitter, 1 + jitter
     )
@@ -42,6 +43,6 @@ def _recolour(images, seed, jitter):
     return tf.clip_by_value(images, 0.0, 255.0)
 
 
-def _luma(images):
-    """Brightness as the eye weighs it (ITU-R BT.601), float [B, height, width, 1]."""
+def _luma(images: tf.Tensor) -> tf.Tensor:
+    """Returns the luma (ITU-R BT.601), float [B, height, width, 1]."""
     return tf.reduce_sum(images * [0.299, 0.587, 0.114], axis=-1, keepdims=True)

@@ -45,7 +45,7 @@ def build(
     strided, paddings = _last_strides(network, name) if last_stride == 1 else (set(), set())
     channels = {}
 
-    def replaced(layer):
+    def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config() | {"dtype": _POLICIES[precision]}
         if isinstance(layer, keras.layers.BatchNormalization):
             start = next(reversed(channels.values())).stop if channels else 0
@@ -79,7 +79,7 @@ def build(
 
 
 def running_statistics(network: keras.Model, channels: dict[str, slice]) -> list[np.ndarray]:
-    """Running mean and variance of all normalisations of E_I, float32 [all channels] each."""
+    """Returns running mean and variance of E_I's normalisations, float32 [all channels] each."""
     layers = [network.get_layer(name) for name in channels]
     return [
         np.concatenate([variable.numpy() for variable in variables])
@@ -91,7 +91,7 @@ def running_statistics(network: keras.Model, channels: dict[str, slice]) -> list
 
 
 def _last_strides(network: keras.Model, name: str) -> tuple[set[str], set[str]]:
-    """Names of the layers that last halve the map, and of the paddings made for them."""
+    """Returns names of the layers that last halve the map, and of the paddings made for them."""
     height = network.output_shape[1]
     strided, paddings = set(), set()
     for layer in network.layers:

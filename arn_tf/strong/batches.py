@@ -1,10 +1,14 @@
 """Pictures of the strong recipe: decoded once, held in memory, changed at random in each batch."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
 from arn_tf.data.batches import batches, gather_pictures
 from arn_tf.data.images import decoded_batches
+from arn_tf.data.reid_data import Split
+from arn_tf.data.sampling import Sampler
 from arn_tf.strong.augmentation import augment
 
 _BATCH = 256
@@ -14,8 +18,8 @@ STREAM = 1_000_000
 PREFETCH = 4
 
 
-def decoded(split, image_size):
-    """Every picture of a split, uint8 [N, height, width, 3]: 25 KB each at 128 x 64."""
+def decoded(split: Split, image_size: tuple[int, int]) -> np.ndarray:
+    """Returns every picture of a split, uint8 [N, height, width, 3]: 25 KB each at 128 x 64."""
     pictures = np.empty((len(split), *image_size, 3), np.uint8)
     start = 0
     for batch in decoded_batches(split.images, image_size, _BATCH):
@@ -24,14 +28,20 @@ def decoded(split, image_size):
     return pictures
 
 
-def source_batches(sampler, pictures, epochs, seed, target=None):
-    """Augmented identity-balanced batches of the source, `sampler.steps_per_epoch` an epoch.
+def source_batches(
+    sampler: Sampler,
+    pictures: np.ndarray,
+    epochs: range,
+    seed: int,
+    target: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """Returns augmented identity-balanced batches, `sampler.steps_per_epoch` an epoch.
 
     What a batch holds follows from the seed and its number alone, so that a resumed run sees
     what an uninterrupted one would, on any number of replicas.
 
     Args:
-        sampler: `sampling.Sampler`.
+        sampler: of source and target rows.
         pictures: uint8 [N, height, width, 3].
         epochs: range of epoch numbers.
         seed: of the augmentation.
@@ -39,17 +49,17 @@ def source_batches(sampler, pictures, epochs, seed, target=None):
             source's are the same with and without.
 
     Returns:
-        `tf.data.Dataset` of {"source_images": float32 [B, height, width, 3], "source_labels":
+        {"source_images": float32 [B, height, width, 3], "source_labels":
         int32 [B]}, and "target_images" as "source_images".
     """
 
-    def plans():
+    def plans() -> Iterator[tuple[np.ndarray, np.ndarray, np.int32]]:
         for epoch in epochs:
             plan, first = sampler.epoch(epoch), epoch * sampler.steps_per_epoch
             for step, rows in enumerate(zip(plan.source_rows, plan.target_rows, strict=True)):
                 yield *rows, np.int32(first + step)
 
-    def load(rows, target_rows, step):
+    def load(rows: tf.Tensor, target_rows: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         batch = {
             "source_images": augment(gather_pictures(pictures, rows), tf.stack([seed, step])),
             "source_labels": tf.gather(labels, rows),

@@ -1,4 +1,4 @@
-"""Teaches a finished run's model new cameras, from unlabelled pictures, without training."""
+"""Calibrates a finished run's model on new cameras: unlabelled pictures, no training."""
 
 import os
 from collections.abc import Sequence

@@ -18,8 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
-from arn_tf.layers.normalization import SOURCE, TARGET
-from arn_tf.strong.camera_table import UNKNOWN_CAMERA
+from arn_tf.layers.normalization import SOURCE, TARGET, UNKNOWN_CAMERA
 from arn_tf.strong.model import StrongModel
 
 # A camera with fewer pictures uses the statistics of the whole target.
@@ -169,11 +168,11 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, np.ndarray]) -> None
 
 
 def spread(count: int) -> np.ndarray:
-    """Rows of evenly spread pictures, all or `MOST_PICTURES` of `count`; int [<= count]."""
+    """Returns rows of evenly spread pictures, all or `MOST_PICTURES` of `count`; int [<= count]."""
     return np.unique(np.linspace(0, count - 1, min(count, MOST_PICTURES)).astype(int))
 
 
 def _batches(pictures: np.ndarray) -> list[np.ndarray]:
-    """Pictures of use, in batches of nearly equal size."""
+    """Returns evenly spread pictures, in batches of nearly equal size."""
     rows = spread(len(pictures))
     return np.array_split(pictures[rows], -(-len(rows) // _BATCH))

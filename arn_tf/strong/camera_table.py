@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from arn_tf.layers.normalization import SOURCE, TARGET
 
-UNKNOWN_CAMERA = -1
 # Rows before those of the cameras.
 _DOMAINS = (SOURCE, TARGET)
 
@@ -59,14 +58,15 @@ class CameraTable:
         return [self._mean, self._variance, self._embedding_mean, self._embedding_deviation]
 
     def rows_of(self, camera_id: Sequence[int]) -> np.ndarray:
-        """Rows of cameras, int32 [N]; `TARGET` where one isn't calibrated."""
+        """Returns the rows of cameras, int32 [N]; `TARGET` where one isn't calibrated."""
         known = {camera: row for row, camera in enumerate(self.cameras, start=len(_DOMAINS))}
         return np.array([known.get(int(camera), TARGET) for camera in camera_id], np.int32)
 
     def known_and_rows(self, camera_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Whether cameras are calibrated, bool [N], and their rows, int32 [N], as graph operations.
+        """Returns whether cameras are calibrated, bool [N], and their rows, int32 [N].
 
-        By comparison: a lookup table of TensorFlow's would need initialising in a SavedModel.
+        In graph operations, by comparison: a lookup table of TensorFlow's would need initialising
+        in a SavedModel.
 
         Args:
             camera_id: int64 [N].
@@ -77,21 +77,21 @@ class CameraTable:
         return tf.reduce_any(same, axis=1), TARGET + tf.reduce_sum(beyond, axis=1)
 
     def moments(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance of E_I's normalisations, float32 [B, channels], of rows, int [B]."""
+        """Returns mean and variance of E_I's normalisations, float32 [B, channels], of rows [B]."""
         return _gathered(self._mean, rows), _gathered(self._variance, rows)
 
     def standardized(self, features: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Features less the mean of their row, over its deviation, of unit length; float [B, D]."""
+        """Returns features less their row's mean, over its deviation, of unit length: [B, D]."""
         mean = _gathered(self._embedding_mean, rows)
         deviation = _gathered(self._embedding_deviation, rows)
         return tf.math.l2_normalize((features - mean) / deviation, axis=1)
 
     def embedding_statistics(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the embedding in a row, float32 [D] each."""
+        """Returns mean and standard deviation of the embedding in a row, float32 [D] each."""
         return self._embedding_mean.numpy()[row], self._embedding_deviation.numpy()[row]
 
     def domain_rows(self) -> list[np.ndarray]:
-        """What the rows of `SOURCE` and `TARGET` hold, float32 [2, width] for each weight."""
+        """Returns the rows of `SOURCE` and `TARGET`, float32 [2, width] of each weight."""
         return [variable.numpy()[list(_DOMAINS)] for variable in self.weights]
 
     def set_moments(self, row: int, mean: np.ndarray, variance: np.ndarray) -> None:

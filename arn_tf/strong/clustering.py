@@ -9,6 +9,7 @@ import dataclasses
 import math
 
 import numpy as np
+import scipy.sparse
 from sklearn.cluster import DBSCAN
 
 from arn_tf.ranking import arguments, reranking
@@ -28,15 +29,15 @@ class ClusterCounts:
     """What a clustering found, for logs and for `stop_reason`.
 
     Attributes:
-      images: all images.
-      used: images in the clusters that were kept.
-      clusters: clusters kept.
-      largest: images of the largest cluster kept; 0 without any.
-      too_large: clusters dropped for their size.
-      one_camera: others dropped because one camera alone saw them.
-      noise: images in no cluster at all.
-      eps: the radius, Jaccard distance.
-      collapsed: the embeddings hardly differ between images, and nothing was clustered.
+        images: all images.
+        used: images in the clusters that were kept.
+        clusters: clusters kept.
+        largest: images of the largest cluster kept; 0 without any.
+        too_large: clusters dropped for their size.
+        one_camera: others dropped because one camera alone saw them.
+        noise: images in no cluster at all.
+        eps: the radius, Jaccard distance.
+        collapsed: the embeddings hardly differ between images, and nothing was clustered.
     """
 
     images: int
@@ -61,10 +62,10 @@ class ClusterCounts:
 
 
 def cluster(
-    embeddings,
-    camera_id,
+    embeddings: np.ndarray,
+    camera_id: np.ndarray,
     *,
-    eps: float | tuple = EPS,
+    eps: float | tuple[float, ...] = EPS,
     min_samples: int = 4,
     k1: int = 20,
     k2: int = 6,
@@ -75,21 +76,21 @@ def cluster(
     images come from more than one camera, those seen by two cameras or more.
 
     Args:
-      embeddings: real [N, D], of any length above zero.
-      camera_id: integers [N]; below 0 is unknown, and counts as no camera.
-      eps: Jaccard distance within which images are neighbours, above 0 and below 1; of several
-        the one that gives most clusters that are kept, the smallest where some give as many.
-      min_samples: neighbours, itself included, that make an image the core of a cluster.
-      k1: nearest neighbours considered (see `arn_tf.ranking.reranking`).
-      k2: images an encoding is averaged over.
+        embeddings: real [N, D], of any length above zero.
+        camera_id: integers [N]; below 0 is unknown, and counts as no camera.
+        eps: Jaccard distance within which images are neighbours, above 0 and below 1; of several
+            the one that gives most clusters that are kept, the smallest where some give as many.
+        min_samples: neighbours, itself included, that make an image the core of a cluster.
+        k1: nearest neighbours considered (see `arn_tf.ranking.reranking`).
+        k2: images an encoding is averaged over.
 
     Returns:
-      labels: int64 [N], clusters numbered from 0 in the order of their first images; -1
-        for an image that is not used.
-      counts: `ClusterCounts`.
+        labels: int64 [N], clusters numbered from 0 in the order of their first images; -1
+            for an image that is not used.
+        counts: `ClusterCounts`.
 
     Raises:
-      ValueError: an argument has a wrong shape, type or value; it is named.
+        ValueError: an argument has a wrong shape, type or value; it is named.
     """
     min_samples = arguments.positive("min_samples", min_samples)
     radii = sorted(eps) if isinstance(eps, tuple) else [eps]
@@ -107,8 +108,10 @@ def cluster(
     return max(results, key=lambda result: result[1].clusters)
 
 
-def _usable(graph, camera, eps, min_samples):
-    """Labels and `ClusterCounts` of DBSCAN at one radius."""
+def _usable(
+    graph: scipy.sparse.csr_matrix, camera: np.ndarray, eps: float, min_samples: int
+) -> tuple[np.ndarray, ClusterCounts]:
+    """Returns labels and `ClusterCounts` of DBSCAN at one radius."""
     images = graph.shape[0]
     found = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed").fit(graph).labels_
     found = found.astype(np.int64)
@@ -138,7 +141,7 @@ def _usable(graph, camera, eps, min_samples):
 
 
 def stop_reason(counts: ClusterCounts) -> str | None:
-    """Why self-training must not go on with these clusters, in words; None where it may."""
+    """Returns why self-training must not go on with these clusters; None where it may."""
     if counts.collapsed:
         return "the embeddings hardly tell images apart, so there is nothing to cluster"
     if counts.clusters < _FEWEST_CLUSTERS:
@@ -160,17 +163,19 @@ def stop_reason(counts: ClusterCounts) -> str | None:
     return None
 
 
-def purity(labels, person_id) -> float:
-    """DIAGNOSIS ONLY, reads true labels: share of used images of their cluster's main person.
+def purity(labels: np.ndarray, person_id: np.ndarray) -> float:
+    """Returns the share of used images that show their cluster's most frequent person.
+
+    A diagnosis: it reads true labels.
 
     Nothing that trains or chooses may call this.
 
     Args:
-      labels: integers [N], as `cluster` gives them.
-      person_id: integers [N].
+        labels: integers [N], as `cluster` gives them.
+        person_id: integers [N].
 
     Returns:
-      From 0 to 1; NaN where no image is used.
+        From 0 to 1; NaN where no image is used.
     """
     labels = np.asarray(labels)
     person = arguments.ids("person_id", person_id, labels)
@@ -183,8 +188,8 @@ def purity(labels, person_id) -> float:
     return float(main.sum() / used.sum())
 
 
-def _cameras(found, camera, clusters):
-    """Known cameras that saw each cluster, int [clusters]."""
+def _cameras(found: np.ndarray, camera: np.ndarray, clusters: int) -> np.ndarray:
+    """Returns the number of known cameras in each cluster, int [clusters]."""
     known = (found >= 0) & (camera >= 0)
     pairs = np.unique([found[known], camera[known]], axis=1)
     return np.bincount(pairs[0], minlength=clusters)

@@ -3,16 +3,15 @@
 import concurrent.futures
 import glob
 import os
-import re
 
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data import datasets_package
 from arn_tf.data.images import decode
 from arn_tf.errors import ArgumentError, UserError
+from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.strong import camera_statistics
-
-_LARGEST_NUMBER = np.iinfo(np.int64).max
 
 
 def read_crops(
@@ -33,12 +32,13 @@ def read_crops(
     Raises:
         UserError: no pictures, one that can't be read, or a name without a camera.
     """
+    datasets_package.check()
+    from datasets import camera_names
+
     try:
-        pattern = re.compile(camera_pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        pattern = camera_names.compile_pattern(camera_pattern)
+    except ValueError as error:
         raise ArgumentError("camera_pattern", camera_pattern, str(error)) from error
-    if pattern.groups != 1:
-        raise ArgumentError("camera_pattern", camera_pattern, "needs one group, as in '_c(\\d+)'")
     if not os.path.isdir(folder):
         raise ArgumentError("images", folder, "not a folder")
     paths = sorted(
@@ -48,7 +48,13 @@ def read_crops(
     )
     if not paths:
         raise ArgumentError("images", folder, "no .jpg or .png file there")
-    cameras = np.array([_camera(path, pattern) for path in paths], np.int64)
+    cameras = np.array(camera_names.numbers_of(paths, pattern), np.int64)
+    if (cameras == UNKNOWN_CAMERA).any():
+        first = paths[int(np.argmax(cameras == UNKNOWN_CAMERA))]
+        raise UserError(
+            f"{first}: camera_pattern={camera_pattern} finds no camera's number in that name",
+            ["camera_pattern"],
+        )
     of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
     rows = np.sort(np.concatenate([all[camera_statistics.spread(len(all))] for all in of_camera]))
 
@@ -62,15 +68,3 @@ def read_crops(
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         pictures = np.stack(list(threads.map(read, [paths[row] for row in rows])))
     return pictures, cameras[rows]
-
-
-def _camera(path: str, pattern: re.Pattern[str]) -> int:
-    found = pattern.search(os.path.basename(path))
-    number = found[1] if found else None
-    # A group that took no part in the match is None.
-    if not (number and number.isdecimal() and int(number) <= _LARGEST_NUMBER):
-        raise UserError(
-            f"{path}: camera_pattern={pattern.pattern} finds no camera's number in that name",
-            ["camera_pattern"],
-        )
-    return int(number)

@@ -11,7 +11,7 @@ _BATCH = 64
 
 
 def embed_plain(model: StrongModel, pictures: np.ndarray) -> np.ndarray:
-    """By the running statistics, those of the source: float32 [N, D], of unit length.
+    """Embeds by the running statistics, those of the source: float32 [N, D], of unit length.
 
     Args:
         model: `StrongModel`.
@@ -22,7 +22,7 @@ def embed_plain(model: StrongModel, pictures: np.ndarray) -> np.ndarray:
 
 
 def embed_by_camera(model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
-    """By each picture's camera, with its mirror image: float32 [N, D], of unit length.
+    """Embeds by each picture's camera, with its mirror image: float32 [N, D], of unit length.
 
     A camera that isn't calibrated takes the statistics of the whole target.
     """
@@ -31,7 +31,7 @@ def embed_by_camera(model: StrongModel, pictures: np.ndarray, camera_id: np.ndar
 
 
 def source_logits(model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
-    """What the source's classifier says of pictures, by their cameras: float32 [N, identities]."""
+    """Returns the source classifier's logits of pictures by their cameras, float32 [N, K]."""
     return _batched(pictures, model.compiled_logits, model.table.rows_of(camera_id))
 
 

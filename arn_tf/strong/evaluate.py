@@ -120,7 +120,7 @@ def _cameras_without_statistics(model: StrongModel, splits: list[Split]) -> list
 
 
 def _kept(run: RunDir) -> str:
-    """The stage that the run keeps, and why."""
+    """Returns the stage that the run keeps, and why."""
     path = run.file(stage_choice.CHOICE_FILE)
     try:
         with open(path) as file:
@@ -136,7 +136,7 @@ def _kept(run: RunDir) -> str:
 def _standardized(
     embeddings: np.ndarray, camera_id: np.ndarray, known: np.ndarray, known_camera_id: np.ndarray
 ) -> np.ndarray:
-    """Embeddings less the mean of their camera's training pictures, over their deviation."""
+    """Returns embeddings less the mean of their camera's training pictures, over the deviation."""
     result = np.empty_like(embeddings)
     for camera in np.unique(camera_id):
         train = known[known_camera_id == camera]

@@ -3,8 +3,10 @@
 import tensorflow as tf
 
 
-def smoothed_classification(logits, labels, smoothing=0.1):
-    """Mean cross-entropy with smoothed targets (Szegedy et al., CVPR 2016, section 7).
+def smoothed_classification(
+    logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.1
+) -> tf.Tensor:
+    """Returns the mean cross-entropy with smoothed targets (Szegedy et al., CVPR 2016, section 7).
 
     Args:
         logits: float [N, K].
@@ -20,8 +22,8 @@ def smoothed_classification(logits, labels, smoothing=0.1):
     return -tf.reduce_mean((1 - smoothing) * right + smoothing * even)
 
 
-def batch_hard_triplet(features, labels, margin=0.3):
-    """Mean of max(0, margin + d(farthest of the same) - d(nearest other)) over the batch.
+def batch_hard_triplet(features: tf.Tensor, labels: tf.Tensor, margin: float = 0.3) -> tf.Tensor:
+    """Returns the mean of max(0, margin + d(farthest of the same) - d(nearest other)).
 
     Hermans, Beyer and Leibe, "In Defense of the Triplet Loss", 2017, equation 5; Euclidean
     distances. A picture without another of its identity has itself, at distance 0; a batch of a

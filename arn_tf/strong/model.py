@@ -1,7 +1,8 @@
 """A tuned backbone with batch statistics per camera: the model of `--preset=strong`."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,7 +56,7 @@ class StrongModel(keras.Model):
         cameras: Sequence[int] = (),
         seed: int = 0,
         name: str = "strong",
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._settings = {
@@ -93,18 +94,18 @@ class StrongModel(keras.Model):
         return self.table.cameras
 
     def running_statistics(self) -> list[np.ndarray]:
-        """Running mean and variance of E_I's normalisations, float32 [table.channels] each."""
+        """Returns running means and variances of E_I, float32 [table.channels] each."""
         return tuned_backbone.running_statistics(self.encoder_i, self._channels)
 
     # Embedding.
 
     def feature_maps(self, images: tf.Tensor) -> tf.Tensor:
-        """Images, uint8 or float in 0..255 -> X, float32 [B, h, w, D], by running statistics."""
+        """Returns X, float32 [B, h, w, D], of images in 0..255, by running statistics."""
         maps = self.encoder_i(self._preprocess(tf.cast(images, tf.float32)), training=False)
         return tf.cast(maps, tf.float32)
 
     def batch_maps(self, images: tf.Tensor, update: bool) -> tf.Tensor:
-        """X by the statistics of the batch, synchronised over replicas.
+        """Returns X by the statistics of the batch, synchronised over replicas.
 
         Args:
             images: as `feature_maps` takes them.
@@ -114,9 +115,9 @@ class StrongModel(keras.Model):
             return self.feature_maps(images)
 
     def batch_moments(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance of every normalisation over a batch, float32 [table.channels] each.
+        """Returns each normalisation's mean and variance over a batch, float32 [table.channels].
 
-        Each layer sees what those below it, normalised by the batch too, make of the images.
+        The input of each layer is that of the layers below it, normalised by the batch too.
         """
         found = BatchStatistics()
         with normalized_by(found):
@@ -125,7 +126,7 @@ class StrongModel(keras.Model):
         return tf.concat(means, axis=0), tf.concat(variances, axis=0)
 
     def camera_features(self, images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """X averaged over positions, float32 [B, D], each picture by its row of the table.
+        """Returns X averaged over positions, float32 [B, D], each picture by its row of the table.
 
         Args:
             images: as `feature_maps` takes them.
@@ -138,9 +139,9 @@ class StrongModel(keras.Model):
     def call(
         self, images: tf.Tensor, rows: tf.Tensor | None = None, training: bool = False
     ) -> tf.Tensor:
-        """Images [B, height, width, 3] -> embeddings, float32 [B, D], of unit length.
+        """Returns embeddings, float32 [B, D], of unit length, of images [B, height, width, 3].
 
-        Without rows: plain, by the running statistics, as everybody reports it. With rows of the
+        Without rows: plain, by the running statistics, as published results are. With rows of the
         table, int [B]: the statistics of each picture's camera, and the sum of the picture's and
         its mirror image's standardised vectors.
         """
@@ -153,21 +154,21 @@ class StrongModel(keras.Model):
         return tf.math.l2_normalize(both[0] + both[1], axis=1)
 
     @functools.cached_property
-    def compiled_call(self):
+    def compiled_call(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """`call` of uint8 images and rows, traced once for any batch size."""
         return tf.function(self.call, input_signature=self._pictures_and_rows)
 
     @functools.cached_property
-    def compiled_logits(self):
+    def compiled_logits(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """Logits of the source's identities, of uint8 images and rows, traced once."""
 
-        def logits(images, rows):
+        def logits(images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             return self.classifier(self.neck(self.camera_features(images, rows)))
 
         return tf.function(logits, input_signature=self._pictures_and_rows)
 
     @functools.cached_property
-    def compiled_features(self):
+    def compiled_features(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """X by the running statistics, averaged over positions; traced once for any batch size."""
         return tf.function(
             lambda images: pooled(self.feature_maps(images)),
@@ -189,7 +190,7 @@ class StrongModel(keras.Model):
         labels: tf.Tensor,
         head: tuple[keras.layers.Layer, keras.layers.Layer],
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Cross-entropy behind a head and triplet loss, of all replicas' pictures together.
+        """Returns cross-entropy behind a head and triplet loss, of all replicas' pictures together.
 
         Args:
             features: one replica's, float [B, D].
@@ -205,7 +206,7 @@ class StrongModel(keras.Model):
         )
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step on augmented source pictures; returns the epoch's running means by name.
+        """Takes one step on augmented source pictures; returns the epoch's running means by name.
 
         Args:
             batch: {"source_images": float [B, height, width, 3], "source_labels": int [B]}.
@@ -264,7 +265,7 @@ class StrongModel(keras.Model):
 
 
 def pooled(maps: tf.Tensor) -> tf.Tensor:
-    """X, float [B, h, w, D], averaged over positions: float [B, D]."""
+    """Returns X, float [B, h, w, D], averaged over positions: float [B, D]."""
     return tf.reduce_mean(maps, axis=[1, 2])
 
 

@@ -16,13 +16,12 @@ import tensorflow as tf
 
 from arn_tf.data.reid_data import Split
 from arn_tf.data.sampling import Sampler
-from arn_tf.layers.normalization import TARGET
+from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
 from arn_tf.run import tensorboard
 from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics, clustering, self_training, unlabelled_scores
-from arn_tf.strong.camera_table import UNKNOWN_CAMERA
 from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
@@ -32,7 +31,7 @@ ADAPTED = "adapted.keras"
 
 
 def round_file(number: int) -> str:
-    """Name of the model after a round of self-training; `ADAPTED` after none."""
+    """Returns the name of the model after a round of self-training; `ADAPTED` after none."""
     return f"round_{number}.keras" if number else ADAPTED
 
 
@@ -92,14 +91,14 @@ class TargetRounds:
         return self._settings.self_training_rounds
 
     def embeddings(self, number: int) -> np.ndarray:
-        """Embeddings of the target's training pictures after a round, float32 [N, D].
+        """Returns embeddings of the target's training pictures after a round, float32 [N, D].
 
         Computed once: the next round clusters them, and the choice of a stage compares them.
         """
         return self._assess(number)[0]
 
     def alarm(self, number: int) -> str | None:
-        """Why the model after a round can't tell pictures apart, in words; or None."""
+        """Returns why the model after a round can't tell pictures apart; or None."""
         return self._assess(number)[1]
 
     def _model(self, number: int) -> StrongModel:
@@ -108,7 +107,7 @@ class TargetRounds:
         return self._current[1]
 
     def _assess(self, number: int) -> tuple[np.ndarray, str | None]:
-        """Embeddings and alarm after a round; logs scores that need no labels."""
+        """Returns embeddings and alarm after a round; logs scores that need no labels."""
         if number not in self._assessed:
             model = self._model(number)
             found = embed_by_camera(model, self._pictures, self._split.camera_id)
@@ -155,7 +154,7 @@ class TargetRounds:
         try:
             trained = self._trained(number, labels, centroids)
         except NonFiniteError as error:
-            reason = f"{error.what}; a lower --self_training_learning_rate may help"
+            reason = f"{error.what}; a lower self_training_learning_rate may help"
             self._write(number, record | {"stopped": reason})
             return reason
         self._save_calibrated(trained, number)
@@ -187,7 +186,7 @@ class TargetRounds:
         replace_text(self._run.file(f"round_{number}.json"), json.dumps(record, indent=2) + "\n")
 
     def _trained(self, number: int, labels: np.ndarray, centroids: np.ndarray) -> StrongModel:
-        """The model of the round before, trained on both domains."""
+        """Returns the model of the round before, trained on both domains."""
         settings, steps = self._settings, self._settings.self_training_steps
         keras.utils.set_random_seed(settings.seed + number)
         with self._strategy.scope():

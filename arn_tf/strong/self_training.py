@@ -5,7 +5,7 @@ et al. (ICLR 2020): every target batch holds two cameras, each normalised by its
 statistics, so that the look of a camera tells nothing of the cluster.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
@@ -62,16 +62,19 @@ class PairSampler:
         self._weights = weights / weights.sum()
 
     def step(self, step: int) -> np.ndarray:
-        """Rows of one batch, int64 [2, batch_size / 2]: the same cluster at the same place."""
+        """Returns a batch's rows, int64 [2, batch_size / 2]: the same cluster at the same place."""
         rng = np.random.default_rng([self._seed, step])
         first, second, shared = self._pairs[rng.choice(len(self._pairs), p=self._weights)]
         half = self.batch_size // 2
         count = min(_CLUSTERS_PER_BATCH, len(shared), half)
         clusters = np.resize(rng.permutation(shared)[:count], half)
-        return np.array([
-            [rng.choice(self._rows[cluster, camera]) for cluster in clusters]
-            for camera in (first, second)
-        ], np.int64)  # fmt: skip
+        return np.array(
+            [
+                [rng.choice(self._rows[cluster, camera]) for cluster in clusters]
+                for camera in (first, second)
+            ],
+            np.int64,
+        )
 
 
 def batches(
@@ -83,12 +86,12 @@ def batches(
     first_step: int,
     seed: int,
 ) -> tf.data.Dataset:
-    """Batches of both domains, augmented; a function of the seed and the step's number.
+    """Returns augmented batches of both domains, a function of the seed and the step's number.
 
     Args:
-        source_sampler: `sampling.Sampler`.
+        source_sampler: of the source's rows.
         source: its pictures, uint8 [N, height, width, 3].
-        target_sampler: `PairSampler`.
+        target_sampler: of the target's rows.
         target: its pictures, likewise.
         steps: how many.
         first_step: number of the first.
@@ -96,15 +99,17 @@ def batches(
     """
     per_epoch = source_sampler.steps_per_epoch
 
-    def plans():
+    def plans() -> Iterator[tuple[np.ndarray, np.ndarray, np.int32]]:
         plan = None
         for step in range(first_step, first_step + steps):
             if plan is None or step % per_epoch == 0:
                 plan = source_sampler.epoch(step // per_epoch).source_rows
             yield plan[step % per_epoch], target_sampler.step(step), np.int32(step)
 
-    def load(source_rows, target_rows, step):
-        def random(pictures, rows, stream):
+    def load(
+        source_rows: tf.Tensor, target_rows: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        def random(pictures: np.ndarray, rows: tf.Tensor, stream: int) -> tf.Tensor:
             images = data_batches.gather_pictures(pictures, rows)
             return augment(images, tf.stack([seed + strong_batches.STREAM * stream, step]))
 
@@ -142,7 +147,7 @@ class SelfTrainer(keras.Model):
         self.built = True
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step; returns the epoch's running means by name."""
+        """Takes one step; returns the epoch's running means by name."""
         features, tapes = zip(
             self._features(batch["source_images"], update=True),
             self._features(batch["first_images"], update=False),
@@ -156,9 +161,10 @@ class SelfTrainer(keras.Model):
                 features[0], batch["source_labels"], (model.neck, model.classifier)
             )
             target = model.identity_losses(
-                tf.concat(features[1:], axis=0), tf.tile(batch["target_labels"], [2]),
+                tf.concat(features[1:], axis=0),
+                tf.tile(batch["target_labels"], [2]),
                 (self.neck, self.classifier),
-            )  # fmt: skip
+            )
             terms = [sum(pair) for pair in zip(source, target, strict=True)]
             scaled = sum(terms) / replicas.count()
         of_features, of_heads = tape.gradient(scaled, (features, heads))
@@ -183,6 +189,6 @@ class SelfTrainer(keras.Model):
         return [variable for layer in layers for variable in layer.trainable_variables]
 
     def _features(self, images: tf.Tensor, update: bool) -> tuple[tf.Tensor, tf.GradientTape]:
-        """Features by the statistics of their batch, and the tape that recorded them."""
+        """Returns features by the statistics of their batch, and the tape that recorded them."""
         with tf.GradientTape() as tape:
             return pooled(self.model.batch_maps(images, update=update)), tape

@@ -12,7 +12,7 @@ class StrongSettings(RunSettings):
     """One run of `--preset=strong`: a tuned backbone, camera statistics, self-training.
 
     Raises:
-        UserError: from `check`, naming the flag.
+        UserError: from `check`, naming the setting.
     """
 
     EARLIER: ClassVar[Mapping[str, object]] = {"arn_losses": False, "keep_best": "unlabelled"}

@@ -26,10 +26,10 @@ class Choice:
     """Which checkpoint to keep.
 
     Attributes:
-      index: of the candidates.
-      reason: in words.
-      scores: consensus of each candidate, from 0 to 1, higher is better; NaN where it was not
-        compared.
+        index: of the candidates.
+        reason: in words.
+        scores: consensus of each candidate, from 0 to 1, higher is better; NaN where it was not
+            compared.
     """
 
     index: int
@@ -42,21 +42,21 @@ def choose(
     camera_id: np.ndarray,
     alarms: Sequence[str | None] | None = None,
 ) -> Choice:
-    """The latest checkpoint that none beats clearly in consensus; of collapsed ones none.
+    """Chooses the latest checkpoint that none clearly beats in consensus, and no collapsed one.
 
     Later rounds are better as a rule, so the burden of proof lies on an earlier one: it must
     lead by more than one standard error (the one-standard-error rule of Breiman et al., CART,
     1984), taken over clusters.
 
     Args:
-      candidates: real [N, D] each, embeddings of the target's training pictures by every
-        checkpoint of one run, in the order of training.
-      camera_id: integers [N]; below 0 where it is unknown.
-      alarms: why a candidate is known to be collapsed, or None, of each; what `collapsed` finds
-        comes on top.
+        candidates: real [N, D] each, embeddings of the target's training pictures by every
+            checkpoint of one run, in the order of training.
+        camera_id: integers [N]; below 0 where it is unknown.
+        alarms: why a candidate is known to be collapsed, or None, of each; what `collapsed` finds
+            comes on top.
 
     Raises:
-      ValueError: no candidates, or of different shapes.
+        ValueError: no candidates, or of different shapes.
     """
     candidates = _alike(candidates)
     alarms = [
@@ -82,10 +82,16 @@ def choose(
         lead, error = _paired(precision[best] - precision[row], labels)
         if lead <= error:
             break
-        notes.insert(0, f"stage {sound[row] + 1} is behind stage {sound[best] + 1} by "
-                        f"{100 * lead:.1f} ± {100 * error:.1f} points")  # fmt: skip
-    notes.insert(0, f"stage {sound[row] + 1} of {len(candidates)} is the latest that none clearly "
-                    f"beats in consensus, {100 * scores[sound[row]]:.1f} %")  # fmt: skip
+        notes.insert(
+            0,
+            f"stage {sound[row] + 1} is behind stage {sound[best] + 1} by "
+            f"{100 * lead:.1f} ± {100 * error:.1f} points",
+        )
+    notes.insert(
+        0,
+        f"stage {sound[row] + 1} of {len(candidates)} is the latest that none clearly "
+        f"beats in consensus, {100 * scores[sound[row]]:.1f} %",
+    )
     return Choice(sound[row], "; ".join(notes), tuple(scores.tolist()))
 
 
@@ -111,7 +117,7 @@ def record(run: RunDir, stages: Sequence[str], choice: Choice) -> None:
 def consensus(
     candidates: Sequence[np.ndarray], camera_id: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, str | None]:
-    """How well each candidate ranks, by clusters of all candidates together.
+    """Measures how well each candidate ranks, by clusters of all candidates together.
 
     The clusters are those of the candidates' mean cosine: their ensemble is the teacher, as
     in EnsV (Hu et al., "Towards Reliable Model Selection for Unsupervised Domain Adaptation",
@@ -119,13 +125,13 @@ def consensus(
     in no cluster match nothing. HIGHER is better, within one list of candidates only.
 
     Args:
-      candidates: see `choose`.
-      camera_id: see `choose`; where fewer than two are known, cameras are not told apart.
+        candidates: see `choose`.
+        camera_id: see `choose`; where fewer than two are known, none is distinguished.
 
     Returns:
-      labels: int64 [Q], the cluster of each query.
-      precision: float64 [candidates, Q], average precision.
-      why_not: why the clusters can't serve, in words, with the others empty; or None.
+        labels: int64 [Q], the cluster of each query.
+        precision: float64 [candidates, Q], average precision.
+        why_not: why the clusters can't serve, in words, with the others empty; or None.
     """
     candidates = [units_of(f"candidates[{i}]", each) for i, each in enumerate(_alike(candidates))]
     camera = arguments.ids("camera_id", camera_id, candidates[0])
@@ -142,25 +148,27 @@ def consensus(
         return np.empty(0, np.int64), np.empty((len(candidates), 0)), why_not
     used = labels >= 0
     person = np.where(used, labels + 1, arguments.DISTRACTOR)
-    precision = np.stack([
-        protocol.rank_gallery(
-            embeddings[used], embeddings, person[used], person, apart[used], apart
-        ).average_precision
-        for embeddings in candidates
-    ])  # fmt: skip
+    precision = np.stack(
+        [
+            protocol.rank_gallery(
+                embeddings[used], embeddings, person[used], person, apart[used], apart
+            ).average_precision
+            for embeddings in candidates
+        ]
+    )
     valid = np.isfinite(precision[0])
     return labels[used][valid], precision[:, valid], None
 
 
 def collapsed(embeddings: np.ndarray) -> str | None:
-    """Why embeddings can't tell pictures apart, in words; None where they seem to.
+    """Returns why embeddings can't separate pictures, in words; None where they seem to.
 
     They are nearly the same, zero or not finite, or vary in hardly more than a direction or two.
-    Of fewer than 16 pictures it says nothing but that they are zero or not finite. Embeddings that
+    Of fewer than 16 pictures only zeros and numbers that are not finite count. Embeddings that
     were standardised hide that they are the same: see `collapsed_statistics`.
 
     Args:
-      embeddings: real [N, D].
+        embeddings: real [N, D].
     """
     embeddings = np.asarray(embeddings)
     if not np.isfinite(embeddings).all():
@@ -183,11 +191,11 @@ def collapsed(embeddings: np.ndarray) -> str | None:
 
 
 def collapsed_statistics(mean: np.ndarray, deviation: np.ndarray) -> str | None:
-    """As `collapsed`, from the mean and deviation that embeddings are standardised by.
+    """Returns `collapsed` by the mean and deviation that embeddings are standardised by.
 
     Args:
-      mean: real [D], as `CameraTable.embedding_statistics` has them.
-      deviation: real [D], likewise.
+        mean: real [D], as `CameraTable.embedding_statistics` has them.
+        deviation: real [D], likewise.
     """
     squares = [float(np.sum(np.square(value, dtype=np.float64))) for value in (mean, deviation)]
     # What the mean cosine would be, were all of the mean's length.
@@ -198,10 +206,10 @@ def collapsed_statistics(mean: np.ndarray, deviation: np.ndarray) -> str | None:
 
 
 def effective_rank(units: np.ndarray) -> float:
-    """exp of the entropy of the covariance's spectrum (Roy and Vetterli, EUSIPCO 2007).
+    """Returns exp of the entropy of the covariance's spectrum (Roy and Vetterli, EUSIPCO 2007).
 
     Args:
-      units: real [N, D].
+        units: real [N, D].
     """
     centred = units - units.mean(axis=0)
     if len(centred) < centred.shape[1]:
@@ -224,7 +232,7 @@ def _alike(candidates: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _paired(difference: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Mean of a difference and its standard error over clusters, each as large as it is."""
+    """Returns the mean of a difference and its standard error over clusters."""
     mean = difference.mean()
     sums = np.bincount(labels, difference - mean)
     sums = sums[np.unique(labels)]

@@ -43,7 +43,7 @@ def tune(
     source: np.ndarray,
     target: np.ndarray,
 ) -> StrongModel:
-    """The source stage: tunes E_I and a classifier on the labelled source.
+    """Tunes E_I and a classifier on the labelled source: the source stage.
 
     Args:
         settings: of the run.
@@ -67,7 +67,7 @@ def tune(
 
 
 def train(settings: StrongSettings, source_stage: SourceStage = tune) -> RunDir:
-    """Runs, or goes on with, the run that the settings describe; returns its folder.
+    """Starts or resumes the run that the settings describe; returns its folder.
 
     Args:
         settings: of the run.
@@ -203,7 +203,7 @@ def fit(
 
 
 def last_good(run: RunDir) -> str:
-    """Path of the newest state of the source stage."""
+    """Returns the path of the newest state of the source stage."""
     return run.file(run.newest_checkpoint("source")[1] or INITIAL)
 
 

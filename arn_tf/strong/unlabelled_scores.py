@@ -1,16 +1,17 @@
-"""Says, without labels, how well a model's embeddings suit a target: one number a model.
+"""Label-free scores of how well a model's embeddings suit a target: one number a model.
 
-Each function looks at the embeddings of the target's training pictures alone. The numbers
+Each function reads the embeddings of the target's training pictures alone. The numbers
 compare checkpoints of one run on one target, never two targets. None is proof: a network can be
-sure of itself and wrong.
+confident and wrong.
 
-What looks across cameras leaves out pictures of an unknown camera, and is NaN where fewer
-than two cameras are known. Embeddings are real [N, D], of any length above zero; camera_id
+Scores across cameras leave out pictures of an unknown camera, and are NaN where fewer than
+two cameras are known. Embeddings are real [N, D], of any length above zero; camera_id
 holds integers [N], below 0 where it is unknown. Arguments of a wrong shape or type raise a
 ValueError that names them.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,29 +22,29 @@ from arn_tf.ranking.arguments import units_of
 _BLOCK = 256
 
 
-def classifier_entropy(logits) -> float:
-    """Mean entropy of the source classifier on target pictures, nats; LOWER is better.
+def classifier_entropy(logits: np.ndarray) -> float:
+    """Returns the mean entropy of the source classifier on target pictures, nats; LOWER is better.
 
     As minimised by Grandvalet and Bengio (NeurIPS 2004), and as a validation score in Morerio
     et al., "Minimal-Entropy Correlation Alignment" (ICLR 2018).
 
     Args:
-      logits: real [N, identities of the source].
+        logits: real [N, identities of the source].
     """
     logits = arguments.embeddings("logits", logits)
     return float(_entropy(logits.astype(np.float64)).mean())
 
 
-def other_camera_share(embeddings, camera_id, k: int = 10) -> float:
-    """Share of other cameras' pictures among the k nearest, over its chance; HIGHER is better.
+def other_camera_share(embeddings: np.ndarray, camera_id: np.ndarray, k: int = 10) -> float:
+    """Returns other cameras' share of the k nearest, over its chance; HIGHER is better.
 
     1 where a picture's camera doesn't matter to who is near it. The measure of mixing is that
     of Buttner et al. (kBET, Nature Methods 2019) in its simplest form.
 
     Args:
-      embeddings: see the module.
-      camera_id: see the module.
-      k: neighbours; of fewer pictures, all.
+        embeddings: see the module.
+        camera_id: see the module.
+        k: neighbours; of fewer pictures, all.
     """
     k = arguments.positive("k", k)
     units, camera = known_units(embeddings, camera_id)
@@ -60,8 +61,8 @@ def other_camera_share(embeddings, camera_id, k: int = 10) -> float:
     return float(found / chance)
 
 
-def mutual_rate(embeddings, camera_id) -> float:
-    """Share of pictures that are the nearest one's nearest, across cameras; HIGHER is better.
+def mutual_rate(embeddings: np.ndarray, camera_id: np.ndarray) -> float:
+    """Returns the share of mutual nearest neighbours across cameras; HIGHER is better.
 
     p's nearest picture of another camera is q, and q's nearest of another camera than its own
     is p: the best-buddies similarity (Dekel et al., CVPR 2015) of a set with itself.
@@ -73,17 +74,19 @@ def mutual_rate(embeddings, camera_id) -> float:
     return float(np.mean(nearest[nearest] == np.arange(len(nearest))))
 
 
-def similarity_entropy(embeddings, camera_id, temperature: float = 0.05) -> float:
-    """Mean entropy of softmax(cosine / temperature) over other cameras, nats; HIGHER is better.
+def similarity_entropy(
+    embeddings: np.ndarray, camera_id: np.ndarray, temperature: float = 0.05
+) -> float:
+    """Returns the mean entropy of softmax(cosine / temperature), nats; HIGHER is better.
 
-    Soft neighbourhood density (Saito et al., "Tune it the Right Way", ICCV 2021,
-    with its temperature), there over all other pictures: a picture that has several near
-    ones, about as near, has high entropy. A collapsed network has the highest.
+    Soft neighbourhood density (Saito et al., "Tune it the Right Way", ICCV 2021, with its
+    temperature), over pictures of other cameras where the paper takes all others: a picture
+    with several neighbours about as near has high entropy. A collapsed network has the highest.
 
     Args:
-      embeddings: see the module.
-      camera_id: see the module.
-      temperature: above 0.
+        embeddings: see the module.
+        camera_id: see the module.
+        temperature: above 0.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, not {temperature!r}")
@@ -94,8 +97,13 @@ def similarity_entropy(embeddings, camera_id, temperature: float = 0.05) -> floa
     return float(np.concatenate(parts).mean())
 
 
-def known_units(embeddings, camera_id):
-    """Unit embeddings and cameras of the pictures whose camera is known; None of one camera."""
+def known_units(
+    embeddings: np.ndarray, camera_id: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """Returns unit embeddings and cameras of the pictures whose camera is known.
+
+    (None, None) where fewer than two cameras are known.
+    """
     units = units_of("embeddings", embeddings)
     camera = arguments.ids("camera_id", camera_id, units)
     known = camera >= 0
@@ -104,26 +112,42 @@ def known_units(embeddings, camera_id):
     return units[known], camera[known]
 
 
-def similarities(units, others=None):
-    """Yields (first row, cosines of a block of rows to all of `others`)."""
+def similarities(
+    units: np.ndarray, others: np.ndarray | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields a block's first row and its cosines to all of `others`, real [<=256, M].
+
+    Args:
+        units: real [N, D] of unit length.
+        others: real [M, D] of unit length; None: `units`.
+    """
     others = units if others is None else others
     for start in range(0, len(units), _BLOCK):
         yield start, units[start : start + _BLOCK] @ others.T
 
 
-def across_cameras(units, camera, queries=None):
-    """Yields cosines of a block of pictures to all, -inf where the camera is their own."""
+def across_cameras(
+    units: np.ndarray, camera: np.ndarray, queries: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Yields cosines of a block of pictures to all, -inf where the camera is their own.
+
+    Args:
+        units: real [N, D] of unit length.
+        camera: integers [N].
+        queries: real [N, D] of unit length, other embeddings of the same pictures; None: `units`.
+    """
     for start, similarity in similarities(units if queries is None else queries, units):
         own = camera[start : start + len(similarity), np.newaxis]
         yield np.where(camera == own, -np.inf, similarity)
 
 
-def nearest_rows(similarity, k):
+def nearest_rows(similarity: np.ndarray, k: int) -> np.ndarray:
+    """Returns the rows of the k largest of each row of [B, N], int64 [B, k], unordered."""
     return np.argpartition(-similarity, k - 1, axis=1)[:, :k]
 
 
-def _entropy(logits):
-    """Entropy of softmax of each row, nats; -inf has no part."""
+def _entropy(logits: np.ndarray) -> np.ndarray:
+    """Returns the entropy of softmax of each row, nats; -inf has no part."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     weights = np.exp(shifted)
     total = weights.sum(axis=1)

@@ -61,7 +61,7 @@ def test_unknown_network(name):
 
 @pytest.mark.parametrize("name", ["preprocess_input", "decode_predictions", "__name__"])
 def test_what_is_no_network(name):
-    with pytest.raises(UserError, match="is not a network"):
+    with pytest.raises(UserError, match=f"backbone={name}: not a network"):
         keras_applications.application(name)
 
 

@@ -35,8 +35,11 @@ def ranked(seed, gain=0.0):
     return protocol.rank_gallery(
         random.normal(size=(QUERIES, 16)) + gain * persons[query],
         random.normal(size=(60, 16)) + gain * persons[gallery],
-        query, gallery, np.ones(QUERIES, np.int64), np.full(60, 2),
-    )  # fmt: skip
+        query,
+        gallery,
+        np.ones(QUERIES, np.int64),
+        np.full(60, 2),
+    )
 
 
 TITLES = {

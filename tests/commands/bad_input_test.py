@@ -40,8 +40,14 @@ def places(tmp_path):
 
 
 def test_no_archive(tmp_path, manual):
-    fails(tmp_path, "--source or --target market", manual, LAYOUT.archive, "DukeMTMC-reID.zip",
-          **places(tmp_path))  # fmt: skip
+    fails(
+        tmp_path,
+        "--source or --target market",
+        manual,
+        LAYOUT.archive,
+        "DukeMTMC-reID.zip",
+        **places(tmp_path),
+    )
 
 
 def test_no_manual_folder(tmp_path):
@@ -77,10 +83,15 @@ def spoilt_archive(manual):
 def test_bad_names_and_pictures_are_listed(tmp_path, manual):
     path = spoilt_archive(manual)
     fails(
-        tmp_path, path, "3 of 46 files cannot be used", "bounding_box_train/somebody.jpg",
+        tmp_path,
+        path,
+        "3 of 46 files cannot be used",
+        "bounding_box_train/somebody.jpg",
         "query/0102_c1s1_000099_00.jpg: a truncated or broken JPEG",
-        "bounding_box_test/0102_c2s1_000099_00.jpg: empty", "skip_bad_images", **places(tmp_path),
-    )  # fmt: skip
+        "bounding_box_test/0102_c2s1_000099_00.jpg: empty",
+        "skip_bad_images",
+        **places(tmp_path),
+    )
 
 
 def test_bad_pictures_can_be_left_out(tmp_path, manual):
@@ -96,8 +107,14 @@ def test_data_that_were_prepared_from_another_archive(tmp_path, manual):
     small_data.write_archive(manual, "market")
     ReidData("market", str(tmp_path / "data"), str(manual))
     small_data.write_archive(manual, "market", shots=3)
-    fails(tmp_path, tmp_path / "data", "was prepared from other pictures than those in", manual,
-          "Remove that folder", **places(tmp_path))  # fmt: skip
+    fails(
+        tmp_path,
+        tmp_path / "data",
+        "was prepared from other pictures than those in",
+        manual,
+        "Remove that folder",
+        **places(tmp_path),
+    )
 
 
 def test_a_data_folder_that_cannot_be_written(tmp_path, manual):
@@ -128,7 +145,7 @@ def test_a_data_folder_that_cannot_be_written(tmp_path, manual):
             ["--batch_size=48 is more than the 24 pictures of the target"],
         ),
     ],
-)  # fmt: skip
+)
 def test_settings_that_cannot_be(tmp_path, changes, words):
     fails(tmp_path, *words, **changes)
 
@@ -141,8 +158,12 @@ def test_a_mistake_put_right_needs_no_new_folder(tmp_path):
 def test_weights_of_another_network(tmp_path):
     path = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)]).save_weights(path)
-    fails(tmp_path, f"--backbone_weights={path}", "not a weights file of Tiny",
-          backbone_weights=str(path))  # fmt: skip
+    fails(
+        tmp_path,
+        f"--backbone_weights={path}",
+        "not a weights file of Tiny",
+        backbone_weights=str(path),
+    )
 
 
 def test_a_weights_file_that_is_none(tmp_path):
@@ -156,8 +177,12 @@ def test_weights_that_give_nothing(tmp_path):
     for variable in network.variables:
         variable.assign(variable * 0)
     network.save_weights(tmp_path / "zero.weights.h5")
-    fails(tmp_path, "--backbone_weights", "root mean square of 0.0",
-          backbone_weights=str(tmp_path / "zero.weights.h5"))  # fmt: skip
+    fails(
+        tmp_path,
+        "--backbone_weights",
+        "root mean square of 0.0",
+        backbone_weights=str(tmp_path / "zero.weights.h5"),
+    )
 
 
 # Folders.
@@ -173,19 +198,23 @@ def test_a_file_where_a_folder_should_be(tmp_path, flag):
 
 LINES = {
     "an unknown flag": (
-        "arn_tf.train", ["--epoch=3"], ["Unknown command line flag 'epoch'", "--help"],
+        "arn_tf.train",
+        ["--epoch=3"],
+        ["Unknown command line flag 'epoch'", "--help"],
     ),
     "a word without a flag": ("arn_tf.train", ["market"], ["what is 'market'? Flags begin with"]),
     "no archive": (
-        "arn_tf.train", ["--source=market", "--target=duke", "--data_dir=HERE/data",
-                         "--model_dir=HERE/run"],
+        "arn_tf.train",
+        ["--source=market", "--target=duke", "--data_dir=HERE/data", "--model_dir=HERE/run"],
         ["--source or --target market", "neither Market-1501-v15.09.15.zip nor"],
     ),
     "no model folder": ("arn_tf.evaluate", [], ["--model_dir=", "name the folder of a run"]),
     "an empty folder": (
-        "arn_tf.evaluate", ["--model_dir=HERE"], ["--model_dir=HERE", "no settings.json"],
+        "arn_tf.evaluate",
+        ["--model_dir=HERE"],
+        ["--model_dir=HERE", "no settings.json"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

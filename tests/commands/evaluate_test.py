@@ -58,9 +58,13 @@ def images(split):
 
 def rank(embed, query, gallery):
     return protocol.rank_gallery(
-        embed(images(query)), embed(images(gallery)), query.person_id, gallery.person_id,
-        query.camera_id, gallery.camera_id,
-    )  # fmt: skip
+        embed(images(query)),
+        embed(images(gallery)),
+        query.person_id,
+        gallery.person_id,
+        query.camera_id,
+        gallery.camera_id,
+    )
 
 
 def test_the_table_has_the_baselines(found):
@@ -79,9 +83,14 @@ def test_reranked_rows(run, found, target):
     arn = run.load_model("model.keras")
     query, gallery = target
     expected = protocol.rank_gallery(
-        arn.embed(images(query)), arn.embed(images(gallery)), query.person_id, gallery.person_id,
-        query.camera_id, gallery.camera_id, distance=reranking.rerank,
-    )  # fmt: skip
+        arn.embed(images(query)),
+        arn.embed(images(gallery)),
+        query.person_id,
+        gallery.person_id,
+        query.camera_id,
+        gallery.camera_id,
+        distance=reranking.rerank,
+    )
     assert results["ARN + re-ranking"].mean_ap == pytest.approx(expected.mean_ap, abs=1e-3)
     assert results["ARN + re-ranking"].mean_ap != results["ARN"].mean_ap
 

@@ -22,8 +22,9 @@ SIZE = (small_data.HEIGHT, small_data.WIDTH)
 
 def arguments(run, export_dir, **changes):
     places = small_data.inputs()
-    return small_data.command("arn_tf.export", model_dir=run.path, export_dir=export_dir,
-                              **places | changes)  # fmt: skip
+    return small_data.command(
+        "arn_tf.export", model_dir=run.path, export_dir=export_dir, **places | changes
+    )
 
 
 def test_the_command(paper_run, tmp_path):
@@ -50,11 +51,12 @@ STRONG = list(strong_evaluate.TITLES.values())[2:]
         ("strong", STRONG[:3], "source only (b) camera statistics, flip"),
         # Of an earlier version, chosen by labels.
         (
-            "strong", STRONG[:3] + [f"ORACLE, by labels: {row}" for row in STRONG[3:]],
+            "strong",
+            STRONG[:3] + [f"ORACLE, by labels: {row}" for row in STRONG[3:]],
             "ORACLE, by labels: self-trained (b) camera statistics, flip",
         ),
     ],
-)  # fmt: skip
+)
 def test_the_sidecar_has_the_metrics_of_evaluate(tmp_path, capsys, preset, rows, expected):
     run = RunDir(str(tmp_path))
     (tmp_path / "model.keras").write_bytes(b"a model")
@@ -116,9 +118,13 @@ os.execv(sys.argv[1], sys.argv[1:])
 def test_a_full_disk(paper_run, tmp_path):
     """The limit on a file's size stands for it: the weights don't fit."""
     line = arguments(paper_run, tmp_path / "arn")
-    done = subprocess.run([sys.executable, "-c", LIMITED, *line], cwd=small_data.ROOT,
-                          env=os.environ | {"PYTHONPATH": str(small_data.ROOT)},
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *line],
+        cwd=small_data.ROOT,
+        env=os.environ | {"PYTHONPATH": str(small_data.ROOT)},
+        capture_output=True,
+        text=True,
+    )
     status, err = done.returncode, done.stderr
     assert status == 2, err
     assert f"--export_dir={tmp_path / 'arn'}: version 1 can't be written" in err

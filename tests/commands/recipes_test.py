@@ -253,9 +253,10 @@ def test_differences_of_the_strong_recipe():
 def test_moved_folders(parse, settings):
     def moved(*arguments):
         return parse(
-            *arguments, define=recipes.define_moved_folders,
+            *arguments,
+            define=recipes.define_moved_folders,
             result=lambda: recipes.with_moved_folders(settings),
-        )  # fmt: skip
+        )
 
     assert moved() == settings
     assert moved("--data_dir=there", "--manual_dir=archives") == dataclasses.replace(

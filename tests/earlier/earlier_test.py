@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf import recipes
+from arn_tf import ARN, StrongModel, recipes
 from arn_tf.paper import train as paper_train
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
@@ -93,8 +93,10 @@ def test_a_stopped_run_of_the_strong_recipe_goes_on(earlier, tmp_path, capsys):
 
 def _assert_alike(found, expected, name, start):
     """Every weight was trained from the same start to the same place."""
-    models = [keras.models.load_model(run.file(each)) for run, each in
-              ((found, name), (expected, name), (expected, start))]  # fmt: skip
+    models = [
+        keras.models.load_model(run.file(each))
+        for run, each in ((found, name), (expected, name), (expected, start))
+    ]
     for one, other, before in zip(*(model.trainable_variables for model in models), strict=True):
         assert_moved_alike(one.numpy(), other.numpy(), before.numpy(), one.path)
 
@@ -112,12 +114,28 @@ def test_a_gallery_is_searched(earlier):
             assert hits[0].score == pytest.approx(1, abs=1e-6)
 
 
-def test_importing_arn_tf_is_enough():
+LOADED = """
+import sys
+import arn_tf, keras
+assert keras.saving.get_registered_object("arn_tf>ConstantThenCosine")
+for path in sys.argv[1:]:
+    model = keras.models.load_model(path)
+    print(type(model).__name__, sum(weights.sum() for weights in model.get_weights()))
+"""
+
+
+def test_importing_arn_tf_is_enough(tmp_path):
     """In a process that imports nothing else of ours."""
-    code = (
-        "import sys, keras, arn_tf; from keras.src.saving import object_registration as r;"
-        "found = set(r.GLOBAL_CUSTOM_OBJECTS);"
-        "sys.exit(not {'arn_tf>ARN', 'arn_tf>StrongModel', 'arn_tf>ConstantThenCosine'} <= found)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    small = {"backbone": "MobileNetV2", "backbone_weights": "random", "input_size": (64, 32)}
+    models = [ARN(3, embedding_dim=8, hidden_width=4, **small), StrongModel(3, **small)]
+    paths = [str(tmp_path / f"{type(model).__name__}.keras") for model in models]
+    for model, path in zip(models, paths, strict=True):
+        model.save(path)
+    line = [sys.executable, "-c", LOADED, *paths]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    for model, printed in zip(models, done.stdout.splitlines(), strict=True):
+        name, total = printed.split()
+        assert name == type(model).__name__
+        expected = sum(weights.sum() for weights in model.get_weights())
+        assert float(total) == pytest.approx(float(expected), rel=1e-6)

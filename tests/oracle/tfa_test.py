@@ -70,6 +70,9 @@ def test_multi_optimizer_of_tensorflow_addons(compiled):
                     gradient, entry["gradients"][name], rtol=1e-5, atol=1e-5, err_msg=name
                 )
                 np.testing.assert_allclose(
-                    weights[name].numpy(), entry["weights"][name], rtol=1e-6, atol=1e-6,
+                    weights[name].numpy(),
+                    entry["weights"][name],
+                    rtol=1e-6,
+                    atol=1e-6,
                     err_msg=name,
-                )  # fmt: skip
+                )

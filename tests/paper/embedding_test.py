@@ -21,9 +21,13 @@ def split():
 @pytest.fixture
 def model():
     model = ARN(
-        6, backbone="Tiny", backbone_weights="random",
-        input_size=(small_data.HEIGHT, small_data.WIDTH), embedding_dim=8, hidden_width=8,
-    )  # fmt: skip
+        6,
+        backbone="Tiny",
+        backbone_weights="random",
+        input_size=(small_data.HEIGHT, small_data.WIDTH),
+        embedding_dim=8,
+        hidden_width=8,
+    )
     rng = np.random.default_rng(1)
     for layer in model.encoder_c.normalizations:
         for domain in (SOURCE, TARGET):

@@ -20,9 +20,14 @@ from tests.support import small_data
 
 def tiny_model(**changes):
     return ARN(
-        6, backbone="Tiny", backbone_weights="random", embedding_dim=8, hidden_width=8,
-        input_size=(small_data.HEIGHT, small_data.WIDTH), **changes,
-    )  # fmt: skip
+        6,
+        backbone="Tiny",
+        backbone_weights="random",
+        embedding_dim=8,
+        hidden_width=8,
+        input_size=(small_data.HEIGHT, small_data.WIDTH),
+        **changes,
+    )
 
 
 @pytest.fixture(scope="module")

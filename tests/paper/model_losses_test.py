@@ -120,8 +120,11 @@ def test_logged_loss_is_the_weighted_sum():
 
 def test_paper_weights_are_the_default():
     assert small_arn(loss_weights={"difference": 3.0}).loss_weights == {
-        "class": 1.0, "contrastive": 0.01, "reconstruction": 2.0, "difference": 3.0
-    }  # fmt: skip
+        "class": 1.0,
+        "contrastive": 0.01,
+        "reconstruction": 2.0,
+        "difference": 3.0,
+    }
 
 
 def test_dropout_follows_from_seed_and_step():

@@ -40,7 +40,7 @@ def replicas_program(case):
                 loss_normalization="literal" if literal else "normalized",
                 # The paper's 1500 is for codes of 2048 entries.
                 loss_weights={"difference": 0.1},
-            )  # fmt: skip
+            )
             if initial is None:
                 model.calibrate(model.feature_maps(random_images(9, 20)))
                 initial = model.get_weights()

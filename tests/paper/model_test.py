@@ -90,9 +90,12 @@ def test_embed_refuses_other_shapes(shared, shape):
 
 def test_saved_and_loaded(tmp_path):
     model = small_arn(
-        margin=0.7, dropout=0.25, seed=5, loss_weights={"difference": 12.0},
+        margin=0.7,
+        dropout=0.25,
+        seed=5,
+        loss_weights={"difference": 12.0},
         loss_normalization="literal",
-    )  # fmt: skip
+    )
     model.calibrate(random_maps(9, 20))
     model.encoder_c.estimate_statistics([model.scaled(random_maps(8, 20))], TARGET)
     model.save(tmp_path / "model.keras")

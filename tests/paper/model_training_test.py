@@ -64,8 +64,9 @@ def test_the_target_of_the_reconstruction_is_detached():
             ]
             codes = [model.encoder_c(maps[d], domain=d, training=True) for d in range(2)]
             privates = [
-                model.encoder_s(maps[0], training=True), model.encoder_t(maps[1], training=True)
-            ]  # fmt: skip
+                model.encoder_s(maps[0], training=True),
+                model.encoder_t(maps[1], training=True),
+            ]
             both = [tf.concat(pair, 1) for pair in zip(codes, privates, strict=True)]
             rebuilt = tf.split(model.decoder_c(tf.concat(both, 0), training=True), 2)
             value = sum(
@@ -94,15 +95,19 @@ def test_the_target_of_the_reconstruction_is_detached():
         ({"class": 1.0}, {"class"}, {"encoder_c", "classifier_s"}),
         ({"contrastive": 1.0}, {"contrastive"}, {"encoder_c"}),
         (
-            {"reconstruction": 1.0}, {"reconstruction"},
+            {"reconstruction": 1.0},
+            {"reconstruction"},
             {"encoder_c", "encoder_s", "encoder_t", "decoder_c"},
         ),
         ({"difference": 1.0}, {"difference"}, {"encoder_c", "encoder_s", "encoder_t"}),
-        ({"class": 1.0, "contrastive": 1.0}, {"class", "contrastive"},
-         {"encoder_c", "classifier_s"}),
+        (
+            {"class": 1.0, "contrastive": 1.0},
+            {"class", "contrastive"},
+            {"encoder_c", "classifier_s"},
+        ),
     ],
     ids=lambda value: "+".join(sorted(value)) if isinstance(value, dict) else "",
-)  # fmt: skip
+)
 def test_terms_without_weight_are_absent(weights, terms, expected):
     model = small_arn(loss_weights=NONE | weights)
     model.calibrate(random_maps(9, 20))
@@ -175,7 +180,7 @@ def test_pooling_shared_encoder():
     [
         ({"shared_encoder": "max"}, "shared_encoder must be .*'max'"),
         ({"loss_weights": {"triplet": 1.0}}, r"names no terms of ARN: \['triplet'\]"),
-        ({"backbone": "ResNet51"}, "ResNet51 is not a network"),
+        ({"backbone": "ResNet51"}, "ResNet51: not a network"),
     ],
 )
 def test_arguments_that_cannot_be(options, message):

@@ -117,8 +117,10 @@ def test_parameter_counts_of_the_default_size():
     private = encoder((7, 7), 2048, 256, 2048)
     rebuild = decoder((7, 7, 2048), 256, 4096)
     assert [tuple(v.shape) for v in kernels(shared)] == [
-        (1, 1, 2048, 256), (3, 3, 256, 256), (3, 3, 256, 2048)
-    ]  # fmt: skip
+        (1, 1, 2048, 256),
+        (3, 3, 256, 256),
+        (3, 3, 256, 2048),
+    ]
     assert parameters(shared.trainable_variables) == 5_835_776
     assert parameters(shared.non_trainable_variables) == 2_048
     assert parameters(private.trainable_variables) == 5_835_776
@@ -194,9 +196,14 @@ def test_no_two_layers_of_arn_draw_the_same_numbers():
     drawn = {}
     for seed in range(3):
         model = ARN(
-            5, backbone="MobileNetV2", backbone_weights="random", input_size=(32, 32),
-            embedding_dim=16, hidden_width=8, seed=seed,
-        )  # fmt: skip
+            5,
+            backbone="MobileNetV2",
+            backbone_weights="random",
+            input_size=(32, 32),
+            embedding_dim=16,
+            hidden_width=8,
+            seed=seed,
+        )
         for name in ("encoder_c", "encoder_s", "encoder_t", "decoder_c", "classifier_s"):
             for variable in kernels(getattr(model, name)):
                 start = np.ravel(variable)[:20]

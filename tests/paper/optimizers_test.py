@@ -31,9 +31,14 @@ def tiny(**values):
 
 def small_arn(**options):
     return ARN(
-        3, backbone="MobileNetV2", backbone_weights="random", input_size=(64, 32),
-        embedding_dim=16, hidden_width=8, **options,
-    )  # fmt: skip
+        3,
+        backbone="MobileNetV2",
+        backbone_weights="random",
+        input_size=(64, 32),
+        embedding_dim=16,
+        hidden_width=8,
+        **options,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +94,15 @@ def test_equal_gradients_move_groups_in_the_ratio_of_the_papers_rates():
     moved = {name: float(values(model, name)[0][0]) for name in groups}
     assert moved == pytest.approx(
         {
-            "encoder_i": 1e-7, "encoder_c": 1e-3, "encoder_s": 1e-3, "encoder_t": 1e-3,
-            "decoder_c": 1e-3, "classifier_s": 2e-3,
-        }, rel=1e-6,
-    )  # fmt: skip
+            "encoder_i": 1e-7,
+            "encoder_c": 1e-3,
+            "encoder_s": 1e-3,
+            "encoder_t": 1e-3,
+            "decoder_c": 1e-3,
+            "classifier_s": 2e-3,
+        },
+        rel=1e-6,
+    )
 
 
 def test_each_trainable_variable_of_arn_is_in_one_group(arn):

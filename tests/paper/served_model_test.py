@@ -80,8 +80,14 @@ def found(tmp_path_factory):
     """{case: what the session said}, all in one process: none of them may end it."""
     folder = str(tmp_path_factory.mktemp("model"))
     # A real network: it is oneDNN's convolutions that abort without guards.
-    model = ARN(6, backbone="ResNet50", backbone_weights="random", input_size=SIZE,
-                embedding_dim=64, hidden_width=32)  # fmt: skip
+    model = ARN(
+        6,
+        backbone="ResNet50",
+        backbone_weights="random",
+        input_size=SIZE,
+        embedding_dim=64,
+        hidden_width=32,
+    )
     publish.save(served_model(model), folder)
     rank_0 = np.empty((), dtype=object)
     rank_0[()] = JPEG

@@ -28,14 +28,22 @@ def test_defaults_are_the_papers():
     assert settings.private_encoders
     assert settings.embedding_dim == 2048
     assert settings.loss_weights == {
-        "class": 1.0, "contrastive": 0.01, "reconstruction": 2.0, "difference": 1500.0
-    }  # fmt: skip
+        "class": 1.0,
+        "contrastive": 0.01,
+        "reconstruction": 2.0,
+        "difference": 1500.0,
+    }
     assert settings.learning_rates() == pytest.approx(
         {
-            "encoder_i": 1e-7, "encoder_c": 1e-3, "encoder_s": 1e-3, "encoder_t": 1e-3,
-            "decoder_c": 1e-3, "classifier_s": 2e-3,
-        }, rel=1e-12,
-    )  # fmt: skip
+            "encoder_i": 1e-7,
+            "encoder_c": 1e-3,
+            "encoder_s": 1e-3,
+            "encoder_t": 1e-3,
+            "decoder_c": 1e-3,
+            "classifier_s": 2e-3,
+        },
+        rel=1e-12,
+    )
 
 
 def test_settings_are_frozen():
@@ -102,8 +110,11 @@ def test_which_fields_are_numbers_and_choices():
         ({"class_weight": 0.0, "contrastive_weight": 0.0}, "--class_weight=0 --contrastive_weight"),
         (
             {
-                "class_weight": 0.0, "contrastive_weight": 0.0, "source_only_epochs": 0,
-                "reconstruction_weight": 0.0, "difference_weight": 0.0,
+                "class_weight": 0.0,
+                "contrastive_weight": 0.0,
+                "source_only_epochs": 0,
+                "reconstruction_weight": 0.0,
+                "difference_weight": 0.0,
             },
             "all loss weights are 0",
         ),
@@ -114,7 +125,7 @@ def test_which_fields_are_numbers_and_choices():
         ({"input_size": "8x8x3"}, "--input_size=8x8x3: give HEIGHTxWIDTH"),
         ({"input_size": "²x8"}, "--input_size=²x8: give HEIGHTxWIDTH"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be(values, message):
     with pytest.raises(UserError) as error:
         changed(**values).check()
@@ -130,13 +141,15 @@ def test_what_cannot_be(values, message):
         {"replicas": 4},
         {"private_encoders": False, "difference_weight": 0.0},
         {
-            "class_weight": 0.0, "contrastive_weight": 0.0, "source_only_epochs": 0,
+            "class_weight": 0.0,
+            "contrastive_weight": 0.0,
+            "source_only_epochs": 0,
             "source_only_baseline": False,
         },
         {"input_size": "256X128"},
         {"source": "market", "target": "duke"},
     ],
-)  # fmt: skip
+)
 def test_what_can_be(values):
     changed(**values).check()
 
@@ -163,9 +176,13 @@ def test_each_learning_rate_has_its_groups():
         encoder_i_learning_rate=1.0, encoder_learning_rate=2.0, classifier_learning_rate=3.0
     ).learning_rates()
     assert rates == {
-        "encoder_i": 1.0, "encoder_c": 2.0, "encoder_s": 2.0, "encoder_t": 2.0, "decoder_c": 2.0,
+        "encoder_i": 1.0,
+        "encoder_c": 2.0,
+        "encoder_s": 2.0,
+        "encoder_t": 2.0,
+        "decoder_c": 2.0,
         "classifier_s": 3.0,
-    }  # fmt: skip
+    }
 
 
 def test_save_and_load(tmp_path):
@@ -205,9 +222,14 @@ def test_only_what_changes_a_result_is_a_difference(field):
     value = not field.default if field.type is bool else field.type(7)
     found = changed(**{field.name: value}).differences(dataclasses.asdict(Settings()))
     elsewhere = {
-        "model_dir", "data_dir", "manual_dir", "replicas", "feature_cache", "cache_dir",
+        "model_dir",
+        "data_dir",
+        "manual_dir",
+        "replicas",
+        "feature_cache",
+        "cache_dir",
         "monitor_every",
-    }  # fmt: skip
+    }
     assert [line.split(":")[0] for line in found] == (
         [] if field.name in elsewhere else [field.name]
     )
@@ -251,12 +273,22 @@ def test_every_setting_is_a_flag(parse):
 
 def test_flags_give_settings(parse):
     assert parse(
-        "--source=duke", "--target=market", "--epochs=60", "--margin=0.5",
-        "--noprivate_encoders", "--difference_weight=0", "--encoder_i_learning_rate=1e-6",
+        "--source=duke",
+        "--target=market",
+        "--epochs=60",
+        "--margin=0.5",
+        "--noprivate_encoders",
+        "--difference_weight=0",
+        "--encoder_i_learning_rate=1e-6",
     ) == changed(
-        source="duke", target="market", epochs=60, margin=0.5, private_encoders=False,
-        difference_weight=0.0, encoder_i_learning_rate=1e-6,
-    )  # fmt: skip
+        source="duke",
+        target="market",
+        epochs=60,
+        margin=0.5,
+        private_encoders=False,
+        difference_weight=0.0,
+        encoder_i_learning_rate=1e-6,
+    )
 
 
 def test_flags_are_checked(parse):

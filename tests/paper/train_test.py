@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
+from arn_tf.layers import replicas
 from arn_tf.paper import train
 from arn_tf.paper.settings import Settings
 from tests.support import small_data
@@ -39,8 +40,10 @@ def changed(a, b, prefix):
 
 
 def branch_names(**changes):
-    return [(b.name, b.start, b.first_epoch, b.last_epoch, b.joint, b.result)
-            for b in train.branches(Settings(**changes))]  # fmt: skip
+    return [
+        (b.name, b.start, b.first_epoch, b.last_epoch, b.joint, b.result)
+        for b in train.branches(Settings(**changes))
+    ]
 
 
 def test_branches():
@@ -61,14 +64,19 @@ def run(paper_run):
 
 @pytest.fixture(scope="module")
 def stages(run):
-    return {name: weights(run.file(f"{name}.keras"))
-            for name in ("initial", "pretrained", "source_only", "model")}  # fmt: skip
+    return {
+        name: weights(run.file(f"{name}.keras"))
+        for name in ("initial", "pretrained", "source_only", "model")
+    }
 
 
 def test_a_finished_run_keeps_its_models_and_no_checkpoint(run):
     assert sorted(name for name in os.listdir(run.path) if name.endswith(".keras")) == [
-        "initial.keras", "model.keras", "pretrained.keras", "source_only.keras",
-    ]  # fmt: skip
+        "initial.keras",
+        "model.keras",
+        "pretrained.keras",
+        "source_only.keras",
+    ]
     assert os.listdir(run.file("checkpoints")) == []
     assert recipes.settings_of(run) == settings(run.path)
 
@@ -173,10 +181,11 @@ def test_printed_sums_with_the_papers_weights_diverge_and_stop(tmp_path):
     ) as caught:
         train.train(
             settings(
-                tmp_path, **SHORT | {"epochs": 40, "loss_normalization": "literal",
-                "learning_rate_scale": 100.0},
+                tmp_path,
+                **SHORT
+                | {"epochs": 40, "loss_normalization": "literal", "learning_rate_scale": 100.0},
             )
-        )  # fmt: skip
+        )
     text = str(caught.value)
     assert "loss_normalization=literal diverges" in text
     [last_good] = re.findall(r"last good state is (\S+\.keras)\.", text)
@@ -187,8 +196,12 @@ def test_printed_sums_with_the_papers_weights_diverge_and_stop(tmp_path):
 
 def test_steps_that_spoil_the_weights_at_the_end_of_an_epoch_are_not_saved(tmp_path):
     """One step an epoch: its loss is that of good weights, what it leaves is not."""
-    changes = {"batch_size": 24, "images_per_identity": 4, "learning_rate_scale": 1e38,
-               "encoder_learning_rate": 1.0}  # fmt: skip
+    changes = {
+        "batch_size": 24,
+        "images_per_identity": 4,
+        "learning_rate_scale": 1e38,
+        "encoder_learning_rate": 1.0,
+    }
     with pytest.raises(UserError, match=r"is not finite at step 1\. .*initial.keras"):
         train.train(settings(tmp_path, **SHORT | {"epochs": 2} | changes))
     assert os.listdir(tmp_path / "checkpoints") == []
@@ -215,17 +228,17 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 def test_replicas_that_are_not_there():
     with pytest.raises(UserError, match="replicas=2: call split_cpu"):
-        train.replicas.make_strategy(settings("x", replicas=2))
+        replicas.make_strategy(2, batch_size=8)
 
 
 def test_a_batch_that_the_devices_cannot_share(monkeypatch):
     devices = [tf.config.LogicalDevice(f"CPU:{i}", "CPU") for i in range(3)]
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: devices)
     with pytest.raises(UserError, match="batch_size=8 can't be divided by the 3 replicas"):
-        train.replicas.make_strategy(settings("x", replicas=3))
+        replicas.make_strategy(3, batch_size=8)
 
 
 def test_more_gpus_than_there_are(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
     with pytest.raises(UserError, match="replicas=4: this machine has 1 GPUs"):
-        train.replicas.make_strategy(settings("x", replicas=4))
+        replicas.make_strategy(4, batch_size=8)

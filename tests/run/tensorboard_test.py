@@ -89,8 +89,10 @@ def test_learning_rates_and_gradient_norms_of_every_group(logs):
     assert rate["encoder_i"] == pytest.approx(3e-4)
     assert rate["encoder_c"] == pytest.approx(3e-3)
     assert rate["classifier_s"] == pytest.approx(6e-3)
-    norms = {branch: {t for t in found if t.startswith("gradient_norm/")}
-             for branch, found in logs.items()}  # fmt: skip
+    norms = {
+        branch: {t for t in found if t.startswith("gradient_norm/")}
+        for branch, found in logs.items()
+    }
     assert norms["arn"] == {f"gradient_norm/{group}" for group in GROUPS if group != "encoder_i"}
     # E_I is tuned in the first epoch alone.
     assert {step for step, _ in logs["pretrain"]["gradient_norm/encoder_i"]} == {1, 2, 3}

@@ -137,8 +137,12 @@ def test_warm_up_requests_are_small_and_replay(exported, loaded):
         }
         found = loaded.signatures[request.model_spec.signature_name](**inputs)["embedding"]
         seen.append((request.model_spec.signature_name, found.shape[0]))
-    assert sorted(seen) == [("images", 1), ("images", 8), ("serving_default", 1),
-                            ("serving_default", 8)]  # fmt: skip
+    assert sorted(seen) == [
+        ("images", 1),
+        ("images", 8),
+        ("serving_default", 1),
+        ("serving_default", 8),
+    ]
 
 
 # The documentation.
@@ -150,10 +154,20 @@ def test_saved_model_cli_prints_what_the_documentation_shows(tmp_path):
     publish.save(served_model(model), str(tmp_path / "1"))
     tool = pathlib.Path(sys.executable).with_name("saved_model_cli")
     shown = subprocess.run(
-        [tool, "show", "--dir", tmp_path / "1", "--tag_set", "serve", "--signature_def",
-         "serving_default"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        [
+            tool,
+            "show",
+            "--dir",
+            tmp_path / "1",
+            "--tag_set",
+            "serve",
+            "--signature_def",
+            "serving_default",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     page = (small_data.ROOT / "docs" / "serving.md").read_text()
     block = re.search(r"\$ saved_model_cli show .*?\n(.*?)```", page, re.DOTALL)[1]
     assert block.strip() == shown.strip()

@@ -7,7 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from arn_tf import evaluate, recipes
+from arn_tf import recipes
+from arn_tf.paper import evaluate
 from arn_tf.ranking import protocol
 from serving import client
 from serving.gallery import command_line
@@ -21,8 +22,8 @@ NAME = re.compile(r"(-?\d+)_c(\d)")
 @pytest.fixture(scope="module")
 def scores(paper_run):
     """What arn_tf.evaluate says of the run."""
-    results, *_ = evaluate.evaluate(paper_run, recipes.settings_of(paper_run))
-    return results[evaluate.ARN_ROW].to_json()
+    found = evaluate.evaluate(paper_run, recipes.settings_of(paper_run))
+    return found[evaluate.ADAPTED].to_json()
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +80,9 @@ def test_the_gallery_finds_the_same_person_first_as_often(
     address, crops, embeddings, scores, tmp_path
 ):
     folder = str(tmp_path / "gallery")
-    command_line.main(["build", f"--server={address}", f"--gallery={folder}",
-                  str(crops / "bounding_box_test")])  # fmt: skip
+    command_line.main(
+        ["build", f"--server={address}", f"--gallery={folder}", str(crops / "bounding_box_test")]
+    )
     vectors, persons, cameras = embeddings["query"]
     with GalleryStore(folder) as store:
         found = exact(store, vectors, top=len(embeddings["bounding_box_test"][1]))

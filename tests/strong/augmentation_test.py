@@ -40,10 +40,12 @@ def test_equal_seeds_give_equal_pictures():
 
 def test_in_a_graph_as_outside():
     compiled = tf.function(
-        augment, input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.uint8), tf.TensorSpec([2], tf.int32),
+        augment,
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.uint8),
+            tf.TensorSpec([2], tf.int32),
         ],
-    )  # fmt: skip
+    )
     images = pictures()
     found = compiled(tf.constant(images), tf.constant([1, 2]))
     np.testing.assert_allclose(found, changed(images, (1, 2)), atol=1e-3)
@@ -80,8 +82,9 @@ def test_shifts(padding):
             down, right = new_row - row, new_column - (11 - column if mirrored else column)
             wide = np.pad(
                 (picture[:, ::-1] if mirrored else picture).astype("f4"),
-                [(2 * padding, 2 * padding)] * 2 + [(0, 0)], constant_values=127.5,
-            )  # fmt: skip
+                [(2 * padding, 2 * padding)] * 2 + [(0, 0)],
+                constant_values=127.5,
+            )
             top, left = 2 * padding - down, 2 * padding - right
             if min(top, left) >= 0:
                 cut = wide[top : top + 10, left : left + 12]

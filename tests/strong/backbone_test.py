@@ -79,8 +79,10 @@ def test_gradients_are_those_of_keras():
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(5, 3)(x))
     original = shaken(keras.Model(inputs, x))
     tuned = made_from(original)[0]
-    x, y = (np.random.default_rng(i).normal(size=s).astype("f4")
-            for i, s in enumerate([(6, 8, 4, 3), (6, 6, 2, 5)]))  # fmt: skip
+    x, y = (
+        np.random.default_rng(i).normal(size=s).astype("f4")
+        for i, s in enumerate([(6, 8, 4, 3), (6, 6, 2, 5)])
+    )
 
     def gradients(network: keras.Model, **how: Any) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
@@ -102,9 +104,9 @@ def test_gradients_are_those_of_keras():
 
 
 def with_pooling_beside(x: keras.KerasTensor) -> keras.KerasTensor:
-    return keras.layers.Add()([
-        keras.layers.Conv2D(4, 3, 2, "same")(x), keras.layers.MaxPooling2D(1, strides=2)(x)
-    ])  # fmt: skip
+    return keras.layers.Add()(
+        [keras.layers.Conv2D(4, 3, 2, "same")(x), keras.layers.MaxPooling2D(1, strides=2)(x)]
+    )
 
 
 @pytest.mark.parametrize(

@@ -133,18 +133,25 @@ def test_kill_9_while_saving_leaves_the_model_whole(run):
 
 LINES = {
     "cameras come and go": (
-        ["--model_dir=HERE/run", "--images=HERE/c", "--drop_cameras=1"], 0,
-        ["camera 7: added from 64 pictures", "camera 8: 3 pictures are fewer than 64",
-         "cameras with statistics of their own: 2, 7"],
+        ["--model_dir=HERE/run", "--images=HERE/c", "--drop_cameras=1"],
+        0,
+        [
+            "camera 7: added from 64 pictures",
+            "camera 8: 3 pictures are fewer than 64",
+            "cameras with statistics of their own: 2, 7",
+        ],
     ),
     "a run of the paper's": (
-        ["--model_dir=HERE/paper", "--images=HERE/c"], 2,
+        ["--model_dir=HERE/paper", "--images=HERE/c"],
+        2,
         ["--model_dir=HERE/paper: only runs of --preset=strong have cameras"],
     ),
     "no picture": (
-        ["--model_dir=HERE/run", "--images=HERE/paper"], 2, ["--images=HERE/paper: no .jpg"],
+        ["--model_dir=HERE/run", "--images=HERE/paper"],
+        2,
+        ["--images=HERE/paper: no .jpg"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

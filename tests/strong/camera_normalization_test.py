@@ -73,8 +73,9 @@ def test_only_an_update_moves_the_running_statistics(update):
     tuned = model.encoder_i
     x = np.random.default_rng(0).uniform(0, 255, (5, 8, 8, 3)).astype("f4")
     before = [v.numpy() for v in weights_of(tuned)]
-    channels = {layer.name: slice(4 * i, 4 * i + 4)
-                for i, layer in enumerate(normalizations(tuned))}  # fmt: skip
+    channels = {
+        layer.name: slice(4 * i, 4 * i + 4) for i, layer in enumerate(normalizations(tuned))
+    }
     _, means, variances = batch_moments(tuned, channels, x / 127.5 - 1)
     found = tf.function(model.batch_moments)(x)
     assert all(np.all(a == b.numpy()) for a, b in zip(before, weights_of(tuned), strict=True))
@@ -101,8 +102,10 @@ def test_the_batchs_own_statistics_by_rows_are_those_of_the_batch(mobilenet):
 def test_a_batch_of_mixed_cameras_is_each_camera_alone(mobilenet):
     _, tuned, channels = mobilenet
     weights = tuned.get_weights()
-    moments = [batch_moments(tuned, channels, images(seed) * scale + shift)[1:]
-               for seed, scale, shift in ((3, 1, 0), (4, 2, 1), (5, 0.5, -1))]  # fmt: skip
+    moments = [
+        batch_moments(tuned, channels, images(seed) * scale + shift)[1:]
+        for seed, scale, shift in ((3, 1, 0), (4, 2, 1), (5, 0.5, -1))
+    ]
     cameras = np.array([2, 0, 1, 0, 2, 1, 1])
     x = images(6, len(cameras))
     table = [np.stack(kind)[cameras] for kind in zip(*moments, strict=True)]

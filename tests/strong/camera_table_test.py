@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf.layers.normalization import SOURCE, TARGET
-from arn_tf.strong.camera_table import UNKNOWN_CAMERA, CameraTable
+from arn_tf.layers.normalization import SOURCE, TARGET, UNKNOWN_CAMERA
+from arn_tf.strong.camera_table import CameraTable
 
 CHANNELS, WIDTH = 3, 2
 
@@ -30,8 +30,11 @@ def table(*cameras: int, seed: int | None = 0) -> CameraTable:
 def test_a_table_begins_with_mean_0_and_variance_1():
     fresh = table(4, 1, seed=None)
     assert [weight.name for weight in fresh.weights] == [
-        "mean", "variance", "embedding_mean", "embedding_deviation",
-    ]  # fmt: skip
+        "mean",
+        "variance",
+        "embedding_mean",
+        "embedding_deviation",
+    ]
     for weight, width, value in zip(
         fresh.weights, (CHANNELS, CHANNELS, WIDTH, WIDTH), (0, 1, 0, 1), strict=True
     ):
@@ -85,9 +88,12 @@ def test_setting_a_row_leaves_the_others():
     made.set_moments(2, [1, 2, 3], [4, 5, 6])
     made.set_embedding_statistics(SOURCE, [7, 8], [9, 10])
     for weight, old, row, values in zip(
-        made.weights, before, (2, 2, SOURCE, SOURCE), ([1, 2, 3], [4, 5, 6], [7, 8], [9, 10]),
+        made.weights,
+        before,
+        (2, 2, SOURCE, SOURCE),
+        ([1, 2, 3], [4, 5, 6], [7, 8], [9, 10]),
         strict=True,
-    ):  # fmt: skip
+    ):
         old[row] = values
         np.testing.assert_array_equal(weight, old)
 

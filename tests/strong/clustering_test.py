@@ -26,8 +26,16 @@ def alternating(person: np.ndarray, cameras: int = 2) -> np.ndarray:
 
 
 def counts(**changes: float) -> clustering.ClusterCounts:
-    healthy = {"images": 1000, "used": 600, "clusters": 30, "largest": 45, "too_large": 1,
-               "one_camera": 2, "noise": 100, "eps": 0.5}  # fmt: skip
+    healthy = {
+        "images": 1000,
+        "used": 600,
+        "clusters": 30,
+        "largest": 45,
+        "too_large": 1,
+        "one_camera": 2,
+        "noise": 100,
+        "eps": 0.5,
+    }
     return clustering.ClusterCounts(**(healthy | changes))
 
 

@@ -28,9 +28,10 @@ def test_pictures_of_any_size_and_kind(tmp_path):
     pictures = noise(0, 3)
     small = tf.image.resize(pictures[1], (20, 30)).numpy().astype(np.uint8)
     for name, data in (
-        ("0007_c1.JPEG", tf.io.encode_jpeg(pictures[0])), ("b_c12s3.png", tf.io.encode_png(small)),
+        ("0007_c1.JPEG", tf.io.encode_jpeg(pictures[0])),
+        ("b_c12s3.png", tf.io.encode_png(small)),
         ("below/c_c1.png", tf.io.encode_png(pictures[2][..., :1])),
-    ):  # fmt: skip
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data.numpy())
     (tmp_path / "folder_c1.png").mkdir()

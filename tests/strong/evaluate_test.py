@@ -125,15 +125,20 @@ def test_scores_are_those_of_the_models_on_the_pictures(run, found):
     for key, vectors in embeddings.items():
         reranked = key in (SOURCE_ONLY_RERANKED, ADAPTED_RERANKED)
         expected = protocol.rank_gallery(
-            *vectors, query.person_id, gallery.person_id, query.camera_id, gallery.camera_id,
+            *vectors,
+            query.person_id,
+            gallery.person_id,
+            query.camera_id,
+            gallery.camera_id,
             distance=reranking.rerank if reranked else None,
-        )  # fmt: skip
+        )
         assert found[key].mean_ap == pytest.approx(expected.mean_ap, abs=1e-3), key
     # Camera statistics are worth something even here: from a stage's plain row to its other one.
     for plain, cameras in (
-        (UNTRAINED, UNTRAINED_CAMERAS), (SOURCE_ONLY, SOURCE_ONLY_CAMERAS),
+        (UNTRAINED, UNTRAINED_CAMERAS),
+        (SOURCE_ONLY, SOURCE_ONLY_CAMERAS),
         (ADAPTED, ADAPTED_CAMERAS),
-    ):  # fmt: skip
+    ):
         assert found[cameras].mean_ap > found[plain].mean_ap + 0.01, cameras
 
 

@@ -24,10 +24,15 @@ CLOSE = rounding(4, 300)
 
 def small_model(**options: Any) -> StrongModel:
     keras.utils.set_random_seed(0)
-    return StrongModel(**{
-        "num_identities": 3, "backbone": "Tiny", "backbone_weights": "random",
-        "input_size": SIZE, **options,
-    })  # fmt: skip
+    return StrongModel(
+        **{
+            "num_identities": 3,
+            "backbone": "Tiny",
+            "backbone_weights": "random",
+            "input_size": SIZE,
+            **options,
+        }
+    )
 
 
 def random_images(seed: int, count: int = 8) -> np.ndarray:
@@ -136,8 +141,9 @@ def test_one_step_by_hand():
     names = [v.path for v in model.trainable_variables]
     assert not any("moving" in name or "table" in name for name in names)
     assert [n for n in names if "source" in n] == [
-        "source_neck/gamma", "source_classifier/kernel",
-    ]  # fmt: skip
+        "source_neck/gamma",
+        "source_classifier/kernel",
+    ]
     before = [v.numpy() for v in model.trainable_variables]
     with tf.GradientTape() as tape:
         with normalized_by(moments := BatchStatistics()):
@@ -208,9 +214,15 @@ def test_saved_and_loaded(tmp_path, calibrated):
 
 def test_every_option_is_saved(tmp_path):
     options = {
-        "num_identities": 5, "last_stride": 2, "label_smoothing": 0.2, "margin": 0.5,
-        "weight_decay": 1e-3, "cameras": [3], "seed": 6, "name": "other",
-    }  # fmt: skip
+        "num_identities": 5,
+        "last_stride": 2,
+        "label_smoothing": 0.2,
+        "margin": 0.5,
+        "weight_decay": 1e-3,
+        "cameras": [3],
+        "seed": 6,
+        "name": "other",
+    }
     model = small_model(**options)
     assert model.encoder_i.output_shape == (None, 4, 2, 24)
     assert small_model().encoder_i.output_shape == (None, 16, 8, 24)
@@ -230,9 +242,10 @@ def test_training_goes_on_from_a_file(tmp_path):
     for one in (model, again):
         fit(one, 2, seed=1)
     for left, right in zip(
-        model.variables + model.optimizer.variables, again.variables + again.optimizer.variables,
+        model.variables + model.optimizer.variables,
+        again.variables + again.optimizer.variables,
         strict=True,
-    ):  # fmt: skip
+    ):
         np.testing.assert_array_equal(left, right, err_msg=left.path)
 
 

@@ -48,8 +48,9 @@ def test_what_trains():
     trainer, _ = small_trainer()
     names = {v.path for v in trainer.trainable_variables}
     assert names == {v.path for v in trainer.model.trainable_variables} | {
-        "target_neck/gamma", "target_classifier/kernel",
-    }  # fmt: skip
+        "target_neck/gamma",
+        "target_classifier/kernel",
+    }
     assert len({id(v) for v in trainer.trainable_variables}) == len(names)
 
 
@@ -90,9 +91,14 @@ def test_one_step_by_hand(data):
     gradients = tape.gradient(total, [v.value for v in other.trainable_variables])
     logs = fit(trainer, tf.data.Dataset.from_tensors(batch), 1)
     values = [float(value) for value in values]
-    assert logs == pytest.approx({
-        "loss": sum(values), "class": values[0] + values[2], "triplet": values[1] + values[3],
-    }, rel=1e-4)  # fmt: skip
+    assert logs == pytest.approx(
+        {
+            "loss": sum(values),
+            "class": values[0] + values[2],
+            "triplet": values[1] + values[3],
+        },
+        rel=1e-4,
+    )
     for new, old, gradient in zip(trainer.trainable_variables, before, gradients, strict=True):
         np.testing.assert_allclose(
             new, old - 0.05 * (gradient + 0.01 * old), rtol=1e-3, atol=1e-5, err_msg=new.path

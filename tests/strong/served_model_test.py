@@ -54,7 +54,8 @@ REFUSED = {
     "a column": (by_camera(PICTURES, CAMERAS[:, None]), "Shape of tensor"),
     "nothing at all": (by_camera([], []), EMPTY),
     "bytes of rank 0": (
-        ("by_camera", {"image_bytes": RANK_0, "camera_id": CAMERAS[:1]}), "Shape of tensor",
+        ("by_camera", {"image_bytes": RANK_0, "camera_id": CAMERAS[:1]}),
+        "Shape of tensor",
     ),
     "bytes of rank 2": (by_camera([PICTURES], CAMERAS), "Shape of tensor"),
     "a bad picture": (by_camera([PICTURES[0], b"text"], [4, 4]), "neither JPEG nor PNG"),
@@ -69,7 +70,7 @@ REFUSED = {
     "images: another size": (by_camera(IMAGES[:, 1:], CAMERAS), "Shape of tensor"),
     "images alone of no picture": (("images", {"images": IMAGES[:0]}), EMPTY),
     "bytes alone of no picture": (("serving_default", {"image_bytes": strings([])}), EMPTY),
-}  # fmt: skip
+}
 ANSWERED = {
     "bytes": by_camera(PICTURES, CAMERAS),
     "images": by_camera(IMAGES, CAMERAS),
@@ -165,8 +166,10 @@ def test_the_space_is_that_of_all_else(model):
     assert space(changed[0]) == space(model)
     changed[0].encoder_i.weights[0].assign(changed[0].encoder_i.weights[0] * 1.0001)
     for each, key, row in (
-        (changed[1], "mean", 0), (changed[2], "variance", 1), (changed[3], "embedding_mean", 1),
-    ):  # fmt: skip
+        (changed[1], "mean", 0),
+        (changed[2], "variance", 1),
+        (changed[3], "embedding_mean", 1),
+    ):
         variable = small_tables.columns(each)[key]
         values = variable.numpy()
         values[row] += 0.01

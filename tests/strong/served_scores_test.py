@@ -95,8 +95,9 @@ def test_rank_1_and_map_are_those_of_row_b(address, files, scores):
 
 def test_the_gallery_stores_what_evaluate_embeds(run, address, files, tmp_path, capsys):
     folder = str(tmp_path / "gallery")
-    command_line.main(["build", f"--server={address}", f"--gallery={folder}",
-                       *files["bounding_box_test"]])  # fmt: skip
+    command_line.main(
+        ["build", f"--server={address}", f"--gallery={folder}", *files["bounding_box_test"]]
+    )
     assert "note" not in capsys.readouterr().err
     with GalleryStore(folder) as store, store.snapshot():
         stored, vectors = store.load()
@@ -124,8 +125,14 @@ def test_a_camera_that_joins_leaves_the_gallery_good(run, models, files, tmp_pat
             crops = [file for file in files["bounding_box_test"] if "_c2" in file]
             half = len(crops) // 2
             chosen = crops[:half] if action == "build" else crops
-            command_line.main([action, f"--server=localhost:{server.port}",
-                               f"--gallery={tmp_path / 'gal'}", *chosen])  # fmt: skip
+            command_line.main(
+                [
+                    action,
+                    f"--server=localhost:{server.port}",
+                    f"--gallery={tmp_path / 'gal'}",
+                    *chosen,
+                ]
+            )
             output = capsys.readouterr()
             assert ("no statistics of camera 2: " in output.err) is note
             with client.EmbeddingClient(f"localhost:{server.port}") as asked:

@@ -28,13 +28,25 @@ def run() -> RunDir:
     folder = small_data.folder() / "rounds"
     for data_set in small_data.LAYOUTS:
         small_data.write_archive(folder / "manual", data_set, identities=12, shots=6)
-    return strong_train.train(StrongSettings(**{
-        "source": "market", "target": "duke", "backbone": "Tiny", "backbone_weights": "random",
-        "input_size": f"{small_data.HEIGHT}x{small_data.WIDTH}", "batch_size": 16, "epochs": 3,
-        "adam_learning_rate": 3e-3, "self_training_rounds": 0, "replicas": 1,
-        "model_dir": str(folder / "run"), "manual_dir": str(folder / "manual"),
-        "data_dir": str(folder / "prepared"),
-    }))  # fmt: skip
+    return strong_train.train(
+        StrongSettings(
+            **{
+                "source": "market",
+                "target": "duke",
+                "backbone": "Tiny",
+                "backbone_weights": "random",
+                "input_size": f"{small_data.HEIGHT}x{small_data.WIDTH}",
+                "batch_size": 16,
+                "epochs": 3,
+                "adam_learning_rate": 3e-3,
+                "self_training_rounds": 0,
+                "replicas": 1,
+                "model_dir": str(folder / "run"),
+                "manual_dir": str(folder / "manual"),
+                "data_dir": str(folder / "prepared"),
+            }
+        )
+    )
 
 
 def rounds_on(
@@ -71,11 +83,14 @@ def rounds_on(
     [
         (lambda known: np.full_like(known, UNKNOWN), [], "no picture of the target has a camera's"),
         (np.ones_like, [1], "the target has one camera, 1: clusters can't be held to two"),
-        (lambda known: np.where(np.arange(len(known)) < 3, 9, known), [1, 2],
-         "cameras with fewer than 64 pictures use the statistics of the whole target: {9: 3}"),
+        (
+            lambda known: np.where(np.arange(len(known)) < 3, 9, known),
+            [1, 2],
+            "cameras with fewer than 64 pictures use the statistics of the whole target: {9: 3}",
+        ),
     ],
     ids=["none", "one", "three pictures of a camera"],
-)  # fmt: skip
+)
 def test_a_round_with_such_cameras(run, tmp_path, capsys, camera_id, cameras, printed_first):
     rounds, copy = rounds_on(run, tmp_path / "run", camera_id)
     rounds.adapt(run.load_model(strong_train.SOURCE))

@@ -89,9 +89,9 @@ class TestSimilarityEntropy:
     def test_oracle(self):
         embeddings, camera = persons(2, noise=1)
         similarity = cosines(embeddings) / 0.05
-        expected = np.mean([
-            entropy(row[camera != camera[i]].tolist()) for i, row in enumerate(similarity)
-        ])  # fmt: skip
+        expected = np.mean(
+            [entropy(row[camera != camera[i]].tolist()) for i, row in enumerate(similarity)]
+        )
         found = unlabelled_scores.similarity_entropy(embeddings, camera)
         assert found == pytest.approx(expected, rel=1e-5)
 

@@ -66,8 +66,10 @@ def test_the_objective_has_the_papers_weights():
     logs = {name: values[0] for name, values in fit(trainer, batch()).items()}
     assert set(logs) == {"loss", *TERMS, "map_energy"}
     weights = dict.fromkeys(("class", "triplet", "class_codes"), 1.0) | {
-        "contrastive": 0.01, "reconstruction": 2.0, "difference": 1500.0
-    }  # fmt: skip
+        "contrastive": 0.01,
+        "reconstruction": 2.0,
+        "difference": 1500.0,
+    }
     assert logs["loss"] == pytest.approx(sum(weights[n] * logs[n] for n in TERMS), rel=1e-5)
     assert {n: PAPER_WEIGHTS.get(n, 1.0) for n in TERMS} == weights
 
@@ -93,8 +95,9 @@ def test_terms_are_those_of_the_codes():
     )
     np.testing.assert_allclose(
         terms["difference"],
-        losses.difference(shared_s, private_s) + losses.difference(shared_t, private_t), rtol=1e-5,
-    )  # fmt: skip
+        losses.difference(shared_s, private_s) + losses.difference(shared_t, private_t),
+        rtol=1e-5,
+    )
     features = source.numpy().mean(axis=(1, 2))
     assert float(energy) == pytest.approx(features.var(axis=0).mean(), rel=1e-4)
     # Of one scale, that of the source.
@@ -164,8 +167,9 @@ def test_training_goes_on_from_a_file(tmp_path):
         fit(one, batch(2), batch(3))
     for left, right in zip(
         trainer.variables + trainer.optimizer.variables,
-        again.variables + again.optimizer.variables, strict=True,
-    ):  # fmt: skip
+        again.variables + again.optimizer.variables,
+        strict=True,
+    ):
         np.testing.assert_array_equal(left, right, err_msg=left.path)
 
 

@@ -17,10 +17,17 @@ NONE = dict.fromkeys(PAPER_WEIGHTS, 0.0)
 def small_arn(**options):
     """An `ARN`; the same for the same options."""
     keras.utils.set_random_seed(0)
-    return ARN(**{
-        "num_identities": 3, "backbone": "Tiny", "backbone_weights": "random",
-        "input_size": SIZE, "embedding_dim": 16, "hidden_width": 8, **options,
-    })  # fmt: skip
+    return ARN(
+        **{
+            "num_identities": 3,
+            "backbone": "Tiny",
+            "backbone_weights": "random",
+            "input_size": SIZE,
+            "embedding_dim": 16,
+            "hidden_width": 8,
+            **options,
+        }
+    )
 
 
 def random_maps(seed, count=6):
@@ -32,16 +39,15 @@ def random_images(seed, count=6):
 
 
 def maps_batch():
-    return {
-        "source_maps": random_maps(0), "target_maps": random_maps(50), "source_labels": LABELS
-    }  # fmt: skip
+    return {"source_maps": random_maps(0), "target_maps": random_maps(50), "source_labels": LABELS}
 
 
 def images_batch():
     return {
-        "source_images": random_images(0), "target_images": random_images(50),
+        "source_images": random_images(0),
+        "target_images": random_images(50),
         "source_labels": LABELS,
-    }  # fmt: skip
+    }
 
 
 def fit(model, batch, steps=1):

@@ -29,9 +29,12 @@ def shaken(network: keras.Model, seed: int = 0) -> keras.Model:
     rng = np.random.default_rng(seed)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            values = [rng.uniform(*limits, v.shape) for v, limits in zip(
-                layer.weights, [(0.5, 1.5), (-0.5, 0.5), (-0.5, 0.5), (0.5, 2)], strict=True
-            )]  # fmt: skip
+            values = [
+                rng.uniform(*limits, v.shape)
+                for v, limits in zip(
+                    layer.weights, [(0.5, 1.5), (-0.5, 0.5), (-0.5, 0.5), (0.5, 2)], strict=True
+                )
+            ]
             layer.set_weights(values)
     return network
 

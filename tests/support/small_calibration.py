@@ -40,9 +40,13 @@ def finished(path):
     run = RunDir(str(path))
     os.makedirs(run.path)
     StrongSettings(
-        source="market", target="duke", backbone="Tiny", backbone_weights="random",
-        input_size=f"{SIZE[0]}x{SIZE[1]}", model_dir=run.path,
-    ).save(run.file("settings.json"))  # fmt: skip
+        source="market",
+        target="duke",
+        backbone="Tiny",
+        backbone_weights="random",
+        input_size=f"{SIZE[0]}x{SIZE[1]}",
+        model_dir=run.path,
+    ).save(run.file("settings.json"))
     keras.utils.set_random_seed(0)
     model = StrongModel(3, "Tiny", "random", SIZE)
     pictures = np.concatenate([noise(0, 70, 0, 150), noise(1, 70, 100, 256)])

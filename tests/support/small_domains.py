@@ -29,9 +29,11 @@ def both_domains() -> dict[str, Any]:
     target = pictures(6 + target_labels, np.where(camera_id, 30, -30))
     target_labels[[5, 40]] = -1
     return {
-        "source_sampler": Sampler(source_labels, 48, 8, 2, 0), "source": source,
-        "target_sampler": PairSampler(target_labels, camera_id, 8, 0), "target": target,
-    }  # fmt: skip
+        "source_sampler": Sampler(source_labels, 48, 8, 2, 0),
+        "source": source,
+        "target_sampler": PairSampler(target_labels, camera_id, 8, 0),
+        "target": target,
+    }
 
 
 def taken(

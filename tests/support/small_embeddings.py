@@ -33,8 +33,10 @@ def persons(
 
 def cosines(embeddings: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
     """Returns the cosine of each of some embeddings to each of others, by default themselves."""
-    units = [np.array([row / np.linalg.norm(row) for row in each], np.float64)
-             for each in (embeddings, embeddings if others is None else others)]  # fmt: skip
+    units = [
+        np.array([row / np.linalg.norm(row) for row in each], np.float64)
+        for each in (embeddings, embeddings if others is None else others)
+    ]
     return units[0] @ units[1].T
 
 

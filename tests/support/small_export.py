@@ -21,9 +21,14 @@ def model(seed=0):
     """An `ARN` that is built in a moment, with batch statistics that aren't those of its birth."""
     keras.utils.set_random_seed(seed)
     made = ARN(
-        6, backbone="Tiny", backbone_weights="random", input_size=SIZE, embedding_dim=64,
-        hidden_width=32, seed=seed,
-    )  # fmt: skip
+        6,
+        backbone="Tiny",
+        backbone_weights="random",
+        input_size=SIZE,
+        embedding_dim=64,
+        hidden_width=32,
+        seed=seed,
+    )
     rng = np.random.default_rng(seed)
     for network in (made.encoder_i, made.encoder_c):
         for weight in network.non_trainable_weights:

@@ -25,10 +25,17 @@ CAMERAS = [4, 1, 2**40]
 def model(seed: int = 0, cameras: Sequence[int] = CAMERAS, **options: Any) -> StrongModel:
     """Returns a `StrongModel` of the tiny network, its weights and all statistics random."""
     keras.utils.set_random_seed(seed)
-    made = StrongModel(**{
-        "num_identities": 3, "backbone": "Tiny", "backbone_weights": "random",
-        "input_size": SIZE, "cameras": cameras, "seed": seed, **options,
-    })  # fmt: skip
+    made = StrongModel(
+        **{
+            "num_identities": 3,
+            "backbone": "Tiny",
+            "backbone_weights": "random",
+            "input_size": SIZE,
+            "cameras": cameras,
+            "seed": seed,
+            **options,
+        }
+    )
     rng = np.random.default_rng(seed)
     for weight in [*made.encoder_i.non_trainable_weights, *made.table.weights]:
         low, high = (-1, 1) if "mean" in weight.path else (0.5, 2)

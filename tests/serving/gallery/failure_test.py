@@ -106,8 +106,9 @@ def test_others_may_write_while_the_nearest_are_sought(tmp_path, monkeypatch):
     assert len(hits) == 20 and hits[0].picture.file == picture(4).file
 
 
+# It rests between chunks, so that a reader comes in between, however busy the machine is.
 WRITER = """
-import sys
+import sys, time
 sys.path.insert(0, ".")
 from serving import command
 from serving.gallery.store import GalleryStore
@@ -119,6 +120,7 @@ def main():
         for number in range(int(sys.argv[2]), int(sys.argv[2]) + 300, 3):
             chunk = range(number, number + 3)
             store.add([picture(each) for each in chunk], unit_vectors(1000)[list(chunk)])
+            time.sleep(0.005)
 
 command.run(main)
 """
