@@ -67,6 +67,13 @@ def run(main: Callable[[], None]) -> None:
         except flags.Error as error:
             print(f"error: {error}\nPass --help to see every flag.", file=sys.stderr)
             sys.exit(2)
+        except SystemExit:
+            # absl ends --help with status 1.
+            sys.exit(0)
+        except BrokenPipeError:
+            # The reader of --help, `head` say, has seen enough.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
 
     app.run(guarded, flags_parser=parse)
 

@@ -1,12 +1,16 @@
 """The texts of errors: arguments below the commands, flags on the command line."""
 
+import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.callbacks import NonFiniteError
 from arn_tf.run.command_line import message
+from tests.support.places import ROOT
 
 # (the error, its text, what a command prints)
 ERRORS = {
@@ -66,3 +70,20 @@ def test_errors_cross_to_another_process(error):
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, UserError)
     assert (str(again), again.arguments) == (str(error), error.arguments)
+
+
+@pytest.mark.parametrize(("flag", "status"), [("--help", 0), ("--helpfull", 0), ("--halp", 2)])
+def test_help_is_no_failure_and_a_wrong_flag_is_one(flag, status):
+    line = [sys.executable, "-m", "arn_tf.evaluate", flag]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == status
+    assert "--help" in (done.stderr if status else done.stdout)
+
+
+def test_help_may_be_read_in_part():
+    line = [sys.executable, "-m", "arn_tf.train", "--help"]
+    reader, writer = os.pipe()
+    os.close(reader)  # As of `--help | head`, which has ended.
+    done = subprocess.run(line, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert done.stderr == ""
