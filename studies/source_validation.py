@@ -1,9 +1,9 @@
 """Scores a model on labelled held-out identities of the source, as a stand-in for the target.
 
 The source data set's own query and gallery splits hold identities that training never saw.
-Embed them as the source is embedded everywhere, by the running statistics. What `rank_gallery`
-finds there is known for certain, but of another place; two functions weigh it towards pictures
-that look like the target's.
+Embed them as the source is embedded everywhere, by the running statistics. Its mAP is
+known for certain, but of another place; two functions weigh it towards pictures that look like
+the target's.
 """
 
 import numpy as np
