@@ -34,8 +34,10 @@ def message(error: Exception) -> str:
 
     def flag(match: re.Match[str]) -> str:
         before, name = text[: match.start()], match[1]
-        # A plain word, such as "images", is a flag where it has a value or begins the text alone.
-        sure = "_" in name or text[match.end() :].startswith("=") or not re.search("[=:]", before)
+        # A plain word, such as "images", is a flag where it has a value or begins the text or a
+        # line, alone.
+        begins = not re.search("[=:]", before) or re.search(r"\n *$", before)
+        sure = "_" in name or text[match.end() :].startswith("=") or begins
         return f"--{name}" if sure else name
 
     return re.sub(word, flag, text)

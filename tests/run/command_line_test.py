@@ -42,6 +42,11 @@ ERRORS = {
         "images=my images: images in source; pass source=a",
         "--images=my images: images in source; pass --source=a",
     ),
+    "lines": (
+        UserError("a_b=x has others:\n  seed: 0 there, 1 here, seed 1 counts", ["a_b", "seed"]),
+        "a_b=x has others:\n  seed: 0 there, 1 here, seed 1 counts",
+        "--a_b=x has others:\n  --seed: 0 there, 1 here, seed 1 counts",
+    ),
     "two plain words": (
         UserError("source or target market: no target there", ["source", "target"]),
         "source or target market: no target there",
