@@ -11,8 +11,9 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # The commands answer --help before TensorFlow is imported: while `python -m arn_tf.train` looks for
-# its module, "-m" is the first argument.
-if sys.argv[:1] != ["-m"] or not any(word.startswith("arn_tf.") for word in sys.orig_argv):
+# its module, "-m" is the first argument; so it is in the processes that `arn_tf.ablate` spawns.
+_COMMANDS = ("arn_tf.", "--multiprocessing-fork")
+if sys.argv[:1] != ["-m"] or not any(word.startswith(_COMMANDS) for word in sys.orig_argv):
     from arn_tf.errors import UserError
     from arn_tf.layers.normalization import SOURCE, TARGET
     from arn_tf.paper.constants import PAPER_LEARNING_RATES, PAPER_WEIGHTS, TERMS

@@ -51,7 +51,8 @@ def test_arguments_become_flags(error, text, flags):
 
 NOTES = """
 import os, sys
-arguments, sys.argv = sys.argv, ["-m"]  # As a command: arn_tf imports no TensorFlow then.
+# As a command: arn_tf imports no TensorFlow then.
+arguments, sys.argv, sys.orig_argv = sys.argv, ["-m"], ["python", "-m", "arn_tf.train"]
 from {module} import without_startup_notes
 with without_startup_notes():
     os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written\\n")

@@ -21,6 +21,7 @@ from serving.errors import (
     DeadlineError,
     ModelNotFoundError,
     NoCameraSignatureError,
+    UnavailableError,
 )
 
 ADDRESS = os.environ.get("ARN_SERVING_ADDRESS")
@@ -276,8 +277,15 @@ def test_a_deadline(address, pictures):
     with EmbeddingClient(address, MODEL, timeout=30) as client:
         client.describe()
         client._timeout = 1e-6  # Over before the server can say that it is.
-        with pytest.raises(DeadlineError):
-            client.embed_encoded(pictures)
+        for _ in range(20):
+            try:
+                client.embed_encoded(pictures)
+            except DeadlineError:
+                return
+            except UnavailableError as error:
+                # On a busy machine the server may be the first to see that it is over.
+                assert "deadline passed" in str(error)
+        raise AssertionError("the client never saw its own deadline pass")
 
 
 def test_after_all_that_it_answers_as_before(client, pictures, vectors):
