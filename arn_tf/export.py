@@ -43,14 +43,7 @@ def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
         None,
         None,
     )
-    values = run.settings()
-    # How an earlier version made the model, where that was not the usual way.
-    earlier = {
-        name: values[name]
-        for name, default in settings.EARLIER.items()
-        if values.get(name, default) != default
-    }
-    return earlier | {
+    return settings.earlier(run.settings()) | {
         "source": settings.source,
         "target": settings.target,
         "metrics": metrics,

@@ -92,12 +92,11 @@ def settings_of(run: "RunDir") -> RunSettings:
     values = run.settings()
     try:
         settings = RECIPES[values.get("preset", "paper")].settings
-        for name, default in settings.EARLIER.items():
-            if values.get(name, default) != default:
-                print(
-                    f"{run.path}: made with --{name}={values[name]}, now {_PROGRAMS[name]}; it "
-                    "can be scored and exported, not gone on with"
-                )
+        for name, value in settings.earlier(values).items():
+            print(
+                f"{run.path}: made with --{name}={value}, now {_PROGRAMS[name]}; it can be scored "
+                "and exported, not gone on with"
+            )
         return settings(**{k: v for k, v in values.items() if k not in settings.EARLIER})
     except (KeyError, TypeError) as error:
         raise UserError(

@@ -211,7 +211,7 @@ def source_stage(
         target: unlabelled training pictures, uint8 [M, height, width, 3].
     """
     with strategy.scope():
-        model, epochs = train.resumed(settings, run, sampler)
+        model, epochs = train.resumed(settings, run)
         if not model.compiled:
             model = JointTrainer(model, seed=settings.seed)
             train.compile_for_source(model, settings, sampler.steps_per_epoch)

@@ -138,10 +138,22 @@ class RunSettings:
             here, other = getattr(self, field.name), there.get(field.name, field.default)
             if field.metadata["changes_result"] and here != other:
                 lines.append(f"{field.name}: {other} there, {here} here")
-        for name, default in self.EARLIER.items():
-            if there.get(name, default) != default:
-                lines.append(f"{name}: {there[name]} there, no setting any more")
+        for name, value in self.earlier(there).items():
+            lines.append(f"{name}: {value} there, no setting any more")
         return lines
+
+    @classmethod
+    def earlier(cls, there: Mapping[str, object]) -> dict[str, object]:
+        """Returns settings that only earlier versions had, where they are not the usual ones.
+
+        Args:
+            there: {name: value} of a run's file.
+        """
+        return {
+            name: there[name]
+            for name, default in cls.EARLIER.items()
+            if there.get(name, default) != default
+        }
 
     def _check_limits(self, field: dataclasses.Field) -> None:
         name, limits, value = field.name, field.metadata, getattr(self, field.name)

@@ -19,7 +19,6 @@ from arn_tf.backbones import keras_applications
 from arn_tf.data.images import decode
 from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
 
-PRECISIONS = ("float32", "bfloat16")
 # A decoded picture this large takes 50 MB; a crop of a person is a hundredth of it.
 MAX_IMAGE_PIXELS = 1 << 24
 JPEG_MAGIC = b"\xff\xd8\xff"

@@ -57,9 +57,8 @@ def tune(
         the tuned model, not saved yet.
     """
     with strategy.scope():
-        model, epochs = resumed(settings, run, sampler)
-    if not model.compiled:
-        with strategy.scope():
+        model, epochs = resumed(settings, run)
+        if not model.compiled:
             compile_for_source(model, settings, sampler.steps_per_epoch)
     data = batches.source_batches(sampler, source, epochs, settings.seed)
     fit(settings, run, sampler, model, epochs, data)
@@ -136,7 +135,7 @@ def _train(
     run.copy_model(stages[choice.index], RESULT)
 
 
-def resumed(settings: StrongSettings, run: RunDir, sampler: Sampler) -> tuple[keras.Model, range]:
+def resumed(settings: StrongSettings, run: RunDir) -> tuple[keras.Model, range]:
     """Loads the newest checkpoint of the source stage, or the model that it begins with.
 
     Returns:
