@@ -1,0 +1,146 @@
+"""The one search of a folder for pictures, and the one list of what is litter in it.
+
+Litter is what systems and programs leave beside a user's pictures: thumbnails of a NAS, trash,
+checkpoints of a notebook, sidecars of macOS. Often it looks like a picture, and never is one of
+those that were meant.
+"""
+
+import collections
+import dataclasses
+import os
+from collections.abc import Iterator
+
+from datasets.files import formats
+
+# Lower case. Besides these, every name that begins with a dot.
+_LITTER = frozenset(
+    {
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "@sharebin",
+        "@snapshot",
+        "@synoeastream",
+        "@synoresource",
+        "@tmp",
+        "__macosx",
+        "__pycache__",
+        "aquota.group",
+        "aquota.user",
+        "desktop.ini",
+        "ehthumbs.db",
+        "ehthumbs_vista.db",
+        "icon\r",
+        "lost+found",
+        "network trash folder",
+        "recycled",
+        "recycler",
+        "system volume information",
+        "temporary items",
+        "thumbs.db",
+        "thumbs.db:encryptable",
+    }
+)
+
+
+@dataclasses.dataclass
+class Found:
+    """What a search of folders came upon.
+
+    Attributes:
+        files: paths of the pictures, sorted within each folder that was named.
+        litter: {name of a litter folder or file: how often it was passed over}.
+        others: paths of files that are no pictures.
+    """
+
+    files: list[str] = dataclasses.field(default_factory=list)
+    litter: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    others: list[str] = dataclasses.field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """Returns lines for the user on what was passed over."""
+        lines = []
+        if self.litter:
+            names = ", ".join(f"{name} ({count})" for name, count in self.litter.most_common(5))
+            lines.append(f"passed over, as hidden files, thumbnails or trash: {names}")
+        if self.others:
+            names = ", ".join(self.others[:3])
+            more = f" and {len(self.others) - 3} more" if len(self.others) > 3 else ""
+            lines.append(f"left out, no pictures: {names}{more}")
+        return lines
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of this name was left by a system or program.
+
+    Args:
+        name: last part of a path.
+    """
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def in_litter(path: str) -> bool:
+    """Whether a part of a relative path, its last one too, is litter. Parts end in / or \\."""
+    return any(is_litter(part) for part in path.replace("\\", "/").split("/") if part)
+
+
+def pictures(folder: str, found: Found | None = None) -> Found:
+    """Searches a folder, to any depth, through links too; each real folder once.
+
+    What a file's name ends in decides nothing: one that doesn't end as pictures do is opened, and
+    its first bytes tell. The folder itself may have any name.
+
+    Args:
+        folder: to be searched.
+        found: what is added to; a new one if None.
+
+    Returns:
+        `found`.
+
+    Raises:
+        OSError: a folder can't be read; `filename` says which.
+    """
+    found = Found() if found is None else found
+    files: list[str] = []
+    for path in _files(folder, found.litter):
+        if formats.named_as_picture(path) or formats.looks_like_picture(path):
+            files.append(path)
+        else:
+            found.others.append(path)
+    found.files += sorted(files)
+    return found
+
+
+def _files(folder: str, litter: collections.Counter[str]) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    starts, seen = [folder], set()
+    for start in starts:
+        for parent, folders, names in os.walk(start, onerror=refuse):
+            real = os.path.realpath(parent)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = _without_litter(folders, litter)
+            # Links wait, so that a picture goes by its own name, and cycles end.
+            children = [os.path.join(parent, name) for name in folders]
+            starts += sorted(child for child in children if os.path.islink(child))
+            for name in _without_litter(names, litter):
+                yield os.path.join(parent, name)
+
+
+def _without_litter(names: list[str], litter: collections.Counter[str]) -> list[str]:
+    kept = [name for name in names if not is_litter(name)]
+    if len(kept) < len(names):
+        litter.update(_shown(name) for name in names if is_litter(name))
+    return kept
+
+
+def _shown(name: str) -> str:
+    """Sidecars of macOS are one kind, however many."""
+    return "._*" if name.startswith("._") else name
