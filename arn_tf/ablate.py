@@ -201,7 +201,7 @@ def main() -> None:
     ablation = recipes.recipe_of(settings).ablation(settings)
     if not settings.model_dir:
         settings = dataclasses.replace(
-            settings, model_dir=f"runs/{ablation.name}_{settings.source}_to_{settings.target}"
+            settings, model_dir=f"runs/{ablation.name}_{settings.direction.replace(' ', '_')}"
         )
     found, notes = ablate(settings, ablation, seeds)
     rows, compared = summary(found), differences(found, ablation)
@@ -236,8 +236,7 @@ def _as_markdown(
 
     several = "one seed" if seeds == 1 else f"mean ± deviation of {seeds} seeds"
     lines = [
-        f"{settings.source} to {settings.target}, in percent, {several}; 95%: over queries, "
-        "bootstrap:\n",
+        f"{settings.direction}, in percent, {several}; 95%: over queries, bootstrap:\n",
         scores.table(rows),
         "\nmAP, paired over queries:\n",
     ]

@@ -22,16 +22,13 @@ _PRECISIONS = ("float32", "bfloat16")
 _PICTURES = 32
 
 
-def _pictures(settings: RunSettings) -> list[bytes]:
+def _pictures(run: "RunDir", settings: RunSettings) -> list[bytes]:
     """Returns unlabelled training pictures of the target, evenly spread."""
     import numpy as np
 
-    from arn_tf.data.reid_data import ReidData
+    from arn_tf.run.data import opened
 
-    data = ReidData(
-        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
-    )
-    images = data.split("train").images
+    images = opened(settings, "target", run).split("train").images
     return images[np.unique(np.linspace(0, len(images) - 1, _PICTURES).astype(int))].tolist()
 
 
@@ -69,13 +66,13 @@ def main() -> None:
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     model = run.load_model("model.keras")
     served = recipes.recipe_of(settings).served_model(model, arguments.precision)
-    folder, sidecar = publish.export(served, arguments.export_dir, _pictures(settings), facts)
+    folder, sidecar = publish.export(served, arguments.export_dir, _pictures(run, settings), facts)
     agreement = sidecar["agreement"]
     print(f"exported {folder}")
     print(f"  embedding space {sidecar['embedding_space']}, {sidecar['embedding_dim']} numbers")
     print(f"  weights {sidecar['weights_bytes'] / 1e6:.1f} MB, precision {sidecar['precision']}")
     print(
-        f"  agrees with the Keras model on {agreement['pictures']} pictures of {settings.target}: "
+        f"  agrees with the Keras model on {agreement['pictures']} pictures of the target: "
         f"largest difference {agreement['max_difference']:.1e}, "
         f"mean cosine {agreement['mean_cosine']:.6f}"
     )

@@ -6,6 +6,7 @@ The parts are imported when they are called: settings alone answer --help, witho
 
 import dataclasses
 import importlib
+import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from absl import flags
 
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
-from arn_tf.run.settings import RunSettings
+from arn_tf.run.settings import DATASETS, RunSettings
 from arn_tf.strong.settings import StrongSettings
 
 if TYPE_CHECKING:
@@ -153,6 +154,10 @@ def from_flags() -> RunSettings:
                 raise UserError(f"--{name} has no meaning with --preset={preset}")
         elif flag.present or preset == "paper":
             values[name] = flag.value
+    for name in ("source", "target"):
+        # The run is found again from another folder.
+        if name in values and values[name] not in DATASETS:
+            values[name] = os.path.abspath(os.path.expanduser(values[name]))
     given = settings(**values)
     given.check()
     return given

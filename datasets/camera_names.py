@@ -3,14 +3,17 @@
 Standard library only, so that a client without TensorFlow can import it.
 """
 
+import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 
 # The names of Market-1501 and DukeMTMC-reID: 0002_c1s1_000451_03.jpg, 0001_c2_f0046182.jpg.
 PATTERN = r"_c(\d+)"
 UNKNOWN_CAMERA = -1
 LARGEST_CAMERA = 2**63 - 1  # numbers of cameras are int64
+_NAMED = 2**62  # from here on, those of names that are no numbers
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
@@ -47,15 +50,20 @@ def name_of(file: str, pattern: re.Pattern[str]) -> str | None:
 
 
 def number_of(name: str | None) -> int:
-    """Returns a camera's name as a number from 0 to `LARGEST_CAMERA`.
+    """Returns the number that stands for a camera's name, 0 to `LARGEST_CAMERA`.
 
-    `UNKNOWN_CAMERA` where the name is None or no such number.
+    Digits are that number. Another name has one of its own, `_NAMED` or more, made of its SHA-256:
+    the same wherever it is asked for, so that a client needs no table of the model's.
+    `UNKNOWN_CAMERA` where the name is None, empty or "-1".
     """
-    # A file's name has 255 letters at most, and int() a limit of its own.
-    if name is None or not re.fullmatch(r"\d{1,255}", name):
+    if not name or name == str(UNKNOWN_CAMERA):
         return UNKNOWN_CAMERA
-    number = int(name)
-    return number if number <= LARGEST_CAMERA else UNKNOWN_CAMERA
+    # int() has a limit of its own.
+    if re.fullmatch(r"\d{1,255}", name) and int(name) <= LARGEST_CAMERA:
+        return int(name)
+    # macOS writes an umlaut in two letters.
+    text = unicodedata.normalize("NFC", name).encode(errors="surrogateescape")
+    return _NAMED | int.from_bytes(hashlib.sha256(text).digest()[:8], "big") % _NAMED
 
 
 def numbers_of(files: Iterable[str], pattern: re.Pattern[str]) -> list[int]:

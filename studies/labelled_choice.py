@@ -18,10 +18,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 from arn_tf import recipes
-from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.ranking import scores
 from arn_tf.run.command_line import message
+from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches
 from arn_tf.strong.embedding import embed_by_camera
@@ -43,9 +43,7 @@ def scores_by_labels(run: RunDir, settings: StrongSettings) -> dict[str, float]:
         run: folder of a finished run.
         settings: of the run.
     """
-    data = ReidData(
-        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
-    )
+    data = opened(settings, "target", run)
     splits = [data.split(name) for name in ("query", "gallery")]
     pictures = [batches.decoded(split, settings.image_size) for split in splits]
     found = {}

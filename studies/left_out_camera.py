@@ -24,9 +24,10 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf import recipes
-from arn_tf.data.reid_data import ReidData, Split
+from arn_tf.data.split import Split
 from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.ranking import intervals, scores
+from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, camera_statistics
 from arn_tf.strong.embedding import embed_by_camera
@@ -40,9 +41,7 @@ def main(run_dir: str) -> None:
     """Prints the table of a run."""
     run = RunDir(run_dir)
     settings = recipes.settings_of(run)
-    data = ReidData(
-        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
-    )
+    data = opened(settings, "target", run)
     train, query, gallery = (data.split(name) for name in ("train", "query", "gallery"))
     tf.config.experimental.enable_tensor_float_32_execution(False)
     known = batches.decoded(train, settings.image_size)
@@ -106,10 +105,7 @@ def _show(
     rows: list[tuple[int, int, int, list[float]]],
     differences: list[list[np.ndarray]],
 ) -> None:
-    print(
-        f"\n{settings.source} to {settings.target}, mAP of row (b), percent; "
-        "own: queries of the camera left out\n"
-    )
+    print(f"\n{settings.direction}, mAP of row (b), percent; own: queries of the camera left out\n")
     print(f"| left out | training pictures | queries | {' | '.join(_COLUMNS)} |")
     print("|---|---|---|" + "---|" * len(_COLUMNS))
     mean = np.mean([numbers for *_, numbers in rows], axis=0)

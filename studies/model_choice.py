@@ -31,7 +31,8 @@ import tensorflow as tf
 from scipy.stats import spearmanr
 
 from arn_tf import recipes
-from arn_tf.data.reid_data import ReidData, Split
+from arn_tf.data.reid_data import ReidData
+from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.run.atomic_files import replace_text
@@ -236,7 +237,7 @@ def measure_run(
     print(f"{path}: {choice.reason}")
     return {
         "run": path,
-        "direction": f"{settings.source} to {settings.target}",
+        "direction": f"{settings.direction}",
         "key": key,
         "stages": stages,
         "choice": choice.index,

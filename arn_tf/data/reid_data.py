@@ -4,10 +4,7 @@ A split is held as the encoded pictures (the 32,217 of Market-1501 take 0.2 GB),
 can be reached by its row; `images` decodes them in `tf.data`, in parallel with training.
 """
 
-import dataclasses
 import fcntl
-import functools
-import hashlib
 import importlib
 import os
 from collections.abc import Sequence
@@ -18,6 +15,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from arn_tf.data import datasets_package
+from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
 
 # Name on the command line -> TFDS name, and the module whose import registers the builder.
@@ -27,44 +25,6 @@ _BUILDERS = {
     "toy_market": ("toy_reid/market", "datasets.toy_reid.toy_reid_dataset_builder"),
     "toy_duke": ("toy_reid/duke", "datasets.toy_reid.toy_reid_dataset_builder"),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """Pictures of one split, sorted by file name.
-
-    Attributes:
-        images: the encoded pictures, bytes objects [N].
-        person_id: int64 [N]; -1 junk, 0 distractor.
-        camera_id: int64 [N], from 1.
-        file_name: N names.
-    """
-
-    images: np.ndarray
-    person_id: np.ndarray
-    camera_id: np.ndarray
-    file_name: list[str]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """SHA-256 of the encoded pictures in their order, hexadecimal."""
-        digest = hashlib.sha256()
-        for image in self.images:
-            digest.update(len(image).to_bytes(8, "little"))
-            digest.update(image)
-        return digest.hexdigest()
-
-    def labels(self) -> tuple[np.ndarray, int]:
-        """Returns the row of each picture's identity in a classifier, and the number of rows.
-
-        Returns:
-            int32 [N], from 0, and the number of identities.
-        """
-        identities, labels = np.unique(self.person_id, return_inverse=True)
-        return labels.astype(np.int32), len(identities)
 
 
 class ReidData:
@@ -132,6 +92,14 @@ class ReidData:
         if name not in self._splits:
             self._splits[name] = _read(self._builder, name)
         return self._splits[name]
+
+    def told(self) -> list[str]:
+        """Returns lines on what the pictures are taken for: none, for it is known."""
+        return []
+
+    def has_split(self, name: str) -> bool:
+        """Whether there are pictures in a split: always, in these data sets."""
+        return True
 
     @property
     def notes(self) -> list[str]:

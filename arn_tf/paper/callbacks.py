@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from arn_tf.data.reid_data import Split
+from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.paper import embedding
 from arn_tf.paper.constants import TERMS

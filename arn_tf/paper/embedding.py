@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.reid_data import Split
+from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET
 from arn_tf.paper.feature_cache import maps_of_pictures
 from arn_tf.paper.model import ARN

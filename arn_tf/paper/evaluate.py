@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data.own_data import OwnData
 from arn_tf.data.reid_data import ReidData
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import embedding
@@ -13,6 +14,7 @@ from arn_tf.paper.model import ARN
 from arn_tf.paper.settings import Settings
 from arn_tf.ranking import reranking, scores
 from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 
 UNTRAINED = "untrained"
@@ -42,9 +44,7 @@ def evaluate(run: RunDir, settings: Settings, rerank: bool | None = None) -> Eva
     Raises:
         UserError: the run isn't finished, or its data can't be read.
     """
-    data = ReidData(
-        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
-    )
+    data = opened(settings, "target", run)
     query, gallery = data.split("query"), data.split("gallery")
     run.keep_data({"target query": query.digest, "target gallery": gallery.digest})
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -69,11 +69,13 @@ def evaluate(run: RunDir, settings: Settings, rerank: bool | None = None) -> Eva
         for key, domain in ((SOURCE_ONLY, SOURCE), (SOURCE_ONLY_TARGET_STATISTICS, TARGET)):
             add(key, lambda *a, domain=domain: embedding.embed_split(*a, domain), model)
     embeddings = add(ADAPTED, embedding.embed_split, arn)
-    title = f"{settings.source} to {settings.target}: {TITLES[ADAPTED]}"
+    title = f"{settings.direction}: {TITLES[ADAPTED]}"
     return Evaluation(rows, scores.draw_ranked_lists(*embeddings, query, gallery, title), [])
 
 
-def _maps(model: ARN, data: ReidData, split: str, settings: Settings) -> np.ndarray | None:
+def _maps(
+    model: ARN, data: ReidData | OwnData, split: str, settings: Settings
+) -> np.ndarray | None:
     if settings.feature_cache != "disk":
         return None
     title = f"{data.name} {split}"

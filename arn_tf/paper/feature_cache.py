@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.data.images import decoded_batches
-from arn_tf.data.reid_data import Split
+from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.paper.model import ARN
 from arn_tf.run.atomic_files import replace_text

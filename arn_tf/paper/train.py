@@ -15,8 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.reid_data import ReidData, Split
+from arn_tf.data.own_data import OwnData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
+from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.paper import callbacks, embedding
 from arn_tf.paper.batches import training_batches
@@ -145,8 +147,8 @@ class _Trainer:
         run: RunDir,
         strategy: tf.distribute.Strategy,
         sampler: Sampler,
-        source: ReidData,
-        target: ReidData,
+        source: ReidData | OwnData,
+        target: ReidData | OwnData,
     ) -> None:
         self._settings = settings
         self._run = run
@@ -251,7 +253,7 @@ class _Trainer:
             raise ArgumentError("model_dir", self._run.path, str(error)) from error
 
     def _data(
-        self, model: ARN, data: ReidData, splits: Sequence[str], cached: bool
+        self, model: ARN, data: ReidData | OwnData, splits: Sequence[str], cached: bool
     ) -> dict[str, tuple[Split, np.ndarray | None]]:
         """Returns {split: (pictures, cached maps or None)}; only those to train on are mirrored."""
         directory = self._settings.feature_dir

@@ -15,7 +15,7 @@ Metric = float | tuple[float, float]
 
 
 class Split(Protocol):
-    """What is read of an `arn_tf.data.reid_data.Split`; its attributes are described there."""
+    """What is read of an `arn_tf.data.split.Split`; its attributes are described there."""
 
     @property
     def images(self) -> np.ndarray: ...

@@ -51,6 +51,11 @@ class RunDir:
         """Folder of TensorBoard's files."""
         return self.file("logs")
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a model; until then nothing has come of settings and pictures."""
+        return os.path.exists(self.file("initial.keras"))
+
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
         """Creates the folder, and keeps other processes from training there.
@@ -116,8 +121,7 @@ class RunDir:
         path = self.file("data.json")
         try:
             known = {}
-            # Until there is a model nothing has come of the pictures.
-            if os.path.exists(path) and os.path.exists(self.file("initial.keras")):
+            if os.path.exists(path) and self.begun:
                 with open(path) as file:
                     known = json.load(file)
             for name, digest in digests.items():
@@ -192,8 +196,8 @@ class RunDir:
     def _keep_settings(self, settings: RunSettings) -> None:
         """Writes the settings of a new run; those of one that goes on must be equal."""
         path = self.file("settings.json")
-        # Until there is a model nothing has come of them: a first command may have had a mistake.
-        if not (os.path.exists(path) and os.path.exists(self.file("initial.keras"))):
+        # A first command may have had a mistake.
+        if not (os.path.exists(path) and self.begun):
             try:
                 settings.save(path)
             except OSError as error:

@@ -19,7 +19,7 @@ def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
     """
     rows = {row.title: scores.metrics([row.result]) for row in evaluation.rows}
     counts = evaluation.rows[-1].result
-    print(f"\n{settings.source} to {settings.target}, in percent:\n")
+    print(f"\n{settings.direction}, in percent:\n")
     print(scores.table(list(rows.items())))
     print(
         f"\n{counts.valid_queries} of {counts.queries} queries have a match on another camera and "

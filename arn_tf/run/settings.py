@@ -9,7 +9,10 @@ from typing import Any, ClassVar
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.atomic_files import replace_text
 
+# Data sets that have a name; others are a user's own.
 DATASETS = ("market", "duke", "toy_market", "toy_duke")
+
+_KINDS = f"one of {', '.join(DATASETS)}, or a folder of pictures, or a table of them (CSV)"
 
 
 def setting(
@@ -60,8 +63,16 @@ class RunSettings:
     preset: str
     input_size: str
     batch_size: int
-    source: str = setting("toy_market", "labelled data set", DATASETS)
-    target: str = setting("toy_duke", "unlabelled data set to adapt to", DATASETS)
+    source: str = setting("toy_market", f"labelled data set; {_KINDS} whose persons are known")
+    target: str = setting("toy_duke", f"unlabelled data set to adapt to; {_KINDS}")
+    names: str = setting(
+        "",
+        "what the paths in the target's folder mean, like '{camera}/{tracklet}/{*}.jpg'; a guess, "
+        "which is printed, when empty",
+    )
+    source_names: str = setting(
+        "", "the same of the source's folder, like '{person_id}_{camera}_{*}'"
+    )
     model_dir: str = setting(
         "", "folder of the run; runs/[strong_]SOURCE_to_TARGET when empty", changes_result=False
     )
@@ -91,16 +102,23 @@ class RunSettings:
         return int(parts[0]), int(parts[1])
 
     @property
+    def direction(self) -> str:
+        """ "SOURCE to TARGET", for titles."""
+        return " to ".join(_title(each) for each in (self.source, self.target))
+
+    @property
     def run_dir(self) -> str:
         """Folder of the run."""
         recipe = "" if self.preset == "paper" else f"{self.preset}_"
-        name = f"{recipe}{self.source}_to_{self.target}"
+        name = recipe + self.direction.replace(" ", "_")
         return os.path.expanduser(self.model_dir or os.path.join("runs", name))
 
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
         for field in dataclasses.fields(self):
             self._check_limits(field)
+        for argument in ("source", "target"):
+            self._check_data(argument)
         if self.source == self.target:
             raise UserError(
                 f"source and target are both {self.source}: adaptation goes from one data set "
@@ -155,6 +173,23 @@ class RunSettings:
             if there.get(name, default) != default
         }
 
+    def _check_data(self, argument: str) -> None:
+        given = getattr(self, argument)
+        names = {"source": "source_names", "target": "names"}[argument]
+        if given in DATASETS:
+            if getattr(self, names):
+                raise UserError(
+                    f"{names}={getattr(self, names)}: {given} has its own names; that is for a "
+                    "folder of pictures",
+                    [names],
+                )
+        elif not os.path.exists(given):
+            raise ArgumentError(
+                argument,
+                given,
+                f"no such folder or table; data sets that have a name are {', '.join(DATASETS)}",
+            )
+
     def _check_limits(self, field: dataclasses.Field) -> None:
         name, limits, value = field.name, field.metadata, getattr(self, field.name)
         if limits["choices"] and value not in limits["choices"]:
@@ -168,3 +203,8 @@ class RunSettings:
             raise ArgumentError(name, value, f"must be more than {limits['more_than']}")
         if value >= limits["less_than"]:
             raise ArgumentError(name, value, f"must be less than {limits['less_than']}")
+
+
+def _title(data: str) -> str:
+    """Returns a data set's name, or that of a user's folder or table, as part of a path."""
+    return data if data in DATASETS else os.path.splitext(os.path.basename(data))[0]

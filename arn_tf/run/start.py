@@ -6,20 +6,23 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data.own_data import OwnData
 from arn_tf.data.reid_data import ReidData
 from arn_tf.layers import replicas
+from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import RunSettings
 
 # Sources of 20 and 74 persons made the target's ranking worse than no training at all.
 _FEW_IDENTITIES = 100
+_Data = ReidData | OwnData
 _SPLITS = ("train", "query", "gallery")
 
 
 @contextlib.contextmanager
 def started(
     settings: RunSettings,
-) -> Iterator[tuple[RunDir, tf.distribute.Strategy, ReidData, ReidData]]:
+) -> Iterator[tuple[RunDir, tf.distribute.Strategy, _Data, _Data]]:
     """Claims a run's folder for this process and opens what the run needs.
 
     Args:
@@ -38,11 +41,10 @@ def started(
         tf.config.experimental.enable_op_determinism()
         # TF32 has ten bits: too few for distances between codes that are nearly equal.
         tf.config.experimental.enable_tensor_float_32_execution(False)
-        source, target = (
-            ReidData(name, settings.data_dir, settings.manual_dir, settings.skip_bad_images)
-            for name in (settings.source, settings.target)
-        )
+        source, target = (opened(settings, argument, run) for argument in ("source", "target"))
         for data in (source, target):
+            for line in data.told():
+                print(line)
             if data.notes:
                 print(f"{data.name}: {'; '.join(data.notes)}")
         for warning in warnings(source, target):
@@ -50,7 +52,7 @@ def started(
         yield run, strategy, source, target
 
 
-def warnings(source: ReidData, target: ReidData) -> list[str]:
+def warnings(source: _Data, target: _Data) -> list[str]:
     """Returns sentences about what makes a result worse or worthless, and yet is no error."""
     train = source.split("train")
     identities, found = train.labels()[1], []
@@ -60,10 +62,10 @@ def warnings(source: ReidData, target: ReidData) -> list[str]:
             "training can make the target's ranking worse than no training: compare with the "
             "untrained rows of arn_tf.evaluate"
         )
-    known = set(train.images.tolist())
-    for name in _SPLITS:
+    known = set(train.content_hashes())
+    for name in filter(target.has_split, _SPLITS):
         split = target.split(name)
-        shared = np.flatnonzero([image in known for image in split.images])
+        shared = np.flatnonzero([each in known for each in split.content_hashes()])
         if len(shared):
             found.append(
                 f"{len(shared)} of {len(split)} pictures of the target's {name} split are in the "

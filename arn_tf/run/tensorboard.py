@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 from tensorboard.plugins import projector
 
-from arn_tf.data.reid_data import Split
+from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.run.folder import RunDir
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from arn_tf.data.batches import batches, gather_pictures
 from arn_tf.data.images import decoded_batches
-from arn_tf.data.reid_data import Split
 from arn_tf.data.sampling import Sampler
+from arn_tf.data.split import Split
 from arn_tf.strong.augmentation import augment
 
 _BATCH = 256
@@ -25,6 +25,8 @@ def decoded(split: Split, image_size: tuple[int, int]) -> np.ndarray:
         split: of a data set.
         image_size: (height, width) in pixels.
     """
+    if split.pictures is not None and split.pictures.shape[1:3] == image_size:
+        return split.pictures
     pictures = np.empty((len(split), *image_size, 3), np.uint8)
     start = 0
     for batch in decoded_batches(split.images, image_size, _BATCH):

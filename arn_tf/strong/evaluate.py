@@ -11,10 +11,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.reid_data import ReidData, Split
+from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import reranking, scores
 from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, camera_statistics, stage_choice
 from arn_tf.strong import train as strong_train
@@ -62,9 +63,7 @@ def evaluate(run: RunDir, settings: StrongSettings, rerank: bool | None = None) 
     Raises:
         UserError: the run isn't finished, or its data can't be read.
     """
-    data = ReidData(
-        settings.target, settings.data_dir, settings.manual_dir, settings.skip_bad_images
-    )
+    data = opened(settings, "target", run)
     splits = [data.split(name) for name in ("query", "gallery")]
     run.keep_data({"target query": splits[0].digest, "target gallery": splits[1].digest})
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -104,7 +103,7 @@ def evaluate(run: RunDir, settings: StrongSettings, rerank: bool | None = None) 
     if trained:
         embeddings = add_stage(model, ADAPTED, ADAPTED_CAMERAS, ADAPTED_RERANKED)
         notes.append(f"the self-trained rows are those of {_kept(run)}")
-    title = f"{settings.source} to {settings.target}: strong recipe (b)"
+    title = f"{settings.direction}: strong recipe (b)"
     return Evaluation(rows, scores.draw_ranked_lists(*embeddings, *splits, title), notes)
 
 

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.reid_data import Split
 from arn_tf.data.sampling import Sampler
+from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
 from arn_tf.run import tensorboard
 from arn_tf.run.atomic_files import replace_text

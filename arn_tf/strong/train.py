@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data.own_data import OwnData
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
 from arn_tf.errors import ArgumentError
@@ -99,8 +100,8 @@ def _train(
     settings: StrongSettings,
     run: RunDir,
     strategy: tf.distribute.Strategy,
-    source: ReidData,
-    target: ReidData,
+    source: ReidData | OwnData,
+    target: ReidData | OwnData,
     source_stage: SourceStage,
 ) -> None:
     labels, identities = source.split("train").labels()

@@ -5,7 +5,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from arn_tf.data.reid_data import ReidData, Split
+from arn_tf.data.reid_data import ReidData
+from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from tests.support import small_data
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from arn_tf.data.reid_data import Split
+from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import intervals as ranking_intervals
 from arn_tf.ranking import protocol, scores

@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from arn_tf.data.reid_data import Split
+from arn_tf.data.split import Split
 from arn_tf.run import start
 
 

@@ -1,0 +1,180 @@
+"""Decoded pictures in one file, mapped into memory: decoded once, and no memory for millions.
+
+`NAME.uint8` holds [N, height, width, 3], `NAME.json` its shape and which pictures of which list
+these are. It grows as `NAME.uint8.partial` beside a journal of what is safely on disk.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from arn_tf.data.images import decode
+from arn_tf.data.picture_files import PictureFiles
+from arn_tf.errors import UserError
+from datasets.files import durable
+
+# Pictures between two entries of the journal.
+_CHUNK = 1024
+_ENDING = ".uint8"
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """Pictures in a file.
+
+    Attributes:
+        pictures: uint8 [N, height, width, 3], read-only and mapped into memory; without the bad.
+        bad: {row in the list: what is wrong with it} of those that could not be decoded.
+    """
+
+    pictures: np.ndarray
+    bad: dict[int, str]
+
+
+def decoded(
+    files: PictureFiles, image_size: tuple[int, int], path: str, digest: str, title: str
+) -> Decoded:
+    """Returns pictures decoded and resized, from the file where it is complete.
+
+    Args:
+        files: N encoded pictures.
+        image_size: (height, width) in pixels.
+        path: of the file, without its ending.
+        digest: of the list of pictures; a file of another list is made anew.
+        title: for the progress bar.
+
+    Raises:
+        UserError: no room on the disk, or it can't be written.
+    """
+    key = {"digest": digest, "image_size": list(image_size)}
+    try:
+        found = _finished(path, key)
+        if found is None:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            _write(files, path, key, title)
+            found = _finished(path, key)
+            assert found is not None
+        return found
+    except OSError as error:
+        raise UserError(
+            f"{path}{_ENDING}: {error.strerror or error}. Name a model_dir with room", ["model_dir"]
+        ) from error
+
+
+def _finished(path: str, key: dict[str, Any]) -> Decoded | None:
+    known = _json(path + ".json")
+    if known is None or {name: known.get(name) for name in key} != key:
+        return None
+    shape = (known["pictures"], *key["image_size"], 3)
+    bad = {int(row): text for row, text in known["bad"].items()}
+    if not shape[0]:
+        return Decoded(np.zeros(shape, np.uint8), bad)
+    with contextlib.suppress(OSError, ValueError):
+        return Decoded(np.memmap(path + _ENDING, np.uint8, "r", shape=shape), bad)
+    return None
+
+
+def _write(files: PictureFiles, path: str, key: dict[str, Any], title: str) -> None:
+    partial, journal = path + _ENDING + ".partial", path + ".journal"
+    known = _json(journal)
+    if known is None or known["key"] != key or not os.path.exists(partial):
+        known = {"key": key, "rows": 0, "pictures": 0, "bad": {}}
+        _claim(partial, (len(files), *key["image_size"], 3))
+    decode_rows = _decoder(tuple(key["image_size"]))
+    one = int(np.prod(key["image_size"])) * 3
+    with (
+        open(partial, "r+b") as file,
+        tqdm.tqdm(total=len(files), initial=known["rows"], desc=title, unit=" pictures") as bar,
+    ):
+        file.seek(known["pictures"] * one)
+        for start in range(known["rows"], len(files), _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, len(files)))
+            pictures, bad = decode_rows(files, rows)
+            file.write(pictures.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+            known["rows"] += len(rows)
+            known["pictures"] += len(pictures)
+            known["bad"] |= bad
+            _replace(journal, known)
+            bar.update(len(rows))
+        file.truncate(known["pictures"] * one)
+    os.replace(partial, path + _ENDING)
+    _replace(path + ".json", key | {name: known[name] for name in ("pictures", "bad")})
+    os.remove(journal)
+
+
+def _claim(partial: str, shape: tuple[int, ...]) -> None:
+    needed = int(np.prod(shape, dtype=np.int64))
+    folder = os.path.dirname(partial) or "."
+    free = shutil.disk_usage(folder).free
+    print(
+        f"decoded pictures: {needed / 2**30:.2f} GiB in {folder}, {free / 2**30:.1f} GiB are free",
+        flush=True,
+    )
+    problem = (
+        f"{folder}: {shape[0]} decoded pictures need {needed / 2**30:.2f} GiB, "
+        f"{free / 2**30:.2f} GiB are free. Name a model_dir with room, or a smaller input_size"
+    )
+    if needed * 1.02 > free:
+        raise UserError(problem, ["model_dir", "input_size"])
+    with open(partial, "wb") as file:
+        durable.reserve(file, max(needed, 1))
+
+
+# Of pictures and rows: the good ones, uint8 [M, height, width, 3], and what is wrong with the
+# others, by row.
+_DecodeRows = Callable[[PictureFiles, np.ndarray], tuple[np.ndarray, dict[str, str]]]
+
+
+def _decoder(image_size: tuple[int, int]) -> _DecodeRows:
+    one = tf.function(
+        lambda encoded: decode(encoded, image_size),
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
+    several = tf.function(
+        lambda encoded: tf.map_fn(
+            one, encoded, fn_output_signature=tf.uint8, parallel_iterations=os.cpu_count()
+        ),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+
+    def decode_rows(files: PictureFiles, rows: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
+        try:
+            return several(tf.constant(files[rows])).numpy(), {}
+        # One bad picture fails the whole chunk, and isn't named: find it.
+        except (UserError, tf.errors.OpError):
+            good, bad = [], {}
+        for row in rows.tolist():
+            try:
+                good.append(one(tf.constant(files[row])).numpy())
+            except UserError as error:
+                bad[str(row)] = str(error)
+            except tf.errors.OpError:
+                bad[str(row)] = f"{files.path(row)}: can't be decoded"
+        return np.array(good, np.uint8).reshape(-1, *image_size, 3), bad
+
+    return decode_rows
+
+
+def _json(path: str) -> dict[str, Any] | None:
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
+        content = json.load(file)
+        return content if isinstance(content, dict) else None
+    return None
+
+
+def _replace(path: str, content: object) -> None:
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".new", path)

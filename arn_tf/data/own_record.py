@@ -1,0 +1,102 @@
+"""The record of a user's pictures that a run began with, and what has become of them since."""
+
+import contextlib
+import dataclasses
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from datasets.own_cameras.listing import Labels, Listing
+
+_SHOWN = 3
+_LABELS = ("camera", "tracklet", "person_id", "split")
+
+
+def kept(
+    path: str, found: Listing, stamps: np.ndarray, begun: bool
+) -> tuple[Listing, np.ndarray, list[str]]:
+    """Records pictures, or returns those that a run began with.
+
+    Args:
+        path: of the record.
+        found: the pictures of now.
+        stamps: their sizes and times, int64 [N, 2]; see `picture_files.stamps`.
+        begun: whether the run has begun to learn.
+
+    Returns:
+        the pictures to go on with, their sizes and times, and lines for the user on what changed.
+
+    Raises:
+        OSError: the record can't be written.
+    """
+    known = _read(path) if begun else None
+    if known is None:
+        _write(path, found, stamps)
+        return found, stamps, []
+    before, stamps_before = known
+    changes = _changes(before, stamps_before, found, stamps)
+    if not changes:
+        return before, stamps_before, []
+    return (
+        before,
+        stamps_before,
+        [
+            f"{changes} since the run began. It goes on with the pictures that it began with; to "
+            "learn from those of now, name another model_dir"
+        ],
+    )
+
+
+def _changes(before: Listing, stamps_before: np.ndarray, found: Listing, stamps: np.ndarray) -> str:
+    was = dict(zip(before.files, map(tuple, stamps_before.tolist()), strict=True))
+    now = dict(zip(found.files, map(tuple, stamps.tolist()), strict=True))
+    kinds = {
+        "added": sorted(now.keys() - was.keys()),
+        "removed": sorted(was.keys() - now.keys()),
+        "changed": sorted(file for file in was.keys() & now.keys() if was[file] != now[file]),
+    }
+    return "; ".join(
+        f"{len(files)} pictures were {kind} ({', '.join(files[:_SHOWN])}"
+        + (", ...)" if len(files) > _SHOWN else ")")
+        for kind, files in kinds.items()
+        if files
+    )
+
+
+def _write(path: str, found: Listing, stamps: np.ndarray) -> None:
+    content: dict[str, Any] = {
+        "root": found.root,
+        "told_by": found.told_by,
+        "official": found.official,
+        "files": found.files,
+        "time": [None if np.isnan(time) else time for time in found.time.tolist()],
+        "stamps": stamps.tolist(),
+    }
+    for name in _LABELS:
+        labels: Labels = getattr(found, name)
+        content[name] = {"names": labels.names, "codes": labels.codes.tolist()}
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        # Names that aren't UTF-8 survive as escapes.
+        json.dump(content, file, ensure_ascii=True)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".new", path)
+
+
+def _read(path: str) -> tuple[Listing, np.ndarray] | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        stamps = np.array(content.pop("stamps"), np.int64).reshape(-1, 2)
+        for name in _LABELS:
+            labels = content[name]
+            content[name] = Labels(np.array(labels["codes"], np.int32), labels["names"])
+        content["time"] = np.array(
+            [np.nan if time is None else time for time in content["time"]], np.float64
+        )
+        fields = {field.name for field in dataclasses.fields(Listing)} - {"notes"}
+        return Listing(**{name: content[name] for name in fields}), stamps
+    return None

@@ -1,0 +1,77 @@
+"""The pictures of one split, encoded, and what is known of them."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from arn_tf.data.picture_files import PictureFiles
+
+# Pictures that are read at once, of those in files.
+_CHUNK = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Pictures of one split, sorted by file name.
+
+    Attributes:
+        images: the encoded pictures, bytes objects [N], in memory or in their files.
+        person_id: int64 [N]; -1 junk, 0 distractor or unknown.
+        camera_id: int64 [N], see `datasets.camera_names.number_of`; -1 unknown.
+        file_name: N names.
+        camera_names: {camera_id: name} of cameras whose names are no numbers.
+        tracklet: int64 [N], -1 where there is none; None where none is known.
+        time: float64 [N], seconds, NaN where it is unknown; None where none is known.
+        pictures: uint8 [N, height, width, 3], decoded at the size of the run; None until then.
+    """
+
+    images: np.ndarray | PictureFiles
+    person_id: np.ndarray
+    camera_id: np.ndarray
+    file_name: list[str]
+    camera_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    tracklet: np.ndarray | None = None
+    time: np.ndarray | None = None
+    pictures: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256, hexadecimal, of the encoded pictures in their order.
+
+        Of pictures in files: of their paths, sizes and times.
+        """
+        if isinstance(self.images, PictureFiles):
+            return self.images.digest
+        digest = hashlib.sha256()
+        for image in self.images:
+            digest.update(len(image).to_bytes(8, "little"))
+            digest.update(image)
+        return digest.hexdigest()
+
+    def content_hashes(self) -> list[bytes]:
+        """Returns a hash of each encoded picture, equal where they are."""
+        return [
+            hashlib.blake2b(image, digest_size=16).digest()
+            for start in range(0, len(self), _CHUNK)
+            for image in self.images[start : start + _CHUNK]
+        ]
+
+    def camera(self, row: int) -> str:
+        """Returns the name of a picture's camera."""
+        number = int(self.camera_id[row])
+        return self.camera_names.get(number, str(number))
+
+    def labels(self) -> tuple[np.ndarray, int]:
+        """Returns the row of each picture's identity in a classifier, and the number of rows.
+
+        Returns:
+            int32 [N], from 0, and the number of identities.
+        """
+        identities, labels = np.unique(self.person_id, return_inverse=True)
+        return labels.astype(np.int32), len(identities)

@@ -1,0 +1,271 @@
+"""All pictures of a user's folder or table, and what is known of each: camera, tracklet, person."""
+
+import dataclasses
+import datetime
+import math
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from datasets.files import walk
+from datasets.own_cameras import guess, manifest
+from datasets.own_cameras.template import FIELDS, Template, TemplateError
+
+UNKNOWN = -1
+_EXAMPLES = 3
+# What is known of a picture, by name of the field; and its split, where the folder has splits.
+_Values = dict[str, str]
+
+
+class ListingError(ValueError):
+    """Pictures can't be used as a data set; the text names the file or folder and the way out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """A name for each picture, or none.
+
+    Attributes:
+        codes: int32 [N], places in `names`; `UNKNOWN` where there is none.
+        names: distinct, digits in the order of numbers, then the others.
+    """
+
+    codes: np.ndarray
+    names: list[str]
+
+    def counts(self) -> np.ndarray:
+        """Returns the number of pictures of each name, int64."""
+        return np.bincount(self.codes[self.codes != UNKNOWN], minlength=len(self.names))
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The pictures of a folder or table.
+
+    Attributes:
+        root: the folder, or the table's folder.
+        files: N paths, relative to `root` where they are in it, sorted; parts end in /.
+        told_by: how cameras and persons were told, for the user.
+        camera: their names.
+        tracklet: their names; one of two cameras is two.
+        person_id: their names.
+        time: float64 [N], seconds; NaN where it is unknown.
+        split: train, query or gallery, by the folders of an official data set; else none.
+        official: name of the official data set whose names these are, or "".
+        notes: lines for the user.
+    """
+
+    root: str
+    files: list[str]
+    told_by: str
+    camera: Labels
+    tracklet: Labels
+    person_id: Labels
+    time: np.ndarray
+    split: Labels
+    official: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def path(self, row: int) -> str:
+        """Returns the path of a picture, to open it."""
+        return os.path.join(self.root, self.files[row])
+
+    def examples(self) -> list[str]:
+        """Returns a line for each camera: its name, how many pictures, and three of their paths."""
+        lines = []
+        for code, name in enumerate(self.camera.names):
+            rows = np.flatnonzero(self.camera.codes == code)
+            shown = ", ".join(self.files[row] for row in rows[:_EXAMPLES])
+            lines.append(f"{name}: {len(rows)} pictures, such as {shown}")
+        return lines
+
+
+def read(path: str, names: str = "", skip_bad: bool = False) -> Listing:
+    """Lists the pictures of a folder or table; none is opened.
+
+    Args:
+        path: of a folder, or of a table, CSV.
+        names: template of the paths in a folder; a guess if it is empty.
+        skip_bad: leave out what is not like the template, and rows whose file is missing.
+
+    Raises:
+        ListingError: there are no pictures, or it can't be told what they are.
+    """
+    path = os.path.abspath(os.path.expanduser(path))
+    try:
+        if os.path.isdir(path):
+            return _of_folder(path, names, skip_bad)
+        if os.path.isfile(path) and path.lower().endswith((".csv", ".tsv")):
+            if names:
+                raise ListingError(f"{path}: a table says itself what its pictures are: no names")
+            return _of_table(path, skip_bad)
+    except (manifest.ManifestError, guess.UnknownLayoutError) as error:
+        text = str(error)
+        raise ListingError(text if text.startswith(path) else f"{path}: {text}") from error
+    except OSError as error:
+        raise ListingError(
+            f"{error.filename or path}: can't be read ({error.strerror}); check its rights"
+        ) from error
+    raise ListingError(f"{path}: neither a folder of pictures nor a table of them, .csv")
+
+
+def _of_folder(root: str, names: str, skip_bad: bool) -> Listing:
+    found = walk.pictures(root)
+    if not found.files:
+        raise ListingError("; ".join([f"{root}: no pictures there", *found.notes()]))
+    files = sorted(os.path.relpath(file, root).replace(os.sep, "/") for file in found.files)
+    notes = found.notes()
+    official = ""
+    if names:
+        told_by = f"the template {names}"
+        values, left_out = _by_template(root, files, names, skip_bad)
+        notes += left_out
+    else:
+        guessed = guess.guess(files)
+        told_by, official = guessed.title, guessed.official
+        if official:
+            values = [_official(guessed, file) for file in files]
+        elif guessed.template:
+            values, _ = _by_template(root, files, guessed.template, skip_bad)
+        else:
+            values = [{} for _ in files]
+    kept = [(file, value) for file, value in zip(files, values, strict=True) if value is not None]
+    return _listing(root, kept, told_by, official, notes)
+
+
+def _by_template(
+    root: str, files: Sequence[str], text: str, skip_bad: bool
+) -> tuple[list[_Values | None], list[str]]:
+    try:
+        template = Template(text)
+        values = [template.values(file) for file in files]
+    except TemplateError as error:
+        raise ListingError(f"{root}: names={text}: {error}") from error
+    odd = [file for file, value in zip(files, values, strict=True) if value is None]
+    if not odd:
+        return list(values), []
+    shown = ", ".join(odd[:_EXAMPLES])
+    problem = f"{len(odd)} of {len(files)} pictures are not like names={text}: {shown}"
+    if len(odd) == len(files) or not skip_bad:
+        raise ListingError(
+            f"{root}: {problem}. Paths are taken below that folder; {{*}} stands for any text, "
+            "{**} for any folders"
+        )
+    return list(values), [f"left out: {problem}"]
+
+
+def _official(guessed: guess.Guess, file: str) -> _Values | None:
+    folders, _, name = file.rpartition("/")
+    values = guessed.official_values(name)
+    if values is None:
+        return None
+    splits = [
+        guess.SPLIT_FOLDERS[part] for part in folders.split("/") if part in guess.SPLIT_FOLDERS
+    ]
+    return values | ({"split": splits[-1]} if splits else {})
+
+
+def _of_table(path: str, skip_bad: bool) -> Listing:
+    rows, notes = manifest.read(path)
+    root = os.path.dirname(path)
+    missing = [file for file in rows if not os.path.isfile(file)]
+    if missing:
+        shown = ", ".join(missing[:_EXAMPLES])
+        problem = f"{len(missing)} of {len(rows)} files are missing: {shown}"
+        if len(missing) == len(rows) or not skip_bad:
+            raise ListingError(f"{path}: {problem}. Relative paths begin at the table's folder")
+        notes.append(f"left out: {problem}")
+        for file in missing:
+            del rows[file]
+    inside = root + os.sep
+    kept = sorted(
+        (
+            file[len(inside) :].replace(os.sep, "/") if file.startswith(inside) else file,
+            dict(zip(manifest.COLUMNS[1:], values, strict=True)),
+        )
+        for file, values in rows.items()
+    )
+    return _listing(root, kept, f"the table {os.path.basename(path)}", "", notes)
+
+
+def _listing(
+    root: str,
+    pictures: Sequence[tuple[str, _Values]],
+    told_by: str,
+    official: str,
+    notes: list[str],
+) -> Listing:
+    columns = {
+        field: [sys.intern(values.get(field, "")) for _, values in pictures]
+        for field in (*FIELDS, "split")
+    }
+    time, odd_times = _times(columns["time"])
+    if odd_times:
+        notes.append(
+            f"{len(odd_times)} times are no times, and count as unknown: {odd_times[0]!r}; give "
+            "seconds, or a date and time such as 2026-11-28T18:40:00"
+        )
+    tracklets = [
+        f"{camera}/{tracklet}" if tracklet else ""
+        for camera, tracklet in zip(columns["camera"], columns["tracklet"], strict=True)
+    ]
+    return Listing(
+        root,
+        [file for file, _ in pictures],
+        told_by,
+        _labels(columns["camera"]),
+        _labels(tracklets),
+        _labels(columns["person_id"]),
+        time,
+        _labels(columns["split"]),
+        official,
+        tuple(notes),
+    )
+
+
+def _labels(texts: Sequence[str]) -> Labels:
+    names = in_order({text for text in texts if text})
+    code_of = {name: code for code, name in enumerate(names)} | {"": UNKNOWN}
+    return Labels(np.array([code_of[text] for text in texts], np.int32), names)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Returns names sorted: those that are numbers by their value, before the others."""
+    return sorted(names, key=lambda name: (not _is_number(name), _number(name), name))
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _number(name: str) -> int:
+    return int(name) if _is_number(name) and len(name) < 256 else 0
+
+
+def _times(texts: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    seconds, odd = np.full(len(texts), math.nan), []
+    for row, text in enumerate(texts):
+        if text:
+            seconds[row] = _seconds(text)
+            if math.isnan(seconds[row]):
+                odd.append(text)
+    return seconds, odd
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+        return number if math.isfinite(number) else math.nan
+    except ValueError:
+        pass
+    try:
+        # Without a zone all are of one, which one doesn't matter: only differences count.
+        time = datetime.datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=datetime.UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return math.nan
