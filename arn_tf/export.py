@@ -77,7 +77,7 @@ def main() -> None:
         f"mean cosine {agreement['mean_cosine']:.6f}"
     )
     if "cameras" in sidecar:
-        cameras = ", ".join(map(str, sidecar["cameras"])) or "none"
+        cameras = ", ".join(sidecar["camera_names"]) or "none"
         print(f"  cameras with statistics of their own: {cameras}; others take the whole target's")
     if sidecar["metrics"] is None:
         print("  no metrics in its sidecar: run arn_tf.evaluate first to have them there")
