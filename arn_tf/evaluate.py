@@ -18,11 +18,18 @@ def main() -> None:
     command_line.start_tensorflow()
     from arn_tf.run import results
     from arn_tf.run.folder import RunDir
+    from arn_tf.run.scored import Labelled
 
     arguments = flags.FLAGS
     run = RunDir(os.path.expanduser(arguments.model_dir))
     settings = recipes.with_moved_folders(recipes.settings_of(run))
-    evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank)
+    labelled = Labelled(
+        os.path.expanduser(arguments.query),
+        os.path.expanduser(arguments.gallery),
+        arguments.names,
+        arguments.same_camera,
+    )
+    evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank, labelled)
     results.report(run, settings, evaluation)
     if arguments.ranked_lists:
         try:
@@ -39,6 +46,20 @@ if __name__ == "__main__":
         "rerank",
         None,
         "whether the table has re-ranked rows (k-reciprocal); by default --preset=strong has them",
+    )
+    flags.DEFINE_string(
+        "query",
+        "",
+        "folder or table of pictures whose persons are known, to score on instead of the target's",
+    )
+    flags.DEFINE_string(
+        "gallery", "", "the same, to be ranked; the query's pictures themselves when empty"
+    )
+    flags.DEFINE_string(
+        "names", "", "what their paths mean, like '{person_id}_{camera}_{*}'; a guess when empty"
+    )
+    flags.DEFINE_bool(
+        "same_camera", False, "whether pictures of the query's own camera count as matches"
     )
     flags.DEFINE_string(
         "ranked_lists", "", "PNG file to draw ranked lists of the adapted model into"

@@ -69,6 +69,18 @@ def decoded(
         ) from error
 
 
+def in_memory(files: PictureFiles, image_size: tuple[int, int]) -> Decoded:
+    """Returns pictures decoded and resized, in memory; for as many as fit."""
+    decode_rows = _decoder(image_size)
+    parts, bad = [], dict[int, str]()
+    for start in range(0, len(files), _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, len(files)))
+        pictures, wrong = decode_rows(files, rows)
+        parts.append(pictures)
+        bad |= {int(row): text for row, text in wrong.items()}
+    return Decoded(np.concatenate(parts), bad)
+
+
 def _finished(path: str, key: dict[str, Any]) -> Decoded | None:
     known = _json(path + ".json")
     if known is None or {name: known.get(name) for name in key} != key:

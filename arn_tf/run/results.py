@@ -18,6 +18,31 @@ def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
         UserError: the file can't be written.
     """
     rows = {row.title: scores.metrics([row.result]) for row in evaluation.rows}
+    if rows:
+        _print_scores(settings, evaluation, rows)
+    else:
+        _print_without_labels(settings, evaluation)
+    for note in evaluation.notes:
+        print(f"Note: {note}.")
+    record = {
+        "source": settings.source,
+        "target": settings.target,
+        "rows": rows,
+        "without_labels": evaluation.without_labels,
+        "notes": evaluation.notes,
+    }
+    try:
+        record["model"] = run.digest("model.keras")
+        replace_text(run.file("results.json"), json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"model_dir={run.path}: {error}", ["model_dir"]) from error
+
+
+def _print_scores(
+    settings: RunSettings,
+    evaluation: Evaluation,
+    rows: Mapping[str, Mapping[str, scores.Metric]],
+) -> None:
     counts = evaluation.rows[-1].result
     print(f"\n{settings.direction}, in percent:\n")
     print(scores.table(list(rows.items())))
@@ -26,19 +51,20 @@ def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
         f"count; {counts.junk} junk pictures dropped, {counts.distractors} distractors kept. "
         "mAP 95%: where mAP would lie with other queries (bootstrap)."
     )
-    for note in evaluation.notes:
-        print(f"Note: {note}.")
-    record = {
-        "source": settings.source,
-        "target": settings.target,
-        "rows": rows,
-        "notes": evaluation.notes,
-    }
-    try:
-        record["model"] = run.digest("model.keras")
-        replace_text(run.file("results.json"), json.dumps(record, indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"model_dir={run.path}: {error}", ["model_dir"]) from error
+
+
+def _print_without_labels(settings: RunSettings, evaluation: Evaluation) -> None:
+    print(f"\n{settings.direction}, without labels:\n")
+    names = list(next(iter(evaluation.without_labels.values())))
+    width = max(map(len, evaluation.without_labels))
+    print(f"{'':{width}}  " + "  ".join(names))
+    for title, numbers in evaluation.without_labels.items():
+        cells = (f"{numbers[name]:{len(name)}.3f}" for name in names)
+        print(f"{title:{width}}  " + "  ".join(cells))
+    print(
+        "\nother_camera_share: of the 10 nearest, over chance; mutual_rate: pictures that are each "
+        "other's nearest across cameras; similarity_entropy: nats. Higher is better for all three."
+    )
 
 
 def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[str, object]] | None:
@@ -59,6 +85,8 @@ def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[st
     try:
         with open(path) as file:
             found = json.load(file)
+        if not found["rows"]:
+            return None
         if found["model"] != run.digest("model.keras"):
             print(f"{path} is of another model than this; run arn_tf.evaluate again")
             return None
