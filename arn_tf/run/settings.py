@@ -104,7 +104,7 @@ class RunSettings:
     @property
     def direction(self) -> str:
         """ "SOURCE to TARGET", for titles."""
-        return " to ".join(_title(each) for each in (self.source, self.target))
+        return f"{title(self.source)} to {title(self.target)}"
 
     @property
     def run_dir(self) -> str:
@@ -205,6 +205,6 @@ class RunSettings:
             raise ArgumentError(name, value, f"must be less than {limits['less_than']}")
 
 
-def _title(data: str) -> str:
+def title(data: str) -> str:
     """Returns a data set's name, or that of a user's folder or table, as part of a path."""
     return data if data in DATASETS else os.path.splitext(os.path.basename(data))[0]
