@@ -139,10 +139,10 @@ def settle(
     changed: list[Picture] = []
     added: list[Picture] = []
     for file, picture in rest.items():
-        old = known.get(file)
-        if old is None or old.content_hash != picture.content_hash:
+        row = known.get(file)
+        if row is None or row.content_hash != picture.content_hash:
             added.append(picture)
-        elif old.camera != picture.camera:
+        elif row.camera != picture.camera:
             changed.append(picture)
     return {picture.file: picture for picture in changed + added}
 
