@@ -21,12 +21,13 @@ from serving.gallery import (
     arguments,
     html_report,
     ingest,
+    same_content,
     sqlite_file,
     text_report,
 )
 from serving.gallery import check as row_check
 from serving.gallery.approximate_search import Quality
-from serving.gallery.ingest import Outcome
+from serving.gallery.outcome import Outcome
 from serving.gallery.records import Selection
 from serving.gallery.search import Hit, Result, exact
 from serving.gallery.store import GalleryStore
@@ -54,7 +55,7 @@ def add(args: argparse.Namespace) -> None:
     with GalleryStore(args.gallery) as store:
         pictures = ingest.read_pictures(_found(args.paths), camera, args.skip_bad_images, outcome)
         with _reporting(args, outcome):
-            new = ingest.settle(store, pictures, outcome)
+            new = same_content.settle(store, pictures, outcome)
             settled = {*new, *outcome.moved, *outcome.copies}
             if new:
                 with client.from_arguments(args) as server:

@@ -4,7 +4,6 @@ They are committed before the next are asked for, so whatever ends the job, thos
 and the same `add` goes on where it stopped.
 """
 
-import dataclasses
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -14,36 +13,13 @@ from datasets import camera_names
 from serving.client import EmbeddingClient, Embeddings, ModelDescription
 from serving.command import printable
 from serving.errors import BadImageError, GalleryError
-from serving.gallery import same_content
 from serving.gallery.arguments import content_hash
+from serving.gallery.outcome import Outcome
 from serving.gallery.records import Binding, Picture
+from serving.gallery.same_content import plan, to_embed, without_copies
 from serving.gallery.store import GalleryStore
 
 _WAYS_OUT = "have that model served, or build another gallery with this one"
-
-
-@dataclasses.dataclass
-class Outcome:
-    """What became of pictures.
-
-    Attributes:
-        added: how many are committed, without those that moved.
-        bad: how many were left out.
-        moved: {new name: old name}; recameraed: how many of them have another camera.
-        copies: {file that got no row: the file whose row stands for it}.
-        apart: {file: file of another camera with the same bytes}.
-        unknown_cameras: the cameras among those committed that the model has no statistics for.
-        version: of the model that embedded them.
-    """
-
-    added: int = 0
-    bad: int = 0
-    moved: dict[str, str] = dataclasses.field(default_factory=dict)
-    recameraed: int = 0
-    copies: dict[str, str] = dataclasses.field(default_factory=dict)
-    apart: dict[str, str] = dataclasses.field(default_factory=dict)
-    unknown_cameras: set[int] = dataclasses.field(default_factory=set)
-    version: int = 0
 
 
 def read_pictures(
@@ -99,7 +75,7 @@ def build(
     Raises:
         ServingError: the server or the gallery failed. What `outcome` counts is kept.
     """
-    pictures = _without_copies(pictures, same_content.plan(pictures), outcome)
+    pictures = without_copies(pictures, plan(pictures), outcome)
     model = client.describe()
     parts = _parts(client, model, pictures, skip_bad_images, outcome)
     first = next(parts, None)
@@ -112,41 +88,6 @@ def build(
         _commit(store, model, pictures, parts, outcome)
 
 
-def settle(
-    store: GalleryStore, pictures: dict[str, Picture], outcome: Outcome
-) -> dict[str, Picture]:
-    """Gives rows of pictures that moved their new names, and returns what is to be added.
-
-    That are new files, and such with other content or of another camera than before, those that
-    moved too: until they are embedded anew their rows keep the old camera.
-
-    Args:
-        store: an open gallery.
-        pictures: {file: picture}.
-        outcome: gets what moved, and what is a copy.
-
-    Returns:
-        {file: picture} for `add`; first those whose content is there.
-    """
-    plan = same_content.plan(pictures, store)
-    if plan.moves or plan.stale:
-        renamed = [(old, dataclasses.replace(new, camera=old.camera)) for old, new in plan.moves]
-        for old, new in store.move(renamed, plan.stale):
-            outcome.moved[new.file] = old.file
-            outcome.recameraed += pictures[new.file].camera != old.camera
-    rest = _without_copies(pictures, plan, outcome)
-    known = store.by_file(rest)
-    changed: list[Picture] = []
-    added: list[Picture] = []
-    for file, picture in rest.items():
-        row = known.get(file)
-        if row is None or row.content_hash != picture.content_hash:
-            added.append(picture)
-        elif row.camera != picture.camera:
-            changed.append(picture)
-    return {picture.file: picture for picture in changed + added}
-
-
 def add(
     store: GalleryStore,
     client: EmbeddingClient,
@@ -154,14 +95,14 @@ def add(
     skip_bad_images: bool,
     outcome: Outcome,
 ) -> None:
-    """Adds what `settle` returned to its gallery; other arguments and errors are those of `build`.
+    """Adds what `same_content.settle` returned to its gallery; the rest is as in `build`.
 
     A picture that moved is not embedded again where its new camera decides nothing. Pictures
     that it replaces are erased with `GalleryStore.finish_erasure`, by the caller.
     """
     model = client.describe()
     check_model(store, model)
-    pictures = _embedded_anew(store, model, pictures, outcome)
+    pictures = to_embed(store, model, pictures, outcome)
     parts = _parts(client, model, pictures, skip_bad_images, outcome)
     _commit(store, model, pictures, parts, outcome)
 
@@ -239,35 +180,6 @@ def _commit(
         copies = store.add(rows, part.vectors, once=True)
         outcome.copies.update(copies)
         _count(part, outcome, copies)
-
-
-def _embedded_anew(
-    store: GalleryStore,
-    model: ModelDescription,
-    pictures: dict[str, Picture],
-    outcome: Outcome,
-) -> dict[str, Picture]:
-    """Returns the pictures without those that moved and need only another camera's name."""
-    known = store.by_file([file for file in pictures if file in outcome.moved])
-    renamed = [
-        (old, pictures[file])
-        for file, old in known.items()
-        if old.content_hash == pictures[file].content_hash
-        and not (
-            model.takes_cameras
-            and camera_names.number_of(old.camera) != camera_names.number_of(pictures[file].camera)
-        )
-    ]
-    done = {new.file for _, new in store.move(renamed)} if renamed else set()
-    return {file: picture for file, picture in pictures.items() if file not in done}
-
-
-def _without_copies(
-    pictures: dict[str, Picture], plan: same_content.Plan, outcome: Outcome
-) -> dict[str, Picture]:
-    outcome.copies.update(plan.copies)
-    outcome.apart.update(plan.apart)
-    return {file: picture for file, picture in pictures.items() if file not in plan.copies}
 
 
 def _count(part: Embeddings, outcome: Outcome, copies: Collection[str] = ()) -> None:

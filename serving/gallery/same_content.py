@@ -14,7 +14,10 @@ bytes of a picture
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from datasets import camera_names
+from serving.client import ModelDescription
 from serving.gallery.file_state import FileState, state
+from serving.gallery.outcome import Outcome
 from serving.gallery.records import Picture
 from serving.gallery.store import GalleryStore
 
@@ -69,6 +72,80 @@ def plan(pictures: Mapping[str, Picture], store: GalleryStore | None = None) -> 
     stale = [known[file] for file in result.copies if file in known]
     result.stale = [row for row in stale if row.id not in moved]
     return result
+
+
+def settle(
+    store: GalleryStore, pictures: dict[str, Picture], outcome: Outcome
+) -> dict[str, Picture]:
+    """Gives rows of pictures that moved their new names, and returns what is to be added.
+
+    These are new files, and files with other content or of another camera than before. A picture
+    that moved to another camera is one of them, and its row keeps the old camera until it is
+    embedded anew: what a row says is always what its embedding was made of.
+
+    Args:
+        store: an open gallery.
+        pictures: {file: picture}.
+        outcome: gets what moved, and what is a copy.
+
+    Returns:
+        {file: picture} for `ingest.add`; first those whose content is there.
+    """
+    found = plan(pictures, store)
+    if found.moves or found.stale:
+        renamed = [(old, dataclasses.replace(new, camera=old.camera)) for old, new in found.moves]
+        for old, new in store.move(renamed, found.stale):
+            outcome.moved[new.file] = old.file
+            outcome.recameraed += pictures[new.file].camera != old.camera
+    rest = without_copies(pictures, found, outcome)
+    known = store.by_file(rest)
+    changed: list[Picture] = []
+    added: list[Picture] = []
+    for file, picture in rest.items():
+        row = known.get(file)
+        if row is None or row.content_hash != picture.content_hash:
+            added.append(picture)
+        elif row.camera != picture.camera:
+            changed.append(picture)
+    return {picture.file: picture for picture in changed + added}
+
+
+def to_embed(
+    store: GalleryStore,
+    model: ModelDescription,
+    pictures: dict[str, Picture],
+    outcome: Outcome,
+) -> dict[str, Picture]:
+    """Returns those of `settle` that must be embedded; of the others the camera is changed here.
+
+    Args:
+        store: an open gallery.
+        model: of the server. Where it takes no cameras, or the camera's number is the same, the
+            embedding of a picture that moved stays.
+        pictures: {file: picture}, of `settle`.
+        outcome: says what moved.
+    """
+    known = store.by_file([file for file in pictures if file in outcome.moved])
+    renamed = [
+        (old, pictures[file])
+        for file, old in known.items()
+        if old.content_hash == pictures[file].content_hash
+        and not (
+            model.takes_cameras
+            and camera_names.number_of(old.camera) != camera_names.number_of(pictures[file].camera)
+        )
+    ]
+    done = {new.file for _, new in store.move(renamed)} if renamed else set()
+    return {file: picture for file, picture in pictures.items() if file not in done}
+
+
+def without_copies(
+    pictures: dict[str, Picture], found: Plan, outcome: Outcome
+) -> dict[str, Picture]:
+    """Returns the pictures without a plan's copies, which `outcome` gets."""
+    outcome.copies.update(found.copies)
+    outcome.apart.update(found.apart)
+    return {file: picture for file, picture in pictures.items() if file not in found.copies}
 
 
 def _place(

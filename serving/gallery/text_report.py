@@ -9,7 +9,7 @@ from serving.command import examples, printable
 from serving.gallery import sqlite_file
 from serving.gallery.check import Report
 from serving.gallery.file_state import FileState, gone
-from serving.gallery.ingest import Outcome
+from serving.gallery.outcome import Outcome
 from serving.gallery.records import Picture
 from serving.gallery.search import Result
 from serving.gallery.store import GalleryStore
