@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from serving.errors import ServingError
@@ -89,6 +89,12 @@ def printable(text: str) -> str:
         text: names of files, say, also such as aren't UTF-8.
     """
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def examples(items: Sequence[str]) -> str:
+    """Returns the first three of some names or phrases, and how many more there are."""
+    more = f", and {len(items) - 3} more" if len(items) > 3 else ""
+    return ", ".join(items[:3]) + more
 
 
 def _flag(argument: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from serving import client
 from serving.client import arguments, results
 from serving.client.npz_file import EmbeddingFile
-from serving.client.picture_files import find
+from serving.client.picture_files import find, link_note
 from serving.command import printable
 from serving.errors import BadImageError, BadInputError
 
@@ -21,7 +21,10 @@ _PIXEL = bytes.fromhex(
 def embed(args: argparse.Namespace) -> None:
     """`embed`: writes the embeddings of picture files to one .npz file."""
     with client.from_arguments(args) as server, EmbeddingFile(args.output) as file:
-        paths, camera_id = find(args.paths), None
+        links: dict[str, str] = {}
+        paths, camera_id = find(args.paths, links), None
+        if links:
+            print(printable(link_note(links)), file=sys.stderr)
         if args.camera_pattern is not None:
             camera_id = arguments.camera_numbers(paths, args.camera_pattern)
         file.reserve(len(paths), server.describe().embedding_dim)

@@ -6,9 +6,10 @@ is found here: one bad picture fails the whole request that it is in.
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
+from serving.command import examples
 from serving.errors import BadImageError, BadInputError
 
 # Encoded, in bytes. A picture for re-identification has some kilobytes.
@@ -28,12 +29,13 @@ _KINDS = (
 )
 
 
-def find(paths: Iterable[str]) -> list[str]:
+def find(paths: Iterable[str], links: dict[str, str] | None = None) -> list[str]:
     """Returns the picture files that a command line names, each once, where it came first.
 
     Args:
         paths: files, taken as they are, and folders, searched for .jpg, .jpeg and .png to any
             depth, through links too, sorted.
+        links: if given, gets {name left out: name returned} of links to one file; absolute.
 
     Raises:
         BadInputError: a folder can't be read or has no pictures. Files are not opened.
@@ -41,8 +43,17 @@ def find(paths: Iterable[str]) -> list[str]:
     found: dict[str, str] = {}
     for path in paths:
         for file in _in_folder(path) if os.path.isdir(path) else [path]:
-            found.setdefault(os.path.realpath(file), file)
+            first = found.setdefault(os.path.realpath(file), file)
+            names = os.path.abspath(file), os.path.abspath(first)
+            if links is not None and names[0] != names[1]:
+                links[names[0]] = names[1]
     return list(found.values())
+
+
+def link_note(links: Mapping[str, str]) -> str:
+    """Returns a line for the user on the links of `find`."""
+    names = examples([f"{link} is {file}" for link, file in links.items()])
+    return f"note: {len(links)} names lead by links to files that have another name here: {names}"
 
 
 def check(path: str) -> None:

@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
         "adds pictures to a gallery",
         "A file that is there already, with the same content and camera, is passed over; with "
         "other content or another camera it is embedded anew and takes the old one's place. With "
-        "other content its age, for remove --older_than, begins anew.",
+        "other content its age, for remove --older_than, begins anew. A file whose content is "
+        "there under a name that no longer has it has moved: the row gets the new name and keeps "
+        "its age. A copy, of the same camera, of a picture that is there gets no row.",
     )
     for filling in (build, add):
         add_server_flags(filling)
@@ -74,6 +76,29 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("--camera", action="append", default=[], help="of the pictures; repeatable")
     remove.add_argument("--older_than", metavar="AGE", help="in the gallery for 30d, 12h or 90m")
     remove.add_argument("--dry_run", action="store_true", help="only list what would be removed")
+
+    check = _command(
+        subcommands,
+        "check",
+        "lists pictures whose files are gone or changed",
+        "All files are read. Give add the new places of files that moved first: their rows then "
+        "keep their age.",
+    )
+    check.add_argument(
+        "--folder",
+        action="append",
+        default=[],
+        help="only pictures below this folder, as the gallery has its name; repeatable. A folder "
+        "of which no file is left, as where a disk isn't mounted, has to be named for --remove",
+    )
+    check.add_argument(
+        "--remove",
+        action="store_true",
+        help="remove the pictures whose files are gone, and erase their traces as remove does",
+    )
+    check.add_argument(
+        "--dry_run", action="store_true", help="with --remove: only list what would be removed"
+    )
 
     search = _command(
         subcommands,

@@ -11,6 +11,7 @@ import numpy as np
 
 from datasets import camera_names
 from serving import client
+from serving.client import picture_files
 from serving.client.arguments import camera_pattern
 from serving.client.results import camera_notes
 from serving.command import printable
@@ -20,11 +21,13 @@ from serving.gallery import (
     arguments,
     html_report,
     ingest,
+    same_content,
     sqlite_file,
     text_report,
 )
+from serving.gallery import check as row_check
 from serving.gallery.approximate_search import Quality
-from serving.gallery.ingest import Outcome
+from serving.gallery.outcome import Outcome
 from serving.gallery.records import Selection
 from serving.gallery.search import Hit, Result, exact
 from serving.gallery.store import GalleryStore
@@ -36,12 +39,12 @@ def build(args: argparse.Namespace) -> None:
     if sqlite_file.exists(args.gallery):
         raise GalleryError("is a gallery already; use add to put more pictures in", args.gallery)
     outcome = Outcome()
-    files = arguments.find(args.paths)
-    pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
+    pictures = ingest.read_pictures(_found(args.paths), camera, args.skip_bad_images, outcome)
     with client.from_arguments(args) as server, _reporting(args, outcome):
         ingest.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
     print(
         f"{printable(args.gallery)}: {outcome.added} pictures added, {outcome.bad} bad ones skipped"
+        f"{text_report.same_content_counts(outcome)}"
     )
 
 
@@ -50,22 +53,18 @@ def add(args: argparse.Namespace) -> None:
     camera = _camera_of(args, "camera")
     outcome = Outcome()
     with GalleryStore(args.gallery) as store:
-        files = arguments.find(args.paths)
-        pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
-        with store.snapshot():
-            known = {old.file: (old.content_hash, old.camera) for old in store.pictures()}
-        new = {
-            file: picture
-            for file, picture in pictures.items()
-            if known.get(file) != (picture.content_hash, picture.camera)
-        }
-        if new:
-            with client.from_arguments(args) as server, _reporting(args, outcome):
-                ingest.add(store, server, new, args.skip_bad_images, outcome)
+        pictures = ingest.read_pictures(_found(args.paths), camera, args.skip_bad_images, outcome)
+        with _reporting(args, outcome):
+            new = same_content.settle(store, pictures, outcome)
+            settled = {*new, *outcome.moved, *outcome.copies}
+            if new:
+                with client.from_arguments(args) as server:
+                    ingest.add(store, server, new, args.skip_bad_images, outcome)
         store.finish_erasure()
     print(
-        f"{printable(args.gallery)}: {outcome.added} pictures added, {len(pictures) - len(new)} "
-        f"were there already, {outcome.bad} bad ones skipped"
+        f"{printable(args.gallery)}: {outcome.added} pictures added, "
+        f"{len(pictures) - len(settled)} were there already, {outcome.bad} bad ones skipped"
+        f"{text_report.same_content_counts(outcome)}"
     )
 
 
@@ -95,16 +94,33 @@ def remove(args: argparse.Namespace) -> None:
             print(f"{printable(args.gallery)}: {len(found)} pictures would be removed")
             return
         removed = store.remove(selection)
-        try:
-            store.finish_erasure()
-        except GalleryError as error:
-            raise GalleryError(
-                f"{removed} pictures are removed, but the file still has to be rewritten to erase "
-                f"their traces; the next add or remove does it, this one couldn't: {error}",
-                args.gallery,
-            ) from error
+        _erase(store, removed)
     if not removed and args.older_than is None:
         raise GalleryError("no picture matches all of it; nothing was removed", args.gallery)
+    print(f"{printable(args.gallery)}: {removed} pictures removed")
+
+
+def check(args: argparse.Namespace) -> None:
+    """`check`: lists rows whose files are gone or changed, and removes the first."""
+    patterns = [arguments.below(text) for text in args.folder]
+    with GalleryStore(args.gallery) as store:
+        for text, pattern in zip(args.folder, patterns, strict=True):
+            if not store.count(Selection(patterns=(pattern,))):
+                raise GalleryError(f"no picture is below --folder={text}", args.gallery)
+        report = row_check.compare(store, Selection(patterns=tuple(patterns)))
+        for state, picture in report.wrong:
+            print(f"{state.value:<10}  {text_report.picture_line(picture)}")
+        print(f"{printable(args.gallery)}: {text_report.check_counts(report)}")
+        if not args.remove:
+            if report.lost_folders:
+                _note(f"note: {row_check.lost(report)}")
+            return
+        pictures = row_check.removable(store, report, named=bool(args.folder))
+        if args.dry_run:
+            print(f"{printable(args.gallery)}: {len(pictures)} pictures would be removed")
+            return
+        removed = store.remove_rows(pictures)
+        _erase(store, removed)
     print(f"{printable(args.gallery)}: {removed} pictures removed")
 
 
@@ -117,7 +133,7 @@ def search(args: argparse.Namespace) -> None:
     camera_of = _camera_of(args, "query_camera")
     with GalleryStore(args.gallery) as store:
         _check_cameras(store, args.camera)
-        files = arguments.find(args.queries)
+        files = _found(args.queries)
         names = [camera_of(file) for file in files]
         if args.exclude_same_camera:
             _note_unknown(store, names)
@@ -146,6 +162,26 @@ def info(args: argparse.Namespace) -> None:
             print(text_report.info(store, _quality_text(quality) if quality else None))
 
 
+def _erase(store: GalleryStore, removed: int) -> None:
+    try:
+        store.finish_erasure()
+    except GalleryError as error:
+        raise GalleryError(
+            f"{removed} pictures are removed, but the file still has to be rewritten to erase "
+            f"their traces; the next add or remove does it, this one couldn't: {error}",
+            store.folder,
+        ) from error
+
+
+def _found(paths: list[str]) -> list[str]:
+    """Returns the pictures that a command line names, and tells of links to the same ones."""
+    links: dict[str, str] = {}
+    files = arguments.find(paths, links)
+    if links:
+        _note(picture_files.link_note(links))
+    return files
+
+
 def _camera_of(args: argparse.Namespace, flag: str) -> Callable[[str], str | None]:
     """Returns a function from a file to its camera: the flag's, or the one in the file's name."""
     name = getattr(args, flag)
@@ -170,6 +206,8 @@ def _reporting(args: argparse.Namespace, outcome: Outcome) -> Iterator[None]:
             )
         raise
     finally:
+        for line in text_report.same_content(outcome):
+            _note(line)
         _note_cameras(outcome.unknown_cameras, args.model, outcome.version)
 
 

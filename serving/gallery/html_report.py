@@ -17,6 +17,7 @@ from PIL import Image
 
 from serving.command import printable
 from serving.errors import BadInputError
+from serving.gallery.file_state import gone
 from serving.gallery.search import Hit, Result
 from serving.gallery.text_report import moment
 
@@ -160,7 +161,7 @@ def _about(camera: str | None, file: str) -> str:
 def _frame(file: str, what: str) -> str:
     encoded = _thumbnail(file)
     if encoded is None:
-        why = "file can't be shown" if os.path.exists(file) else "file is gone"
+        why = "file is gone" if gone(file) else "file can't be shown"
         return f'<div class="frame gone">{why}</div>'
     alt = _text(f"{what}: {os.path.basename(file)}")
     return f'<div class="frame"><img alt="{alt}" src="data:image/jpeg;base64,{encoded}"></div>'

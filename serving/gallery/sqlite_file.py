@@ -51,6 +51,9 @@ CREATE TABLE pictures (
 );
 CREATE INDEX pictures_by_camera ON pictures (camera, inserted_at);
 """
+# Not of the first galleries, which get it when pictures are added. Programs that don't know it
+# read and write such a file all the same: SQLite itself keeps an index.
+CONTENT_INDEX = "CREATE INDEX IF NOT EXISTS pictures_by_content ON pictures (content_hash)"
 
 
 def exists(folder: str) -> bool:
@@ -87,7 +90,7 @@ def create(folder: str, fill: Callable[[sqlite3.Connection], object]) -> None:
                 with writing(connection, fresh):
                     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                     connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-                    for statement in _SCHEMA.split(";\n"):
+                    for statement in (*_SCHEMA.split(";\n"), CONTENT_INDEX):
                         connection.execute(statement)
                     fill(connection)
         os.rename(fresh, path)

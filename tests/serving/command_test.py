@@ -49,6 +49,14 @@ def test_arguments_become_flags(error, text, flags):
     assert caught.value is error and str(error) == flags
 
 
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [([], ""), (["a"], "a"), (["a", "b", "c"], "a, b, c"), (list("abcde"), "a, b, c, and 2 more")],
+)
+def test_examples(items, text):
+    assert command.examples(items) == text
+
+
 NOTES = """
 import os, sys
 # As a command: arn_tf imports no TensorFlow then.

@@ -84,6 +84,13 @@ def test_embeds_a_folder(server, crops, tmp_path):
     assert "20/20" in err and "picture/s" in err
 
 
+def test_links_to_one_picture_are_told(server, crops, tmp_path):
+    (crops / "a_link.jpg").symlink_to("00.jpg")
+    status, out, err = embed(server, tmp_path / "emb.npz", crops)
+    assert status == 0 and ": 20 embeddings" in out
+    assert f"note: 1 names lead by links to files that have another name here: {crops}/a_" in err
+
+
 def test_the_flags_reach_the_client(server, crops, tmp_path):
     server.faults = [delay(0.05)] * 20
     flags = ("--batch_size=3", "--in_flight=2", "--timeout=10", "--model=arn")

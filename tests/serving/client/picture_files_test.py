@@ -104,6 +104,27 @@ def test_links_to_folders_are_followed_and_cycles_end(tmp_path):
     assert len(picture_files.find([str(tmp_path / "link"), str(crops)])) == 3
 
 
+def test_links_that_are_left_out_are_named_and_the_same_name_twice_is_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    os.symlink("a.jpg", "c.jpg")
+    os.symlink("b.jpg", "0.jpg")
+    links = {}
+    assert picture_files.find(["a.jpg", "./a.jpg", ".", str(tmp_path)], links) == [
+        "a.jpg",
+        "./0.jpg",
+    ]
+    assert links == {
+        f"{tmp_path}/c.jpg": f"{tmp_path}/a.jpg",
+        f"{tmp_path}/b.jpg": f"{tmp_path}/0.jpg",
+    }
+    assert picture_files.link_note(links) == (
+        "note: 2 names lead by links to files that have another name here: "
+        f"{tmp_path}/b.jpg is {tmp_path}/0.jpg, {tmp_path}/c.jpg is {tmp_path}/a.jpg"
+    )
+
+
 def test_a_folder_without_pictures(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(BadInputError, match=r"no .jpg, .jpeg, .png files in this folder") as caught:
