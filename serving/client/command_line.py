@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     subcommands = parser.add_subparsers(dest="command", metavar="{embed,status}", required=True)
 
     embed = subcommands.add_parser("embed", help="embed picture files and write one .npz file")
-    embed.add_argument("paths", nargs="+", help="JPEG and PNG files, or folders of them")
+    embed.add_argument("paths", nargs="+", help="picture files, or folders of them")
     embed.add_argument("--output", required=True, help=".npz file to write")
     embed.add_argument(
         "--skip_bad_images",

@@ -18,10 +18,10 @@ def find(paths: Iterable[str], links: dict[str, str] | None = None) -> list[str]
 
 
 def content_hash(file: str) -> bytes:
-    """Returns the SHA-256 of a picture's file, 32 bytes.
+    """Returns the SHA-256 of a picture's file as it is, 32 bytes.
 
     Raises:
-        BadImageError: it can't be read, is no JPEG or PNG, or a gallery can't hold its name.
+        BadImageError: it can't be read, is no picture, or a gallery can't hold its name.
     """
     try:
         file.encode()
