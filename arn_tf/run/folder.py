@@ -60,7 +60,7 @@ class RunDir:
         """
         try:
             os.makedirs(self.file("checkpoints"), exist_ok=True)
-            lock = open(self.file(".lock"), "w")  # noqa: SIM115 - held for the whole run
+            lock = open(self.file(".lock"), "w", encoding="utf-8")  # noqa: SIM115 - held for the whole run
         except OSError as error:
             raise ArgumentError("model_dir", self.path, str(error)) from error
         with lock:
@@ -97,7 +97,7 @@ class RunDir:
                 "no settings.json there; name the folder of a run of arn_tf.train",
             )
         try:
-            with open(path) as file:
+            with open(path, encoding="utf-8") as file:
                 return dict(json.load(file))
         except (OSError, TypeError, ValueError) as error:
             raise UserError(
@@ -118,7 +118,7 @@ class RunDir:
             known = {}
             # Until there is a model nothing has come of the pictures.
             if os.path.exists(path) and os.path.exists(self.file("initial.keras")):
-                with open(path) as file:
+                with open(path, encoding="utf-8") as file:
                     known = json.load(file)
             for name, digest in digests.items():
                 if known.get(name, digest) != digest:

@@ -57,7 +57,7 @@ def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[st
     """
     path = run.file("results.json")
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             found = json.load(file)
         if found["model"] != run.digest("model.keras"):
             print(f"{path} is of another model than this; run arn_tf.evaluate again")

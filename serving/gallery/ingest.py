@@ -12,7 +12,7 @@ import tqdm
 
 from datasets import camera_names
 from serving.client import EmbeddingClient, Embeddings, ModelDescription
-from serving.command import printable
+from serving.command import printable, warn
 from serving.errors import BadImageError, GalleryError
 from serving.gallery.arguments import content_hash
 from serving.gallery.records import Binding, Picture
@@ -218,7 +218,8 @@ def _parts(
 
 def _report_bad(error: BadImageError, outcome: Outcome) -> None:
     outcome.bad += 1
-    tqdm.tqdm.write(f"skipped: {printable(str(error))}", file=sys.stderr)
+    with tqdm.tqdm.external_write_mode(sys.stderr):  # beside the progress bar
+        warn(f"skipped: {printable(str(error))}")
 
 
 def _name(model: ModelDescription | Binding) -> str:
