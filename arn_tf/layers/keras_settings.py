@@ -17,6 +17,7 @@ _DATA_FORMAT = "channels_last"
 _FLOATX = "float32"
 _EPSILON = 1e-7  # Keras's own
 _OTHER_BACKENDS = re.compile(r"\b(jax|flax|torch|openvino)\b")
+_VARIABLES = {"KERAS_BACKEND": _BACKEND, "KERAS_NNX_ENABLED": "0"}
 # They cut every training and prediction short.
 _DROPPED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
@@ -27,7 +28,7 @@ def override() -> None:
     Raises:
         UserError: Keras can't read its file, so it can't be imported at all.
     """
-    os.environ |= {"KERAS_BACKEND": _BACKEND, "KERAS_NNX_ENABLED": "0"}
+    os.environ |= _VARIABLES
     for name in _DROPPED:
         os.environ.pop(name, None)
     config = _imported().config
@@ -85,8 +86,12 @@ def _unusable(error: Exception) -> UserError:
 
 def _sources() -> str:
     """Returns where Keras has settings from, "" where it has only its own."""
-    variables = ("KERAS_BACKEND", "KERAS_NNX_ENABLED", *_DROPPED)
-    found = [f"{name}={os.environ[name]}" for name in variables if name in os.environ]
+    needed = _VARIABLES | dict.fromkeys(_DROPPED)
+    found = [
+        f"{name}={os.environ[name]}"
+        for name, value in needed.items()
+        if os.environ.get(name, value) != value
+    ]
     file = [_file()] if os.path.exists(_file()) else []
     return " and ".join(found + file)
 
