@@ -25,7 +25,7 @@ from absl import flags
 
 from arn_tf import recipes
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.run import command_line
+from arn_tf.run import command_line, streams
 from arn_tf.run.ablation import Ablation
 from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.settings import RunSettings
@@ -133,6 +133,7 @@ def _follow_parent() -> None:
 
 def _train_and_score(settings: RunSettings) -> "Evaluation":
     """Returns the evaluation of one run, which it trains first where it isn't finished."""
+    streams.prepare()  # this process has its own
     command_line.start_tensorflow(settings.replicas)
     from arn_tf.run.folder import RunDir
 

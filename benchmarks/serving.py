@@ -28,6 +28,7 @@ from tensorflow_serving.apis import predict_pb2
 from arn_tf.data.images import decode
 from arn_tf.served.version_folders import published_versions
 from benchmarks import picture_folder, server_process
+from serving import command
 from serving.client import EmbeddingClient, message_classes, tensors
 
 BATCH_SIZE = 8
@@ -206,4 +207,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -13,6 +13,7 @@ import io
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from arn_tf.data.images import decode
 from arn_tf.served.version_folders import published_versions
 from benchmarks import picture_folder, server_process
+from serving import command
 from serving.client import EmbeddingClient
 from serving.errors import BadImageError
 
@@ -179,7 +181,7 @@ def _bad_requests(
 
 
 def _resident_mib(process: subprocess.Popen[str]) -> float:
-    with open(f"/proc/{process.pid}/status") as file:
+    with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
         return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) / 1024
 
 
@@ -246,4 +248,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run(lambda: sys.exit(main()))

@@ -72,7 +72,7 @@ class ReidData:
         try:
             os.makedirs(data_dir, exist_ok=True)
             # Two runs that want one data set: the second waits, then finds it prepared.
-            with open(os.path.join(data_dir, f".{name}.lock"), "w") as lock:
+            with open(os.path.join(data_dir, f".{name}.lock"), "w", encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if self._builder.is_prepared():
                     self._check_origin(manual, layout, skip_bad_images)

@@ -108,7 +108,7 @@ def _device() -> str:
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[None]:
     """Holds the lock of a cache: a second run that wants it waits, then finds it complete."""
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -155,7 +155,7 @@ def _write(model: ARN, split: Split, path: str, shape: tuple[int, ...], title: s
 def _resume(partial: str, journal: str, shape: tuple[int, ...]) -> int:
     """Returns the number of rows of an interrupted cache that are safely on disk."""
     try:
-        with open(journal) as file:
+        with open(journal, encoding="utf-8") as file:
             rows = json.load(file)["rows"]
         found = np.load(partial, mmap_mode="r")
     except (OSError, EOFError, ValueError, KeyError):

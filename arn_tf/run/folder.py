@@ -65,7 +65,7 @@ class RunDir:
         """
         try:
             os.makedirs(self.file("checkpoints"), exist_ok=True)
-            lock = open(self.file(".lock"), "w")  # noqa: SIM115 - held for the whole run
+            lock = open(self.file(".lock"), "w", encoding="utf-8")  # noqa: SIM115 - held for the whole run
         except OSError as error:
             raise ArgumentError("model_dir", self.path, str(error)) from error
         with lock:
@@ -102,7 +102,7 @@ class RunDir:
                 "no settings.json there; name the folder of a run of arn_tf.train",
             )
         try:
-            with open(path) as file:
+            with open(path, encoding="utf-8") as file:
                 return dict(json.load(file))
         except (OSError, TypeError, ValueError) as error:
             raise UserError(
@@ -122,7 +122,7 @@ class RunDir:
         try:
             known = {}
             if os.path.exists(path) and self.begun:
-                with open(path) as file:
+                with open(path, encoding="utf-8") as file:
                     known = json.load(file)
             for name, digest in digests.items():
                 if known.get(name, digest) != digest:

@@ -83,7 +83,7 @@ def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[st
     """
     path = run.file("results.json")
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             found = json.load(file)
         if not found["rows"]:
             return None

@@ -99,7 +99,8 @@ def write_projector(log_dir: str, split: Split, embeddings: np.ndarray) -> None:
     """
     count = min(len(split), _PROJECTOR_POINTS)
     rows = np.linspace(0, len(split) - 1, count).astype(int)
-    with open(os.path.join(log_dir, "metadata.tsv"), "w") as file:
+    path = os.path.join(log_dir, "metadata.tsv")
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write("person_id\tcamera_id\tfile_name\n")
         for row in rows:
             file.write(f"{split.person_id[row]}\t{split.camera_id[row]}\t{split.file_name[row]}\n")

@@ -61,7 +61,7 @@ def export(
             "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
             "exported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        with open(os.path.join(folder, SIDECAR), "w") as file:
+        with open(os.path.join(folder, SIDECAR), "w", encoding="utf-8") as file:
             json.dump(sidecar, file, indent=2)
             file.write("\n")
     return os.path.join(export_dir, str(version)), sidecar

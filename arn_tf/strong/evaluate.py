@@ -166,7 +166,7 @@ def _kept(run: RunDir) -> str:
     """Returns the stage that the run keeps, and why."""
     path = run.file(stage_choice.CHOICE_FILE)
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             choice = json.load(file)
         return f"{choice['stage']} ({choice['reason']})"
     except (OSError, ValueError, KeyError, TypeError) as error:

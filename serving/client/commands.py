@@ -1,14 +1,13 @@
 """What the subcommands of `serving.client` do, given their parsed arguments."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from serving import client
 from serving.client import arguments, results
 from serving.client.npz_file import EmbeddingFile
 from serving.client.picture_files import find, link_note
-from serving.command import printable
+from serving.command import printable, warn
 from serving.errors import BadImageError, BadInputError
 
 # A PNG of one black pixel: its embedding comes with the name of the embedding space.
@@ -24,7 +23,7 @@ def embed(args: argparse.Namespace) -> None:
         links: dict[str, str] = {}
         paths, camera_id = find(args.paths, links), None
         if links:
-            print(printable(link_note(links)), file=sys.stderr)
+            warn(printable(link_note(links)))
         if args.camera_pattern is not None:
             camera_id = arguments.camera_numbers(paths, args.camera_pattern)
         file.reserve(len(paths), server.describe().embedding_dim)
@@ -35,7 +34,7 @@ def embed(args: argparse.Namespace) -> None:
         for line in results.camera_notes(
             embeddings.unknown_cameras, args.model, embeddings.version
         ):
-            print(printable(line), file=sys.stderr)
+            warn(printable(line))
         if not embeddings.files:
             raise BadInputError(
                 f"none of the {len(paths)} files could be embedded; nothing written"
@@ -68,6 +67,6 @@ def status(args: argparse.Namespace) -> None:
 
 def _list_skipped(skipped: Sequence[BadImageError]) -> None:
     if skipped:
-        print(f"skipped {len(skipped)}:", file=sys.stderr)
+        warn(f"skipped {len(skipped)}:")
     for error in skipped:
-        print(f"  {printable(str(error))}", file=sys.stderr)
+        warn(f"  {printable(str(error))}")

@@ -123,7 +123,7 @@ def _build(store: GalleryStore) -> tuple[Any, dict[str, Any]]:
             faiss.write_index(index, path)
             note["sha256"] = _digest(path)
             partial = os.path.join(store.folder, _NOTE + ".new")
-            with open(partial, "w") as file:
+            with open(partial, "w", encoding="utf-8") as file:
                 json.dump(note, file)
             os.replace(partial, os.path.join(store.folder, _NOTE))
     # faiss raises RuntimeError for a file that it can't write.
@@ -177,7 +177,7 @@ def _walk(index: Any, vectors: np.ndarray, top: int) -> tuple[np.ndarray, np.nda
 def _read_note(store: GalleryStore) -> dict[str, Any] | None:
     """Returns the note of an index for the gallery as it is now, or None. Needs a snapshot."""
     try:
-        with open(os.path.join(store.folder, _NOTE)) as file:
+        with open(os.path.join(store.folder, _NOTE), encoding="utf-8") as file:
             note = json.load(file)
         Quality(**note["quality"])
         return note if note["revision"] == store.revision() and note["sha256"] else None

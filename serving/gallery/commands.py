@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 
@@ -14,7 +13,7 @@ from serving import client
 from serving.client import picture_files
 from serving.client.arguments import camera_pattern
 from serving.client.results import camera_notes
-from serving.command import printable
+from serving.command import printable, warn
 from serving.errors import BadInputError, GalleryError, ServingError
 from serving.gallery import (
     approximate_search,
@@ -199,10 +198,9 @@ def _reporting(args: argparse.Namespace, outcome: Outcome) -> Iterator[None]:
         yield
     except (ServingError, KeyboardInterrupt):
         if outcome.added:
-            print(
+            warn(
                 f"{printable(args.gallery)}: {outcome.added} pictures were added before this and "
-                "are kept; add with the same pictures goes on",
-                file=sys.stderr,
+                "are kept; add with the same pictures goes on"
             )
         raise
     finally:
@@ -300,4 +298,4 @@ def _quality_text(quality: Quality) -> str:
 
 
 def _note(line: str) -> None:
-    print(printable(line), file=sys.stderr)
+    warn(printable(line))

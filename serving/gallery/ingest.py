@@ -11,7 +11,7 @@ import tqdm
 
 from datasets import camera_names
 from serving.client import EmbeddingClient, Embeddings, ModelDescription
-from serving.command import printable
+from serving.command import printable, warn
 from serving.errors import BadImageError, GalleryError
 from serving.gallery.arguments import content_hash
 from serving.gallery.outcome import Outcome
@@ -214,7 +214,8 @@ def _report_bad(error: BadImageError, outcome: Outcome) -> None:
         outcome.bad += 1
         outcome.copies.pop(str(each.file), None)
         outcome.apart.pop(str(each.file), None)
-        tqdm.tqdm.write(f"skipped: {printable(str(each))}", file=sys.stderr)
+        with tqdm.tqdm.external_write_mode(sys.stderr):  # beside the progress bar
+            warn(f"skipped: {printable(str(each))}")
 
 
 def _name(model: ModelDescription | Binding) -> str:
