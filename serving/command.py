@@ -31,6 +31,8 @@ def run(main: Callable[[], object]) -> None:
     Ctrl-C and SIGTERM end it with exit status 130 and 143; `main` may handle them itself.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    if sys.platform == "win32":
+        signal.signal(signal.SIGBREAK, _terminate)  # Ctrl-Break, a console that is closed
     try:
         main()
         sys.stdout.flush()
