@@ -54,6 +54,10 @@ def macos():
     _tell("darwin")
 
 
+def linux():
+    """As it is."""
+
+
 def no_fcntl():
     sys.modules["fcntl"] = None
 
@@ -100,7 +104,8 @@ def _import_wheels():
     import PIL.PngImagePlugin  # noqa: F401
     import tqdm  # noqa: F401
 
-    filelock.MarkerSoftFileLock, filelock.FileLock, filelock.Timeout  # imported when asked for
+    for name in ("FileLock", "MarkerSoftFileLock", "Timeout"):
+        getattr(filelock, name)  # is imported when it is asked for
     tempfile._O_TMPFILE_WORKS = False  # what it found on Linux
 
 
