@@ -2,10 +2,12 @@
 
 import argparse
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
 from serving import command
+from serving.errors import ServingError
 from serving.server import arguments
 
 
@@ -66,6 +68,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         ServingError: for `serving.command.run`.
     """
     args = _parser().parse_args(argv)
+    if sys.platform != "linux":
+        raise ServingError(
+            f"the server for development runs on Linux alone, and this is {sys.platform}; client "
+            "and gallery run on macOS and Windows, too"
+        )
     arguments.check(args.model_dir, args.host, args.port, args.ssl_config_file)
     # TensorFlow takes seconds to import, so it comes after the flags.
     with command.without_startup_notes():

@@ -12,13 +12,13 @@ import pytest
 
 from datasets.files import durable
 from serving.errors import GalleryError
-from serving.gallery import sqlite_file
+from serving.gallery import approximate_search, sqlite_file
 from serving.gallery.store import GalleryStore
 from tests.support import failing_disk, fake_embedder, other_system
 from tests.support.fake_embedder import write_files
 from tests.support.gallery_shell import SERVER, add, build, stored
 from tests.support.places import ROOT
-from tests.support.small_gallery import contents, filled, integrity
+from tests.support.small_gallery import contents, filled, integrity, picture
 
 pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 
@@ -269,8 +269,13 @@ def test_sqlite_is_told_paths_of_windows(path, uri):
 def test_names_of_folders_are_no_part_of_an_address(tmp_path, name):
     filled(tmp_path / name, 2)[0].close()
     assert os.listdir(tmp_path / name) == ["gallery.sqlite"]
+    notes = []
     with GalleryStore(str(tmp_path / name)) as store:
-        assert store.count() == 2
+        _, vectors = store.load()
+        for _ in range(2):
+            (hits,), _ = approximate_search.search(store, vectors[1:], 1, notes.append)
+            assert hits[0].picture.file == picture(1).file
+    assert len(notes) == 1  # the index was kept, and read
 
 
 @pytest.mark.parametrize("system", ["linux", "no_flock=ENOSYS"])
