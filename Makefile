@@ -4,6 +4,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-lock.txt
+# What also runs on macOS and Windows, whose Python lacks much of what Linux's has.
+EVERYWHERE := serving/client serving/gallery serving/deploy serving/command.py serving/errors.py \
+  datasets/camera_names.py $(filter-out datasets/files/locks.py,$(wildcard datasets/files/*.py))
 DOCS_VENV := .venv-docs
 DOCS_STAMP := $(DOCS_VENV)/installed
 
@@ -29,6 +32,8 @@ lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(RUN) -m mypy --platform=win32 --cache-dir=.mypy_cache/win32 --follow-imports=silent $(EVERYWHERE)
+	$(RUN) -m mypy --platform=darwin --cache-dir=.mypy_cache/darwin --follow-imports=silent $(EVERYWHERE)
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 pytest: $(STAMP)

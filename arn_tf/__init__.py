@@ -7,6 +7,15 @@ are `python -m arn_tf.train`, `evaluate`, `calibrate`, `export`, `ablate` and `d
 import os
 import sys
 
+# A command, whose module is still being looked for; what it imports may not be installed there.
+if sys.platform != "linux" and sys.argv[:1] == ["-m"]:
+    print(
+        f"error: arn_tf trains, scores and exports on Linux alone, and this is {sys.platform}; the "
+        "client and the gallery (serving.client, serving.gallery) run on macOS and Windows, too",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 # Hides TensorFlow's notes as it starts; errors arrive as exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

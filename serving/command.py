@@ -34,6 +34,8 @@ def run(main: Callable[[], object]) -> None:
     """
     open_streams()
     signal.signal(signal.SIGTERM, _terminate)
+    if sys.platform == "win32":
+        signal.signal(signal.SIGBREAK, _terminate)  # Ctrl-Break, a console that is closed
     try:
         try:
             main()

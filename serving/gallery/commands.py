@@ -35,8 +35,7 @@ from serving.gallery.store import GalleryStore
 def build(args: argparse.Namespace) -> None:
     """`build`: makes a gallery."""
     camera = _camera_of(args, "camera")
-    if sqlite_file.exists(args.gallery):
-        raise GalleryError("is a gallery already; use add to put more pictures in", args.gallery)
+    sqlite_file.check_new(args.gallery)
     outcome = Outcome()
     pictures = ingest.read_pictures(_found(args.paths), camera, args.skip_bad_images, outcome)
     with client.from_arguments(args) as server, _reporting(args, outcome):
@@ -52,6 +51,7 @@ def add(args: argparse.Namespace) -> None:
     camera = _camera_of(args, "camera")
     outcome = Outcome()
     with GalleryStore(args.gallery) as store:
+        store.check_writable()
         pictures = ingest.read_pictures(_found(args.paths), camera, args.skip_bad_images, outcome)
         with _reporting(args, outcome):
             new = same_content.settle(store, pictures, outcome)
@@ -78,6 +78,8 @@ def remove(args: argparse.Namespace) -> None:
         for text in getattr(args, flag):
             arguments.storable(flag, text)
     with GalleryStore(args.gallery) as store:
+        if not args.dry_run:
+            store.check_writable()
         with store.snapshot():
             selection, unmatched = _selected(store, args, before)
             found = store.pictures(selection) if args.dry_run else []

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from serving.errors import GalleryError
-from serving.gallery import rows, sqlite_file
+from serving.gallery import disk, rows, sqlite_file
 from serving.gallery.records import EVERYTHING, Binding, Picture, Selection
 
 # Files with this prefix are derived from the rows, and go whenever the rows change.
@@ -87,6 +87,10 @@ class GalleryStore:
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
+
+    def check_writable(self) -> None:
+        """Raises GalleryError, with the reason, if pictures can't be added or removed."""
+        disk.check_writable(self.folder, self._path)
 
     def snapshot(self) -> AbstractContextManager[None]:
         """A context in which all that is read is of one moment. Writers wait: keep it short."""

@@ -3,10 +3,12 @@
 import argparse
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
 from serving import command
+from serving.errors import ServingError
 from serving.server import arguments
 
 
@@ -67,6 +69,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         ServingError: for `serving.command.run`.
     """
     args = _parser().parse_args(argv)
+    if sys.platform != "linux":
+        raise ServingError(
+            f"the server for development runs on Linux alone, and this is {sys.platform}; client "
+            "and gallery run on macOS and Windows, too"
+        )
     arguments.check(args.model_dir, args.host, args.port, args.ssl_config_file)
     # TensorFlow imports Keras, which the server doesn't use, and which fails at settings for other
     # programs: a backend that isn't installed, or its file, and none is below os.devnull.

@@ -90,6 +90,20 @@ def test_startup_notes_are_dropped_and_nothing_else(module, arguments):
     assert lines[-1] == ("ImportError: no such library" if arguments else "after")
 
 
+BREAK = """
+import os, signal, sys
+from serving import command
+signal.SIGBREAK = signal.SIGUSR1  # Windows has a signal of this name
+sys.platform = "win32"
+command.run(lambda: os.kill(os.getpid(), signal.SIGBREAK))
+"""
+
+
+def test_ctrl_break_ends_a_command_as_sigterm_does():
+    done = subprocess.run([sys.executable, "-c", BREAK], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 143 and done.stderr.endswith("stopped\n")
+
+
 DOORS = ("client", "gallery", "server", "deploy.check_config", "deploy.tls_config")
 HEAVY = ("numpy", "tensorflow", "faiss", "grpc", "arn_tf", "keras", "PIL")
 

@@ -31,7 +31,15 @@ def names(found):
 
 def test_the_clients_requirements_are_those_of_the_product():
     ours = pins("serving/requirements.txt")
-    assert names(ours) == {"faiss-cpu", "grpcio", "numpy", "pillow", "protobuf", "tqdm"}
+    assert names(ours) == {
+        "faiss-cpu",
+        "filelock",
+        "grpcio",
+        "numpy",
+        "pillow",
+        "protobuf",
+        "tqdm",
+    }
     assert ours <= pins("requirements.txt")
 
 
