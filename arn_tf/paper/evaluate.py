@@ -8,7 +8,7 @@ import tensorflow as tf
 from arn_tf.data.reid_data import ReidData
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import embedding
-from arn_tf.paper.feature_cache import cached_maps
+from arn_tf.paper.feature_cache import UnwritableCacheError, cached_maps
 from arn_tf.paper.model import ARN
 from arn_tf.paper.settings import Settings
 from arn_tf.ranking import reranking, scores
@@ -77,4 +77,9 @@ def _maps(model: ARN, data: ReidData, split: str, settings: Settings) -> np.ndar
     if settings.feature_cache != "disk":
         return None
     title = f"{data.name} {split}"
-    return cached_maps(model, data.split(split), 1, settings.feature_dir, title)
+    try:
+        return cached_maps(model, data.split(split), 1, settings.feature_dir, title)
+    except UnwritableCacheError as error:
+        # Somebody else's, perhaps; this needs them once or twice, not in every step.
+        print(f"feature cache, {title}: computed here, not kept: {error.__cause__}", flush=True)
+        return None

@@ -203,9 +203,9 @@ def test_a_full_disk_that_takes_an_empty_file(lock, monkeypatch):
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(os, "pwrite", full)
-    with locks.held(lock):
-        with pytest.raises(locks.Held, match="^another process$"), locks.held(lock):
-            pass
+    words = r"^another process$"
+    with locks.held(lock), pytest.raises(locks.Held, match=words), locks.held(lock):
+        pass
 
 
 def test_another_users_lock_file_is_a_lock(lock, monkeypatch):
@@ -253,9 +253,12 @@ def test_a_lock_file_removed_by_hand_still_keeps_those_out_who_wait(lock):
 
 def test_a_file_with_a_content_keeps_it(lock):
     pathlib.Path(lock).write_text("1\n2\n")
-    with locks.held(lock, content=True):
-        with pytest.raises(locks.Held, match="^another process$"), locks.held(lock, content=True):
-            pass
+    with (
+        locks.held(lock, content=True),
+        pytest.raises(locks.Held, match=r"^another process$"),
+        locks.held(lock, content=True),
+    ):
+        pass
     assert pathlib.Path(lock).read_text() == "1\n2\n"
 
 
