@@ -13,7 +13,6 @@ from arn_tf.errors import UserError
 from datasets.files import locks
 from tests.support import shared_folders, small_data
 
-
 MARKET = "market1501"
 
 
