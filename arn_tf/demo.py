@@ -10,7 +10,7 @@ import os
 from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
-from arn_tf.run import command_line
+from arn_tf.run import atomic_files, command_line
 
 SETTINGS = Settings(
     source="toy_market",
@@ -41,11 +41,13 @@ def main(settings: Settings = SETTINGS) -> None:
 
     recipe = recipes.recipe_of(settings)
     run = recipe.train(settings)
-    evaluation = recipe.evaluate(run, settings)
-    results.report(run, settings, evaluation)
+    with run.unchanged("model.keras") as model:
+        evaluation = recipe.evaluate(run, settings)
+    results.report(run, settings, evaluation, model)
     path = run.file("ranked_lists.png")
     try:
-        evaluation.ranked_lists.save(path)
+        with atomic_files.replaced(path) as partial:
+            evaluation.ranked_lists.save(partial)
     except OSError as error:
         raise UserError(f"{path}: {error}") from error
     print(

@@ -10,7 +10,7 @@ from absl import flags
 
 from arn_tf import recipes
 from arn_tf.errors import ArgumentError
-from arn_tf.run import command_line
+from arn_tf.run import atomic_files, command_line
 
 
 def main() -> None:
@@ -29,14 +29,31 @@ def main() -> None:
         arguments.names,
         arguments.same_camera,
     )
-    evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank, labelled)
-    results.report(run, settings, evaluation)
-    if arguments.ranked_lists:
+    lists = arguments.ranked_lists
+    if lists:
+        _check_picture(lists)
+    with run.unchanged("model.keras") as model:
+        evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank, labelled)
+    results.report(run, settings, evaluation, model)
+    if lists:
         try:
-            evaluation.ranked_lists.save(arguments.ranked_lists)
+            with atomic_files.replaced(lists) as partial:
+                evaluation.ranked_lists.save(partial)
         except (OSError, ValueError) as error:
-            raise ArgumentError("ranked_lists", arguments.ranked_lists, str(error)) from error
-        print(f"ranked lists: {arguments.ranked_lists}")
+            raise ArgumentError("ranked_lists", lists, str(error)) from error
+        print(f"ranked lists: {lists}")
+
+
+def _check_picture(path: str) -> None:
+    """Raises a `UserError` where a picture can't be written, before the work."""
+    from PIL import Image
+
+    if os.path.splitext(path)[1].lower() not in Image.registered_extensions():
+        raise ArgumentError("ranked_lists", path, "name a PNG file, such as ranked_lists.png")
+    try:
+        atomic_files.check_writable(os.path.dirname(path) or ".")
+    except OSError as error:
+        raise ArgumentError("ranked_lists", path, f"can't be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":

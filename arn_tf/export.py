@@ -61,10 +61,12 @@ def main() -> None:
 
     run = RunDir(os.path.expanduser(arguments.model_dir))
     settings = recipes.with_moved_folders(recipes.settings_of(run))
-    facts = _facts(run, settings)
     # As where it was trained and scored.
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
-    model = run.load_model("model.keras")
+    # The scores are to be those of this model.
+    with run.unchanged("model.keras"):
+        facts = _facts(run, settings)
+        model = run.load_model("model.keras")
     served = recipes.recipe_of(settings).served_model(model, arguments.precision)
     folder, sidecar = publish.export(served, arguments.export_dir, _pictures(run, settings), facts)
     agreement = sidecar["agreement"]

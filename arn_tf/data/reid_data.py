@@ -4,7 +4,6 @@ A split is held as the encoded pictures (the 32,217 of Market-1501 take 0.2 GB),
 can be reached by its row; `images` decodes them in `tf.data`, in parallel with training.
 """
 
-import fcntl
 import importlib
 import os
 from collections.abc import Sequence
@@ -57,6 +56,7 @@ class ReidData:
         datasets_package.check()
         # Not at the top of the file, where its absence would end in a traceback.
         from datasets.archive import DataError
+        from datasets.files import locks
 
         self.name = name
         self._splits: dict[str, Split] = {}
@@ -68,16 +68,21 @@ class ReidData:
         arguments: dict[str, Any] = {"skip_bad_images": skip_bad_images} if layout else {}
         if "/" in tfds_name:
             arguments["config"] = tfds_name.split("/")[1]
-        self._builder = module.Builder(data_dir=data_dir, **arguments)
         try:
-            os.makedirs(data_dir, exist_ok=True)
-            # Two runs that want one data set: the second waits, then finds it prepared.
-            with open(os.path.join(data_dir, f".{name}.lock"), "w", encoding="utf-8") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if self._builder.is_prepared():
-                    self._check_origin(manual, layout, skip_bad_images)
-                else:
-                    self._prepare(manual)
+            # It appears whole, so that who only reads needs no lock, which a read-only disk and
+            # another user's folder don't give.
+            self._builder = module.Builder(data_dir=data_dir, **arguments)
+            prepared = self._builder.is_prepared()
+            if not prepared:
+                os.makedirs(data_dir, exist_ok=True)
+                with locks.held(os.path.join(data_dir, f".{name}.lock"), self._wait):
+                    # Another process may have prepared it meanwhile.
+                    self._builder = module.Builder(data_dir=data_dir, **arguments)
+                    prepared = self._builder.is_prepared()
+                    if not prepared:
+                        self._prepare(manual)
+            if prepared:
+                self._check_origin(manual, layout, skip_bad_images)
         except DataError as error:
             raise self._error(str(error), ["skip_bad_images"]) from error
         except (OSError, tf.errors.OpError) as error:
@@ -112,6 +117,9 @@ class ReidData:
                 f"{len(skipped)} unusable pictures were left out: {'; '.join(skipped[:5])}"
             )
         return lines
+
+    def _wait(self, holder: str) -> None:
+        print(f"data set {self.name}: waiting for {holder}, which prepares it", flush=True)
 
     def _prepare(self, manual: str) -> None:
         print(f"preparing data set {self.name} ...", flush=True)

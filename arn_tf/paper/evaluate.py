@@ -9,7 +9,7 @@ from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import embedding
-from arn_tf.paper.feature_cache import cached_maps
+from arn_tf.paper.feature_cache import UnwritableCacheError, cached_maps
 from arn_tf.paper.model import ARN
 from arn_tf.paper.settings import Settings
 from arn_tf.ranking import reranking, scores
@@ -87,4 +87,9 @@ def evaluate(
 def _maps(model: ARN, split: Split, title: str, settings: Settings) -> np.ndarray | None:
     if settings.feature_cache != "disk":
         return None
-    return cached_maps(model, split, 1, settings.feature_dir, title)
+    try:
+        return cached_maps(model, split, 1, settings.feature_dir, title)
+    except UnwritableCacheError as error:
+        # Somebody else's, perhaps; this needs them once or twice, not in every step.
+        print(f"feature cache, {title}: computed here, not kept: {error.__cause__}", flush=True)
+        return None

@@ -6,13 +6,23 @@ from collections.abc import Mapping, Sequence
 from arn_tf.errors import UserError
 from arn_tf.ranking import scores
 from arn_tf.ranking.evaluation import Evaluation
-from arn_tf.run.atomic_files import replace_text
+from arn_tf.run.atomic_files import is_refusal, replace_text
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import RunSettings
 
 
-def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
+def report(
+    run: RunDir, settings: RunSettings, evaluation: Evaluation, model: str | None = None
+) -> None:
     """Prints the table and writes `results.json`, scores and intervals of every row.
+
+    Where the folder is to be read alone, it says so instead of writing.
+
+    Args:
+        run: folder of the run.
+        settings: of the run.
+        evaluation: what to report.
+        model: `RunDir.digest` of the model.keras that was scored; by default of the one there now.
 
     Raises:
         UserError: the file can't be written.
@@ -32,10 +42,12 @@ def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
         "notes": evaluation.notes,
     }
     try:
-        record["model"] = run.digest("model.keras")
+        record["model"] = model or run.digest("model.keras")
         replace_text(run.file("results.json"), json.dumps(record, indent=2) + "\n")
     except OSError as error:
-        raise UserError(f"model_dir={run.path}: {error}", ["model_dir"]) from error
+        if not is_refusal(error):
+            raise UserError(f"model_dir={run.path}: {error}", ["model_dir"]) from error
+        print(f"results.json can't be written in {run.path}: {error.strerror}")
 
 
 def _print_scores(
