@@ -198,7 +198,9 @@ def main() -> None:
     parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
     parser.add_argument("--pictures", required=True, help="folder of JPEG files")
     arguments = parser.parse_args()
-    paths = sorted(glob.glob(os.path.join(arguments.pictures, "**", "*.jpg"), recursive=True))
+    paths = sorted(
+        glob.glob(os.path.join(glob.escape(arguments.pictures), "**", "*.jpg"), recursive=True)
+    )
     if len(paths) < _PICTURES:
         raise SystemExit(f"--pictures={arguments.pictures}: fewer than {_PICTURES} .jpg files")
     pictures = [pathlib.Path(path).read_bytes() for path in paths[:_PICTURES]]

@@ -210,7 +210,9 @@ def _embed(model_dir: str, pictures: Sequence[bytes]) -> tuple[np.ndarray, np.nd
 def main() -> int:
     """Runs the requests and prints a report; returns 1 where something was wrong, or 0."""
     arguments = _arguments()
-    paths = sorted(glob.glob(os.path.join(arguments.pictures, "**", "*.jpg"), recursive=True))
+    paths = sorted(
+        glob.glob(os.path.join(glob.escape(arguments.pictures), "**", "*.jpg"), recursive=True)
+    )
     pictures = [pathlib.Path(path).read_bytes() for path in paths[:256]]
     if not pictures:
         raise SystemExit(f"--pictures={arguments.pictures}: no .jpg file there")

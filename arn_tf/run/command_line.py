@@ -1,6 +1,7 @@
 """Starts and ends every command: flags, TensorFlow, errors as messages."""
 
 import contextlib
+import io
 import os
 import re
 import sys
@@ -52,6 +53,9 @@ def run(main: Callable[[], None]) -> None:
 
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Names of folders that aren't UTF-8 are printed as they are.
+            sys.stdout.reconfigure(errors="surrogateescape")
         try:
             if len(arguments) > 1:
                 raise UserError(f"what is {' '.join(arguments[1:])!r}? Flags begin with --")

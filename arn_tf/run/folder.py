@@ -27,6 +27,7 @@ from typing import Any
 
 import keras
 
+from arn_tf.data import local_folder
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.settings import RunSettings
@@ -58,6 +59,7 @@ class RunDir:
         Raises:
             UserError: it can't be written, or is in use.
         """
+        local_folder.refuse_url("model_dir", self.path)
         try:
             os.makedirs(self.file("checkpoints"), exist_ok=True)
             lock = open(self.file(".lock"), "w")  # noqa: SIM115 - held for the whole run
