@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from arn_tf.data import datasets_package
+from arn_tf.data import datasets_package, local_folder, stored_folder
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
 
@@ -62,22 +62,30 @@ class ReidData:
         self._splits: dict[str, Split] = {}
         tfds_name, module_name = _BUILDERS[name]
         module = importlib.import_module(module_name)
-        data_dir = os.path.expanduser(data_dir)
-        manual = os.path.expanduser(manual_dir or os.path.join(data_dir, "downloads", "manual"))
+        data_dir = local_folder.for_datasets("data_dir", data_dir)
+        manual = local_folder.for_datasets(
+            "manual_dir", manual_dir or os.path.join(data_dir, "downloads", "manual")
+        )
         layout = getattr(module, "LAYOUT", None)
         arguments: dict[str, Any] = {"skip_bad_images": skip_bad_images} if layout else {}
         if "/" in tfds_name:
             arguments["config"] = tfds_name.split("/")[1]
+        self._folder = os.path.join(data_dir, tfds_name, str(module.Builder.VERSION))
+
+        def opened() -> tfds.core.DatasetBuilder:
+            with stored_folder.readable(name, self._folder):
+                return module.Builder(data_dir=data_dir, **arguments)
+
         try:
             # It appears whole, so that who only reads needs no lock, which a read-only disk and
             # another user's folder don't give.
-            self._builder = module.Builder(data_dir=data_dir, **arguments)
+            self._builder = opened()
             prepared = self._builder.is_prepared()
             if not prepared:
                 os.makedirs(data_dir, exist_ok=True)
                 with locks.held(os.path.join(data_dir, f".{name}.lock"), self._wait):
                     # Another process may have prepared it meanwhile.
-                    self._builder = module.Builder(data_dir=data_dir, **arguments)
+                    self._builder = opened()
                     prepared = self._builder.is_prepared()
                     if not prepared:
                         self._prepare(manual)
@@ -93,9 +101,13 @@ class ReidData:
 
         Args:
             name: train, query or gallery.
+
+        Raises:
+            UserError: the prepared data set is damaged.
         """
         if name not in self._splits:
-            self._splits[name] = _read(self._builder, name)
+            with stored_folder.readable(self.name, self._folder):
+                self._splits[name] = _read(self._builder, name)
         return self._splits[name]
 
     def told(self) -> list[str]:
@@ -109,7 +121,7 @@ class ReidData:
     @property
     def notes(self) -> list[str]:
         """Lines for the user: differences from the official counts, pictures left out."""
-        metadata = self._builder.info.metadata or {}
+        metadata = self._metadata()
         lines = list(metadata.get("official_comparison", ()))
         skipped = metadata.get("skipped") or ()
         if skipped:
@@ -134,10 +146,8 @@ class ReidData:
 
         if layout is None:
             return
-        metadata = self._builder.info.metadata or {}
-        way_out = "Remove that folder to prepare it again, or name another data_dir"
-        folder = self._builder.data_dir
-        if "fingerprint" not in metadata:
+        metadata, folder, way_out = self._metadata(), self._folder, stored_folder.WAY_OUT
+        if not {"fingerprint", "skipped"} <= metadata.keys():
             raise self._error(f"{folder} was prepared by another program. {way_out}", ["data_dir"])
         if metadata["skipped"] and not skip_bad_images:
             raise self._error(
@@ -156,6 +166,10 @@ class ReidData:
                 f"{folder} was prepared from other pictures than those in {manual}. {way_out}",
                 ["data_dir"],
             )
+
+    def _metadata(self) -> dict[str, Any]:
+        with stored_folder.readable(self.name, self._folder):
+            return dict(self._builder.info.metadata or {})
 
     def _error(self, problem: str, also: Sequence[str] = ()) -> UserError:
         """Returns an error that names the data set, and other arguments in `also`."""

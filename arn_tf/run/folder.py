@@ -26,7 +26,7 @@ from typing import Any
 
 import keras
 
-from arn_tf.data import datasets_package
+from arn_tf.data import datasets_package, local_folder
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.atomic_files import check_writable, is_refusal, replace_text
 from arn_tf.run.settings import RunSettings
@@ -63,6 +63,7 @@ class RunDir:
         Raises:
             UserError: it can't be written, or is in use.
         """
+        local_folder.refuse_url("model_dir", self.path)
         datasets_package.check()
         from datasets.files import locks
 

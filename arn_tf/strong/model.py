@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
 from arn_tf.layers import replicas
+from arn_tf.layers.arithmetic import in_float32
 from arn_tf.layers.normalization import (
     BatchStatistics,
     DomainBatchNormalization,
@@ -43,6 +44,7 @@ class StrongModel(keras.Model):
         seed: of the weights.
     """
 
+    @in_float32
     def __init__(
         self,
         num_identities: int,
