@@ -13,9 +13,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from arn_tf.data import datasets_package, local_folder, stored_folder
+from arn_tf.data import local_folder, stored_folder
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
+from datasets.archive import DataError, fingerprint
+from datasets.files import locks
 
 # Name on the command line -> TFDS name, and the module whose import registers the builder.
 _BUILDERS = {
@@ -53,11 +55,6 @@ class ReidData:
     ) -> None:
         if name not in _BUILDERS:
             raise UserError(f"data set {name!r} is unknown; there are {', '.join(_BUILDERS)}")
-        datasets_package.check()
-        # Not at the top of the file, where its absence would end in a traceback.
-        from datasets.archive import DataError
-        from datasets.files import locks
-
         self.name = name
         self._splits: dict[str, Split] = {}
         tfds_name, module_name = _BUILDERS[name]
@@ -142,8 +139,6 @@ class ReidData:
 
     def _check_origin(self, manual: str, layout: Any, skip_bad_images: bool) -> None:
         """Raises a `UserError` unless the data set was prepared from what is asked for."""
-        from datasets.archive import DataError, fingerprint
-
         if layout is None:
             return
         metadata, folder, way_out = self._metadata(), self._folder, stored_folder.WAY_OUT

@@ -16,12 +16,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data import datasets_package
 from arn_tf.data.images import decoded_batches
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.paper.model import ARN
 from arn_tf.run.atomic_files import is_refusal, replace_text
+from datasets.files import durable, locks
 
 _BATCH = 32
 # Rows between two entries of the journal.
@@ -59,8 +59,6 @@ def cached_maps(model: ARN, split: Split, views: int, directory: str, title: str
     shape = (len(split), views, *model.map_shape)
     if os.path.exists(path):
         return _open(path, shape)  # It appeared whole: who reads needs no lock.
-    datasets_package.check()
-    from datasets.files import locks
 
     def wait(holder: str) -> None:
         print(f"feature cache, {title}: waiting for {holder}, which computes it", flush=True)
@@ -121,8 +119,6 @@ def _device() -> str:
 
 
 def _write(model: ARN, split: Split, path: str, shape: tuple[int, ...], title: str) -> None:
-    from datasets.files import durable
-
     partial, journal = path + ".partial", path + ".journal"
     done = _resume(partial, journal, shape)
     if not done:

@@ -26,10 +26,11 @@ from typing import Any
 
 import keras
 
-from arn_tf.data import datasets_package, local_folder
+from arn_tf.data import local_folder
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.atomic_files import check_writable, is_refusal, replace_text
 from arn_tf.run.settings import RunSettings
+from datasets.files import locks
 
 
 class RunDir:
@@ -64,9 +65,6 @@ class RunDir:
             UserError: it can't be written, or is in use.
         """
         local_folder.refuse_url("model_dir", self.path)
-        datasets_package.check()
-        from datasets.files import locks
-
         with contextlib.ExitStack() as stack:
             try:
                 os.makedirs(self.file("checkpoints"), exist_ok=True)
@@ -127,9 +125,6 @@ class RunDir:
         Raises:
             UserError: a split holds other pictures than when the run began.
         """
-        datasets_package.check()
-        from datasets.files import locks
-
         path = self.file("data.json")
         try:
             known = self._known_data(digests)

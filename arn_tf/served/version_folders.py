@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from arn_tf.data import datasets_package
 from arn_tf.errors import ArgumentError
+from datasets.files import locks
 
 # Not a number: TensorFlow Serving passes over such a folder.
 _PARTIAL = ".partial-"
@@ -32,9 +32,6 @@ def new_version(export_dir: str) -> Iterator[tuple[str, int]]:
     Raises:
         UserError: the folder can't be written, or another export is writing there.
     """
-    datasets_package.check()
-    from datasets.files import locks
-
     with contextlib.ExitStack() as stack:
         numbers = os.path.join(export_dir, ".last_version")
         try:
