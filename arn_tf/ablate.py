@@ -27,7 +27,6 @@ from arn_tf import recipes
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run import command_line, streams
 from arn_tf.run.ablation import Ablation
-from arn_tf.run.atomic_files import is_refusal, replace_text
 from arn_tf.run.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -217,6 +216,8 @@ def main() -> None:
         "notes": notes,
         "seeds": {row.title: [each.to_json() for each in row.results] for row in found.values()},
     }
+    from datasets.files.atomic_files import is_refusal, replace_text
+
     try:
         for name, content in (("table.json", json.dumps(record, indent=2)), ("table.md", text)):
             replace_text(os.path.join(settings.run_dir, name), content + "\n")

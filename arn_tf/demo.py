@@ -10,7 +10,7 @@ import os
 from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
-from arn_tf.run import atomic_files, command_line
+from arn_tf.run import command_line
 
 SETTINGS = Settings(
     source="toy_market",
@@ -38,6 +38,7 @@ def main(settings: Settings = SETTINGS) -> None:
     print("Draws two camera networks, trains and scores: about 3 minutes on 2 cores.", flush=True)
     command_line.start_tensorflow()
     from arn_tf.run import results
+    from datasets.files import atomic_files
 
     recipe = recipes.recipe_of(settings)
     run = recipe.train(settings)

@@ -10,7 +10,7 @@ from absl import flags
 
 from arn_tf import recipes
 from arn_tf.errors import ArgumentError
-from arn_tf.run import atomic_files, command_line
+from arn_tf.run import command_line
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     from arn_tf.run import results
     from arn_tf.run.folder import RunDir
     from arn_tf.run.scored import Labelled
+    from datasets.files import atomic_files
 
     arguments = flags.FLAGS
     run = RunDir(os.path.expanduser(arguments.model_dir))
@@ -47,6 +48,8 @@ def main() -> None:
 def _check_picture(path: str) -> None:
     """Raises a `UserError` where a picture can't be written, before the work."""
     from PIL import Image
+
+    from datasets.files import atomic_files
 
     if os.path.splitext(path)[1].lower() not in Image.registered_extensions():
         raise ArgumentError("ranked_lists", path, "name a PNG file, such as ranked_lists.png")

@@ -34,13 +34,13 @@ from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.run import command_line
-from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, stage_choice, unlabelled_scores
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_plain
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
+from datasets.files.atomic_files import replace_text
 from studies import label_free_scores as scores
 from studies import source_validation
 from studies.labelled_choice import stages_of

@@ -20,6 +20,7 @@ from arn_tf.data.images import decode
 from arn_tf.data.picture_files import PictureFiles
 from arn_tf.errors import UserError
 from datasets.files import durable
+from datasets.files.atomic_files import replace_text
 
 # Pictures between two entries of the journal.
 _CHUNK = 1024
@@ -116,11 +117,12 @@ def _write(files: PictureFiles, path: str, key: dict[str, Any], title: str) -> N
             known["rows"] += len(rows)
             known["pictures"] += len(pictures)
             known["bad"] |= bad
-            _replace(journal, known)
+            replace_text(journal, json.dumps(known))
             bar.update(len(rows))
         file.truncate(known["pictures"] * one)
     os.replace(partial, path + _ENDING)
-    _replace(path + ".json", key | {name: known[name] for name in ("pictures", "bad")})
+    facts = key | {name: known[name] for name in ("pictures", "bad")}
+    replace_text(path + ".json", json.dumps(facts))
     os.remove(journal)
 
 
@@ -182,11 +184,3 @@ def _json(path: str) -> dict[str, Any] | None:
         content = json.load(file)
         return content if isinstance(content, dict) else None
     return None
-
-
-def _replace(path: str, content: object) -> None:
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)

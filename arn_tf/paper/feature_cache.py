@@ -20,8 +20,8 @@ from arn_tf.data.images import decoded_batches
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.paper.model import ARN
-from arn_tf.run.atomic_files import is_refusal, replace_text
 from datasets.files import durable, locks
+from datasets.files.atomic_files import is_refusal, replace_text
 
 _BATCH = 32
 # Rows between two entries of the journal.

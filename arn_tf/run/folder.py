@@ -28,9 +28,9 @@ import keras
 
 from arn_tf.data import local_folder
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.run.atomic_files import check_writable, is_refusal, replace_text
 from arn_tf.run.settings import RunSettings
 from datasets.files import locks
+from datasets.files.atomic_files import check_writable, is_refusal, replace_text
 
 
 class RunDir:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from arn_tf.errors import UserError
 from arn_tf.ranking import scores
 from arn_tf.ranking.evaluation import Evaluation
-from arn_tf.run.atomic_files import is_refusal, replace_text
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import RunSettings
+from datasets.files.atomic_files import is_refusal, replace_text
 
 
 def report(

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.run.atomic_files import replace_text
 
 # Data sets that have a name; others are a user's own.
 DATASETS = ("market", "duke", "toy_market", "toy_duke")
@@ -140,6 +139,9 @@ class RunSettings:
 
     def save(self, path: str) -> None:
         """Writes the settings as JSON."""
+        # Not at the top: --help needs no more than this file.
+        from datasets.files.atomic_files import replace_text
+
         replace_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     def differences(self, there: Mapping[str, object]) -> list[str]:

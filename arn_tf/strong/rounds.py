@@ -19,7 +19,6 @@ from arn_tf.data.sampling import Sampler
 from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
 from arn_tf.run import tensorboard
-from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics, clustering, self_training, unlabelled_scores
@@ -27,6 +26,7 @@ from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
+from datasets.files.atomic_files import replace_text
 
 ADAPTED = "adapted.keras"
 

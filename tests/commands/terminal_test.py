@@ -161,7 +161,7 @@ def test_a_name_that_tensorflow_cannot_take_is_said_to_be_one():
 
 def test_files_are_in_utf_8_whatever_the_terminal(tmp_path):
     path, text = tmp_path / "table.md", ascii(LETTERS + " \udcff")
-    body = f"from arn_tf.run.atomic_files import replace_text; replace_text({str(path)!r}, {text})"
+    body = f"from datasets.files import atomic_files as a; a.replace_text({str(path)!r}, {text})"
     done = start("arn_tf.run.command_line", body, TERMINALS["C"][0])
     assert done.returncode == 0, done.stderr
     assert path.read_text(encoding="utf-8") == LETTERS + " \\udcff"

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from arn_tf.run import atomic_files
-from arn_tf.run.atomic_files import replace_text, replaced
+from datasets.files import atomic_files
+from datasets.files.atomic_files import replace_text, replaced
 from tests.support import shared_folders
 
 
