@@ -3,6 +3,7 @@
 import pytest
 
 from datasets.own_cameras.guess import UnknownLayoutError, guess
+from datasets.own_cameras.template import Template
 
 
 @pytest.mark.parametrize(
@@ -18,9 +19,19 @@ from datasets.own_cameras.guess import UnknownLayoutError, guess
 def test_official_names(names, official, camera, person):
     found = guess([f"train/{name}" for name in names])
     assert found.official == official
-    assert found.official_values(names[0]) == {"camera": camera, "person_id": person}
+    assert found.values(f"query/{names[0]}") == {
+        "camera": camera,
+        "person_id": person,
+        "split": "query",
+    }
     assert f"as {official} has them" in found.title
-    assert found.official_values("notes.jpg") is None
+    assert found.values("notes.jpg") is None
+
+
+def test_other_names_that_tell_a_number():
+    found = guess(["a/walk_c3_1.jpg", "b/walk_c12.jpg"])
+    assert (found.official, found.title) == ("", "2 cameras, from _c and a number in their names")
+    assert found.values("query/walk_c12.jpg") == {"camera": "12"}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +54,7 @@ def test_official_names(names, official, camera, person):
 )
 def test_folders(paths, template, title):
     found = guess(paths)
-    assert (found.official, found.template) == ("", template)
+    assert (found.official, found.template) == ("", Template(template) if template else None)
     assert found.title.startswith(title)
 
 
@@ -56,4 +67,4 @@ def test_many_folders_may_be_persons():
     paths = [f"{person}/1.jpg" for person in range(101)]
     with pytest.raises(UnknownLayoutError, match="101 folders, which may be cameras or persons"):
         guess(paths)
-    assert guess(paths[:100]).template == "{camera}/{**}"
+    assert guess(paths[:100]).template == Template("{camera}/{**}")
