@@ -35,7 +35,7 @@ def find(paths: Iterable[str], links: dict[str, str] | None = None) -> list[str]
         else:
             found.files.append(path)
     if notes := found.notes():
-        print(printable(f"note: {'; '.join(notes)}"), file=sys.stderr)
+        print(printable("; ".join(notes)), file=sys.stderr)
     files: dict[str, str] = {}
     for file in found.files:
         first = files.setdefault(os.path.realpath(file), file)
