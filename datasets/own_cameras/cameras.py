@@ -34,9 +34,7 @@ def of(path: str, files: Sequence[str], names: str) -> Told:
     """
     relative = [_below(path, file, names) for file in files]
     if names:
-        template = Template(names)
-        if "camera" not in template.fields:
-            raise TemplateError("has no {camera}")
+        template = camera_template(names)
         found = [template.values(file) for file in relative]
         odd = sum(values is None for values in found)
         note = (
@@ -56,6 +54,14 @@ def of(path: str, files: Sequence[str], names: str) -> Told:
         if values and values.get("camera")
     }
     return Told(cameras, note)
+
+
+def camera_template(names: str) -> Template:
+    """Returns a template that tells cameras; raises a `TemplateError` where it doesn't."""
+    template = Template(names)
+    if "camera" not in template.fields:
+        raise TemplateError("has no {camera}")
+    return template
 
 
 def _below(path: str, file: str, names: str) -> str:

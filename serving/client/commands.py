@@ -1,10 +1,12 @@
 """What the subcommands of `serving.client` do, given their parsed arguments."""
 
 import argparse
+import os
 from collections.abc import Sequence
 
+from datasets import camera_names
 from serving import client
-from serving.client import arguments, results
+from serving.client import picture_cameras, results
 from serving.client.npz_file import EmbeddingFile
 from serving.client.picture_files import find, link_note
 from serving.command import printable, warn
@@ -21,18 +23,19 @@ def embed(args: argparse.Namespace) -> None:
     """`embed`: writes the embeddings of picture files to one .npz file."""
     with client.from_arguments(args) as server, EmbeddingFile(args.output) as file:
         links: dict[str, str] = {}
-        paths, camera_id = find(args.paths, links), None
+        named_paths, named = picture_cameras.tables(args.paths)
+        paths = find(named_paths, links)
         if links:
             warn(printable(link_note(links)))
-        if args.camera_pattern is not None:
-            camera_id = arguments.camera_numbers(paths, args.camera_pattern)
+        cameras = _cameras(args, paths, named)
+        camera_id = None if cameras is None else list(map(camera_names.number_of, cameras))
         file.reserve(len(paths), server.describe().embedding_dim)
         embeddings = server.embed_files(
             paths, args.skip_bad_images, progress=True, camera_id=camera_id
         )
         _list_skipped(embeddings.skipped)
         for line in results.camera_notes(
-            embeddings.unknown_cameras, args.model, embeddings.version
+            embeddings.unknown_cameras, args.model, embeddings.version, cameras or ()
         ):
             warn(printable(line))
         if not embeddings.files:
@@ -46,6 +49,27 @@ def embed(args: argparse.Namespace) -> None:
         f"{embeddings.vectors.shape[1]}{skipped}; model {printable(args.model)} version "
         f"{embeddings.version}, embedding space {embeddings.space}"
     )
+
+
+def _cameras(
+    args: argparse.Namespace, paths: Sequence[str], named: dict[str, str]
+) -> list[str] | None:
+    """Returns the name of each picture's camera, or None where no flag and no table tells any."""
+    if (args.camera, args.camera_pattern, args.names) == (None, None, None) and not any(
+        named.values()
+    ):
+        return None
+    files = [os.path.abspath(path) for path in paths]
+    camera_of = picture_cameras.function(
+        args.paths, files, named, args.camera, args.camera_pattern, args.names
+    )
+    found = []
+    for path, file in zip(paths, files, strict=True):
+        camera = camera_of(file)
+        if not camera:
+            raise BadInputError("no camera by `camera_pattern`, `names` or its table", path)
+        found.append(camera)
+    return found
 
 
 def status(args: argparse.Namespace) -> None:

@@ -1,6 +1,5 @@
 """Which camera took each picture: as a flag, the pictures' names or their folders say."""
 
-import argparse
 import os
 from collections.abc import Callable, Sequence
 
@@ -12,28 +11,12 @@ from serving.command import printable, warn
 from serving.errors import BadInputError
 
 
-def add_flags(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
-    """Adds the flags that say which camera took the pictures; one of them may be given.
-
-    Args:
-        parser: of a command.
-        flag: name of the flag that names the one camera of all.
-        text: help of that flag.
-    """
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(f"--{flag}", metavar="NAME", help=text)
-    group.add_argument(
-        "--camera_pattern",
-        metavar="REGEXP",
-        help="regular expression whose one group is the camera in a file's name, like "
-        f"{camera_names.PATTERN.replace('%', '%%')}",
-    )
-    group.add_argument(
-        "--names",
-        metavar="TEMPLATE",
-        help="what the paths below the folders mean, like '{camera}/{*}'. With none of these: the "
-        "number after _c in the names, else a guess by the folders, which is printed",
-    )
+def check_template(names: str) -> None:
+    """Raises a `BadInputError` unless a template of paths tells a camera."""
+    try:
+        cameras.camera_template(names)
+    except TemplateError as error:
+        raise BadInputError(str(error), arguments={"names": names}) from error
 
 
 def tables(paths: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -7,11 +7,10 @@ it is whole; only what it would not take, or take wrongly, is decoded here.
 
 import os
 import stat
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from datasets.files import formats, pictures, walk
-from serving.command import examples, printable
+from serving.command import examples, printable, warn
 from serving.errors import BadImageError, BadInputError
 
 
@@ -35,7 +34,7 @@ def find(paths: Iterable[str], links: dict[str, str] | None = None) -> list[str]
         else:
             found.files.append(path)
     if notes := found.notes():
-        print(printable("; ".join(notes)), file=sys.stderr)
+        warn(printable("; ".join(notes)))
     files: dict[str, str] = {}
     for file in found.files:
         first = files.setdefault(os.path.realpath(file), file)

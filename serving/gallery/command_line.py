@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-from datasets import camera_names
 from serving import command, gallery
-from serving.client.flags import add_server_flags
+from serving.client.flags import add_camera_flags, add_server_flags
+
+_GUESS = "the number after _c in the names, else a guess by the folders, which is told"
 
 
 @command.naming_flags()
@@ -47,15 +48,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     for filling in (build, add):
         add_server_flags(filling)
-        camera = filling.add_mutually_exclusive_group()
-        camera.add_argument("--camera", metavar="NAME", help="the camera of all these pictures")
-        _add_camera_pattern(camera)
+        add_camera_flags(filling, "camera", "the camera of all these pictures", _GUESS)
         filling.add_argument(
             "--skip_bad_images",
             action="store_true",
             help="leave out and report pictures that can't be read or decoded",
         )
-        filling.add_argument("paths", nargs="+", help="pictures, and folders with pictures below")
+        filling.add_argument(
+            "paths",
+            nargs="+",
+            help="pictures, folders with pictures below, and tables (CSV) that name pictures",
+        )
 
     remove = _command(
         subcommands,
@@ -116,9 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out pictures of the query's camera; pictures without a camera stay",
     )
-    camera = search.add_mutually_exclusive_group()
-    camera.add_argument("--query_camera", metavar="NAME", help="the camera of all queries")
-    _add_camera_pattern(camera)
+    add_camera_flags(search, "query_camera", "the camera of all queries", _GUESS)
     search.add_argument(
         "--approximate",
         action="store_true",
@@ -144,13 +145,3 @@ def _command(
     )
     parser.add_argument("--gallery", required=True, metavar="FOLDER", help="where the gallery is")
     return parser
-
-
-def _add_camera_pattern(parser: argparse._MutuallyExclusiveGroup) -> None:
-    parser.add_argument(
-        "--camera_pattern",
-        default=camera_names.PATTERN,
-        metavar="REGEXP",
-        help="regular expression whose one group is the camera in a file's name (%(default)s); "
-        "a model that takes cameras embeds by it where it is a number",
-    )

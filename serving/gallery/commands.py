@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
-from datasets import camera_names
 from serving import client
-from serving.client import picture_files
+from serving.client import picture_cameras, picture_files
 from serving.client.arguments import camera_pattern
 from serving.client.results import camera_notes
 from serving.command import printable, warn
@@ -34,10 +33,11 @@ from serving.gallery.store import GalleryStore
 
 def build(args: argparse.Namespace) -> None:
     """`build`: makes a gallery."""
-    camera = _camera_of(args, "camera")
+    _check_camera(args, "camera")
     sqlite_file.check_new(args.gallery)
     outcome = Outcome()
-    pictures = ingest.read_pictures(_found(args.paths), camera, args.skip_bad_images, outcome)
+    files, camera = _found(args, args.paths, args.camera)
+    pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
     with client.from_arguments(args) as server, _reporting(args, outcome):
         ingest.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
     print(
@@ -48,11 +48,12 @@ def build(args: argparse.Namespace) -> None:
 
 def add(args: argparse.Namespace) -> None:
     """`add`: adds pictures, or newer ones under the same names."""
-    camera = _camera_of(args, "camera")
+    _check_camera(args, "camera")
     outcome = Outcome()
     with GalleryStore(args.gallery) as store:
         store.check_writable()
-        pictures = ingest.read_pictures(_found(args.paths), camera, args.skip_bad_images, outcome)
+        files, camera = _found(args, args.paths, args.camera)
+        pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
         with _reporting(args, outcome):
             new = same_content.settle(store, pictures, outcome)
             settled = {*new, *outcome.moved, *outcome.copies}
@@ -131,17 +132,17 @@ def search(args: argparse.Namespace) -> None:
         raise BadInputError("give a whole number of at least 1", arguments={"top": args.top})
     if args.html is not None:
         html_report.check_destination(args.html)
-    camera_of = _camera_of(args, "query_camera")
+    _check_camera(args, "query_camera")
     with GalleryStore(args.gallery) as store:
         _check_cameras(store, args.camera)
-        files = _found(args.queries)
+        files, camera_of = _found(args, args.queries, args.query_camera)
         names = [camera_of(file) for file in files]
         if args.exclude_same_camera:
             _note_unknown(store, names)
         if args.exclude_same_camera and None in names:
             raise BadInputError(
                 "its name tells no camera, and --exclude_same_camera needs one; give "
-                "--query_camera or --camera_pattern",
+                "--query_camera, --camera_pattern or --names",
                 files[names.index(None)],
             )
         vectors = _embed(store, args, files, names)
@@ -174,23 +175,32 @@ def _erase(store: GalleryStore, removed: int) -> None:
         ) from error
 
 
-def _found(paths: list[str]) -> list[str]:
-    """Returns the pictures that a command line names, and tells of links to the same ones."""
+def _found(
+    args: argparse.Namespace, paths: list[str], camera: str | None
+) -> tuple[list[str], Callable[[str], str | None]]:
+    """Returns the pictures that a command line names, and a function from one to its camera.
+
+    Tells of links to the same ones, and of a guess about cameras.
+    """
     links: dict[str, str] = {}
-    files = arguments.find(paths, links)
+    named_paths, named = picture_cameras.tables(paths)
+    files = arguments.find(named_paths, links)
     if links:
         _note(picture_files.link_note(links))
-    return files
+    camera_of = picture_cameras.function(
+        paths, files, named, camera, args.camera_pattern, args.names
+    )
+    return files, camera_of
 
 
-def _camera_of(args: argparse.Namespace, flag: str) -> Callable[[str], str | None]:
-    """Returns a function from a file to its camera: the flag's, or the one in the file's name."""
-    name = getattr(args, flag)
-    if name is not None:
+def _check_camera(args: argparse.Namespace, flag: str) -> None:
+    """Raises a `BadInputError` where the flags about cameras can't be meant, before any work."""
+    if (name := getattr(args, flag)) is not None:
         arguments.storable(flag, name)
-        return lambda file: name
-    pattern = camera_pattern(args.camera_pattern)
-    return lambda file: camera_names.name_of(file, pattern)
+    if args.camera_pattern is not None:
+        camera_pattern(args.camera_pattern)
+    if args.names is not None:
+        picture_cameras.check_template(args.names)
 
 
 @contextlib.contextmanager
@@ -208,11 +218,13 @@ def _reporting(args: argparse.Namespace, outcome: Outcome) -> Iterator[None]:
     finally:
         for line in text_report.same_content(outcome):
             _note(line)
-        _note_cameras(outcome.unknown_cameras, args.model, outcome.version)
+        _note_cameras(outcome.unknown_cameras, args.model, outcome.version, outcome.cameras)
 
 
-def _note_cameras(unknown: Collection[int], model: str, version: int) -> None:
-    for line in camera_notes(unknown, model, version):
+def _note_cameras(
+    unknown: Collection[int], model: str, version: int, names: Collection[str | None]
+) -> None:
+    for line in camera_notes(unknown, model, version, names):
         _note(line)
 
 
@@ -276,7 +288,7 @@ def _embed(
             ingest.check_space(store, model, part)
             vectors.append(part.vectors)
             unknown.update(part.unknown_cameras)
-    _note_cameras(unknown, model.name, model.version)
+    _note_cameras(unknown, model.name, model.version, names)
     return np.concatenate(vectors)
 
 

@@ -5,7 +5,7 @@ and the same `add` goes on where it stopped.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import tqdm
 
@@ -84,7 +84,7 @@ def build(
     binding = Binding(first.space, model.name, first.version, first.vectors.shape[1])
     rows = [pictures[file] for file in first.files]
     with GalleryStore.create(folder, binding, rows, first.vectors) as store:
-        _count(first, outcome)
+        _count(first, pictures, outcome)
         _commit(store, model, pictures, parts, outcome)
 
 
@@ -179,12 +179,18 @@ def _commit(
         rows = [pictures[file] for file in part.files]
         copies = store.add(rows, part.vectors, once=True)
         outcome.copies.update(copies)
-        _count(part, outcome, copies)
+        _count(part, pictures, outcome, copies)
 
 
-def _count(part: Embeddings, outcome: Outcome, copies: Collection[str] = ()) -> None:
+def _count(
+    part: Embeddings,
+    pictures: Mapping[str, Picture],
+    outcome: Outcome,
+    copies: Collection[str] = (),
+) -> None:
     outcome.added += sum(file not in outcome.moved and file not in copies for file in part.files)
     outcome.unknown_cameras.update(part.unknown_cameras)
+    outcome.cameras.update(pictures[file].camera for file in part.files)
     outcome.version = part.version
 
 

@@ -14,6 +14,7 @@ class Outcome:
         copies: {file that got no row: the file whose row stands for it}.
         apart: {file: file of another camera with the same bytes}.
         unknown_cameras: the cameras among those committed that the model has no statistics for.
+        cameras: names of the cameras of those committed; None where one has no name.
         version: of the model that embedded them.
     """
 
@@ -24,4 +25,5 @@ class Outcome:
     copies: dict[str, str] = dataclasses.field(default_factory=dict)
     apart: dict[str, str] = dataclasses.field(default_factory=dict)
     unknown_cameras: set[int] = dataclasses.field(default_factory=set)
+    cameras: set[str | None] = dataclasses.field(default_factory=set)
     version: int = 0

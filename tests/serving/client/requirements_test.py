@@ -48,7 +48,8 @@ def test_the_folders_that_the_requirements_name_are_enough(tmp_path):
     (tmp_path / "datasets").mkdir()
     for name in ("__init__.py", "camera_names.py"):
         shutil.copy(ROOT / "datasets" / name, tmp_path / "datasets" / name)
-    shutil.copytree(ROOT / "datasets" / "files", tmp_path / "datasets" / "files")
+    for name in ("files", "own_cameras"):
+        shutil.copytree(ROOT / "datasets" / name, tmp_path / "datasets" / name)
     line = [sys.executable, "-c", IMPORTED]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True)
     where, modules = done.stdout.splitlines()

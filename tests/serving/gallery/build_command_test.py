@@ -44,7 +44,7 @@ def test_build_and_add_and_search_pass_over_litter_and_tell(work, capsys, fake):
         write_files(work / "crops" / name, ["0001_c1s1-thumb.jpg"])
     (work / "crops" / "._0001_c1s1.jpg").write_bytes(b"\0\x05\x16\x07")
     write_files(work / "queries" / "@eaDir", ["query.jpg"])
-    write_files(work / "queries", ["0001_c1s1.jpg"])
+    write_files(work / "queries", ["0001_c1s1.jpg"], "of another moment")
     asked = fake()
     for command, count in (
         (["build", SERVER, "--gallery=gal", "crops"], 8),
