@@ -43,7 +43,8 @@ class EmbeddingFile:
         if not self._output.endswith(".npz"):
             raise self._refused("give a name that ends in .npz")
         with contextlib.ExitStack() as stack, self._named():
-            os.stat(os.path.dirname(self._lock) or os.curdir)  # a lock may make its folder
+            # Not left to the lock, which may make its folder.
+            os.stat(os.path.join(os.path.dirname(self._output) or os.curdir, ""))
             try:
                 stack.enter_context(locks.held(self._lock))
             except locks.Held as held:

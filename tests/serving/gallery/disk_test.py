@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from datasets.files import durable
+from datasets.files import durable, locks
 from serving.errors import GalleryError
 from serving.gallery import approximate_search, sqlite_file
 from serving.gallery.store import GalleryStore
@@ -207,6 +207,19 @@ def test_a_disk_that_fails_at_any_step_leaves_no_half_gallery(tmp_path, monkeypa
     assert os.listdir(tmp_path) == []
     monkeypatch.undo()
     store, _ = filled(tmp_path / "new" / "gal", 2)
+    assert len(contents(store)) == 2
+
+
+def test_a_folder_that_a_failed_build_took_away_is_made_again(tmp_path, monkeypatch):
+    folder, held = tmp_path / "gal", locks.held
+
+    def take_away_first(*arguments):
+        monkeypatch.setattr(locks, "held", held)
+        folder.rmdir()
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(locks, "held", take_away_first)
+    store, _ = filled(folder, 2)
     assert len(contents(store)) == 2
 
 
