@@ -1,5 +1,6 @@
 """Folders as colleagues share them: read-only ones, and disks without locks."""
 
+import builtins
 import contextlib
 import errno
 import fcntl
@@ -36,16 +37,24 @@ def _mount(*arguments: str | os.PathLike[str]) -> bool:
 def no_new_files(
     monkeypatch: pytest.MonkeyPatch, folder: str | os.PathLike[str], name: str
 ) -> Iterator[None]:
-    """As `read_only`, anywhere, for files that are opened by `os.open`: the error is `name`."""
-    opened = os.open
+    """As `read_only`, anywhere, for files that Python opens to write: the error is `name`."""
+    code, opens, opened = getattr(errno, name), os.open, builtins.open
+
+    def check(path: object, writes: bool) -> None:
+        if writes and str(path).startswith(str(folder)):
+            raise OSError(code, os.strerror(code), path)
 
     def refuse(path: str, flags: int, *rest: int, **named: object) -> int:
-        if flags & os.O_CREAT and str(path).startswith(str(folder)):
-            raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)), path)
-        return opened(path, flags, *rest, **named)
+        check(path, bool(flags & os.O_CREAT))
+        return opens(path, flags, *rest, **named)
+
+    def refuse_open(path: str, mode: str = "r", *rest: object, **named: object) -> object:
+        check(path, not mode.startswith("r"))
+        return opened(path, mode, *rest, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", refuse)
+        patch.setattr(builtins, "open", refuse_open)
         yield
 
 
