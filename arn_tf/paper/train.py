@@ -275,4 +275,6 @@ class _Trainer:
 
 
 def _as_markdown(settings: Settings) -> str:
-    return "\n".join(f"    {name}: {value}" for name, value in dataclasses.asdict(settings).items())
+    lines = (f"    {name}: {value}" for name, value in dataclasses.asdict(settings).items())
+    # A folder's name need not be UTF-8; what TensorBoard shows must.
+    return "\n".join(lines).encode(errors="backslashreplace").decode()
