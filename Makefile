@@ -12,10 +12,11 @@ DOCS_STAMP := $(DOCS_VENV)/installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint pytest serving-smoke docs figures clean
+.PHONY: help demo demo-cameras test lint pytest serving-smoke docs figures clean
 
 help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
+	@echo "make demo-cameras    your own cameras, on drawn pictures: from a folder of crops to a page of results"
 	@echo "make test    lint, then run the tests; some of them: TESTS=tests/paper/losses_test.py"
 	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
 	@echo "make lint    style, formatting, types, and imports that only go down"
@@ -25,6 +26,9 @@ help:
 
 demo: $(STAMP)
 	$(RUN) -m arn_tf.demo
+
+demo-cameras: $(STAMP)
+	$(RUN) -m arn_tf.demo_cameras
 
 test: lint pytest
 
