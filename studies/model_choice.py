@@ -34,7 +34,7 @@ from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData, Split
 from arn_tf.layers.normalization import TARGET
 from arn_tf.ranking import scores as ranking_scores
-from arn_tf.run.atomic_files import replace_text
+from arn_tf.run.atomic_files import replace_text, replaced
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, stage_choice, unlabelled_scores
 from arn_tf.strong import train as strong_train
@@ -223,8 +223,8 @@ def measure_run(
         else:
             embedded = embed(run.load_model(name), settings, pictures)
             if file:
-                np.savez(f"{file}.partial.npz", **embedded)
-                os.replace(f"{file}.partial.npz", file)
+                with replaced(file) as partial:
+                    np.savez(partial, **embedded)
         stages.append({"stage": name, **measure(embedded, settings, pictures, weights)})
         targets.append(embedded["views"].sum(axis=0))
         alarms.append(stage_choice.collapsed_statistics(*embedded["standardization"]))
