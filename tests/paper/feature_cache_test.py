@@ -350,6 +350,8 @@ def test_room_is_taken_without_posix_fallocate(tmp_path, model, split, monkeypat
 
 
 def test_a_run_on_read_only_data_and_a_complete_read_only_cache(tmp_path):
+    for name in small_data.LAYOUTS:
+        ReidData(name, **small_data.inputs())
     data, cache = tmp_path / "data", tmp_path / "cache"
     shutil.copytree(small_data.inputs()["data_dir"], data)
     changes = {"data_dir": str(data), "cache_dir": str(cache)}
