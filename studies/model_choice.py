@@ -40,7 +40,7 @@ from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_plain
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
-from datasets.files.atomic_files import replace_text
+from datasets.files.atomic_files import replace_text, replaced
 from studies import label_free_scores as scores
 from studies import source_validation
 from studies.labelled_choice import stages_of
@@ -223,8 +223,8 @@ def measure_run(
         else:
             embedded = embed(run.load_model(name), settings, pictures)
             if file:
-                np.savez(f"{file}.partial.npz", **embedded)
-                os.replace(f"{file}.partial.npz", file)
+                with replaced(file) as partial:
+                    np.savez(partial, **embedded)
         stages.append({"stage": name, **measure(embedded, settings, pictures, weights)})
         targets.append(embedded["views"].sum(axis=0))
         alarms.append(stage_choice.collapsed_statistics(*embedded["standardization"]))

@@ -60,10 +60,11 @@ def evaluate(
         )
     query, gallery = found
     rows = []
+    told: set[str] = set()
 
     def add(key: str, embed: Callable[..., np.ndarray], model: ARN) -> list[np.ndarray]:
         embeddings = [
-            embed(model, split, _maps(model, split, f"{settings.direction} {name}", settings))
+            embed(model, split, _maps(model, split, f"{settings.direction} {name}", settings, told))
             for name, split in (("query", query), ("gallery", gallery))
         ]
         rows.append(Row(key, TITLES[key], scores.score(*embeddings, query, gallery)))
@@ -84,12 +85,18 @@ def evaluate(
     return Evaluation(rows, scores.draw_ranked_lists(*embeddings, query, gallery, title), [])
 
 
-def _maps(model: ARN, split: Split, title: str, settings: Settings) -> np.ndarray | None:
+def _maps(
+    model: ARN, split: Split, title: str, settings: Settings, told: set[str]
+) -> np.ndarray | None:
+    """Returns the cached maps of a split, or None; `told` are the warnings printed already."""
     if settings.feature_cache != "disk":
         return None
     try:
         return cached_maps(model, split, 1, settings.feature_dir, title)
     except UnwritableCacheError as error:
-        # Somebody else's, perhaps; this needs them once or twice, not in every step.
-        print(f"feature cache, {title}: computed here, not kept: {error.__cause__}", flush=True)
+        # Somebody else's, perhaps. Scores need the maps once or twice, not in every step.
+        warning = f"{error.problem}: its missing maps are computed here and not kept"
+        if warning not in told:
+            print(warning, flush=True)
+            told.add(warning)
         return None

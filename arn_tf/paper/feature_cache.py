@@ -6,6 +6,7 @@ its mirror image. Its name is the fingerprint of everything that decides the num
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.paper.model import ARN
 from datasets.files import durable, locks
-from datasets.files.atomic_files import is_refusal, replace_text
+from datasets.files.atomic_files import check_writable, is_refusal, replace_text
 
 _BATCH = 32
 # Rows between two entries of the journal.
@@ -30,10 +31,19 @@ _CHUNK = 512
 _FORMAT = 1
 # Names in the errors.
 _ARGUMENTS = ("cache_dir", "feature_cache")
+_WAY_OUT = "Name a folder with room, or pass feature_cache=none"
 
 
 class UnwritableCacheError(UserError):
-    """Maps are missing, and their folder is to be read alone."""
+    """Maps are missing, and their folder is to be read alone.
+
+    Attributes:
+        problem: which folder, and why.
+    """
+
+    def __init__(self, directory: str, error: OSError) -> None:
+        self.problem = f"cache_dir={directory} can't be written ({error.strerror})"
+        super().__init__(f"{self.problem}. {_WAY_OUT}", _ARGUMENTS)
 
 
 def cached_maps(model: ARN, split: Split, views: int, directory: str, title: str) -> np.ndarray:
@@ -71,11 +81,23 @@ def cached_maps(model: ARN, split: Split, views: int, directory: str, title: str
                 _write(model, split, path, shape, title)
         return _open(path, shape)
     except OSError as error:
-        kind = UnwritableCacheError if is_refusal(error) else UserError
-        raise kind(
-            f"cache_dir={directory}: {error}. Name a folder with room, or pass feature_cache=none",
-            _ARGUMENTS,
-        ) from error
+        if is_refusal(error):
+            raise UnwritableCacheError(directory, error) from error
+        raise UserError(f"cache_dir={directory}: {error}. {_WAY_OUT}", _ARGUMENTS) from error
+
+
+def check(directory: str) -> None:
+    """Tells a folder that holds no maps and can't take any, before E_I is trained.
+
+    Raises:
+        UnwritableCacheError: it is one.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+        check_writable(directory)
+    except OSError as error:
+        if is_refusal(error) and not glob.glob(os.path.join(glob.escape(directory), "*.npy")):
+            raise UnwritableCacheError(directory, error) from error
 
 
 def maps_of_pictures(
@@ -127,8 +149,7 @@ def _write(model: ARN, split: Split, path: str, shape: tuple[int, ...], title: s
         if needed * 1.02 > free:
             raise UserError(
                 f"cache_dir={os.path.dirname(path)}: the feature cache needs "
-                f"{needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are free. Name a folder with "
-                "room, or pass feature_cache=none",
+                f"{needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are free. {_WAY_OUT}",
                 _ARGUMENTS,
             )
         # One of an earlier file would pass off empty rows as done.

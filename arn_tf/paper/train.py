@@ -20,7 +20,7 @@ from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.paper import callbacks, embedding
+from arn_tf.paper import callbacks, embedding, feature_cache
 from arn_tf.paper.batches import training_batches
 from arn_tf.paper.constants import SYMBOLS, TERMS
 from arn_tf.paper.feature_cache import cached_maps
@@ -69,6 +69,8 @@ def train(settings: Settings) -> RunDir:
             is not finite.
     """
     with start.started(settings) as (run, strategy, source, target):
+        if settings.feature_cache == "disk" and not os.path.exists(run.file("model.keras")):
+            feature_cache.check(settings.feature_dir)
         labels, num_identities = source.split("train").labels()
         sampler = Sampler(
             labels,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from arn_tf import evaluate as evaluate_command
 from arn_tf import recipes
 from arn_tf.data.images import decode
 from arn_tf.data.reid_data import ReidData
@@ -19,7 +20,7 @@ from arn_tf.ranking import intervals, protocol, reranking
 from arn_tf.run import command_line
 from arn_tf.run import results as run_results
 from arn_tf.run.folder import RunDir
-from tests.support import small_data
+from tests.support import shared_folders, small_data
 
 ROWS = [
     "untrained pooled backbone",
@@ -189,3 +190,49 @@ def test_a_run_whose_data_are_gone(run, tmp_path):
     )
     with pytest.raises(UserError, match=r"neither DukeMTMC-reID.zip nor the folder"):
         evaluate.evaluate(run, lost)
+
+
+def test_a_run_its_data_and_its_cache_may_be_read_only(run, found, tmp_path, capsys):
+    folder, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(run.path, folder, ignore=shutil.ignore_patterns("results.json"))
+    shutil.copytree(small_data.inputs()["data_dir"], data)
+    settings = dataclasses.replace(
+        recipes.settings_of(run), data_dir=str(data), cache_dir=str(tmp_path / "none" / "cache")
+    )
+    (tmp_path / "none").mkdir()
+    copy = RunDir(str(folder))
+    with shared_folders.read_only(folder, data, tmp_path / "none"):
+        evaluation = evaluate.evaluate(copy, settings)
+        run_results.report(copy, settings, evaluation)
+    for title, result in by_title(evaluation).items():
+        assert result.mean_ap == pytest.approx(by_title(found)[title].mean_ap, abs=1e-3)
+    shown = capsys.readouterr().out
+    assert f"results.json can't be written in {folder}: " in shown
+    assert shown.count("missing maps are computed here and not kept") == 1
+    assert "market to duke, in percent" in shown
+    assert not os.path.exists(folder / "results.json")
+
+
+def test_where_the_picture_cannot_be_is_said_before_the_work(tmp_path):
+    for path, words in (
+        (tmp_path / "none" / "x.png", "ranked_lists=.*x.png: can't be written: No such file"),
+        (tmp_path / "x", "ranked_lists=.*x: name a PNG file"),
+    ):
+        with pytest.raises(UserError, match=words):
+            evaluate_command._check_picture(str(path))
+    with (
+        shared_folders.read_only(tmp_path),
+        pytest.raises(UserError, match=r"x.png: can't be written: (Read-only|Permission)"),
+    ):
+        evaluate_command._check_picture(str(tmp_path / "x.png"))
+
+
+def test_the_results_name_the_model_that_was_scored(run, found, tmp_path):
+    """Not the one that a calibration has put there since."""
+    copy = RunDir(str(tmp_path / "run"))
+    shutil.copytree(run.path, copy.path)
+    scored = copy.digest("model.keras")
+    with open(copy.file("model.keras"), "ab") as file:
+        file.write(b"another")
+    run_results.report(copy, recipes.settings_of(run), found, scored)
+    assert run_results.scores_of_model(copy, ["ARN"]) is None

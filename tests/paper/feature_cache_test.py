@@ -4,6 +4,7 @@ import collections
 import errno
 import json
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -346,3 +347,27 @@ def test_room_is_taken_without_posix_fallocate(tmp_path, model, split, monkeypat
     np.testing.assert_array_equal(found, expected)
     # Whole, without holes, before it is mapped: a page that finds no room kills the process.
     assert sizes[0] == (os.path.getsize(found.filename), True)
+
+
+def test_a_run_on_read_only_data_and_a_complete_read_only_cache(tmp_path):
+    for name in small_data.LAYOUTS:
+        ReidData(name, **small_data.inputs())
+    data, cache = tmp_path / "data", tmp_path / "cache"
+    shutil.copytree(small_data.inputs()["data_dir"], data)
+    changes = {"data_dir": str(data), "cache_dir": str(cache)}
+    expected = small_data.short_run(tmp_path / "first", **changes)
+    with shared_folders.read_only(data, cache):
+        found = small_data.short_run(tmp_path / "second", **changes)
+    small_data.assert_equal(found, expected)
+
+
+def test_a_folder_that_can_never_hold_maps_is_named_before_training(tmp_path):
+    (tmp_path / "cache").mkdir()
+    settings = small_data.settings(tmp_path / "run", cache_dir=str(tmp_path / "cache"))
+    words = r"cache_dir=.*can't be written.*pass feature_cache=none"
+    with (
+        shared_folders.read_only(tmp_path / "cache"),
+        pytest.raises(feature_cache.UnwritableCacheError, match=words),
+    ):
+        train.train(settings)
+    assert not os.path.exists(tmp_path / "run" / "initial.keras")

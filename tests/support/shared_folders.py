@@ -23,7 +23,8 @@ def read_only(*folders: str | os.PathLike[str]) -> Iterator[None]:
                 continue
             if not _mount("--bind", folder, folder):
                 pytest.skip("root may write everywhere, and can't mount here")
-            stack.callback(subprocess.run, ["umount", folder], check=True)
+            # Lazily: a memory map may still be open.
+            stack.callback(subprocess.run, ["umount", "-l", folder], check=True)
             if not _mount("-o", "remount,ro,bind", folder):
                 pytest.skip("no read-only mounts here")
         yield
