@@ -26,8 +26,9 @@ from arn_tf.run.atomic_files import replace_text
 _BATCH = 32
 # Rows between two entries of the journal.
 _CHUNK = 512
-# Part of the key: raise it when decoding, resizing or the file's layout changes.
-_FORMAT = 1
+# Part of the key: raise it when decoding, resizing or the file's layout changes. 2: pictures are
+# upright, as their EXIF orientation says.
+_FORMAT = 2
 # Names in the errors.
 _ARGUMENTS = ("cache_dir", "feature_cache")
 
