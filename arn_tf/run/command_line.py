@@ -10,6 +10,7 @@ from types import ModuleType
 
 from absl import app, flags, logging
 
+from arn_tf.data import datasets_package
 from arn_tf.errors import UserError
 
 # What TensorFlow's C++ prints as it starts, whatever TF_CPP_MIN_LOG_LEVEL is; cuInit fails where
@@ -55,6 +56,7 @@ def run(main: Callable[[], None]) -> None:
         try:
             if len(arguments) > 1:
                 raise UserError(f"what is {' '.join(arguments[1:])!r}? Flags begin with --")
+            datasets_package.check()  # What `main` imports imports it.
             main()
         except UserError as error:
             print(f"error: {message(error)}", file=sys.stderr)
