@@ -12,6 +12,7 @@ source changes after the scan.
 
 import dataclasses
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from etils import epath
 
 from datasets import archive_source
 from datasets.archive_source import SPLIT_FOLDERS, DataError, File, Read, first_names
+from datasets.files import formats, pictures
 from datasets.layout import Layout, Picture, compare, summary
 
 __all__ = [
@@ -34,9 +36,6 @@ __all__ = [
     "read_examples",
     "scan",
 ]
-
-MAX_BYTES = 32 * 2**20  # of one picture file; the real ones have a few kilobytes
-MAX_PIXELS = 2**24  # of one picture, so that a small file cannot unpack to gigabytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,21 +131,27 @@ def scan(manual_dir: epath.PathLike, layout: Layout, skip_bad_images: bool = Fal
 
 
 def read_examples(
-    source: epath.Path, pictures: Iterable[Picture]
+    source: epath.Path, chosen: Iterable[Picture]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields (file name, example) of each picture, in the given order, one at a time.
 
+    The bytes of a JPEG or PNG are those of its file; another format becomes a PNG.
+
     Args:
         source: the archive, or the extracted folder.
-        pictures: which of its pictures to read.
+        chosen: which of its pictures to read.
 
     Raises:
         DataError: a picture can no longer be read, because the source was changed meanwhile.
     """
     with archive_source.reader(source) as (_, read):
-        for picture in pictures:
+        for picture in chosen:
             example = dataclasses.asdict(picture)
-            yield picture.file_name, {"image": read(example.pop("path")), **example}
+            try:
+                image = pictures.as_jpeg_or_png(read(example.pop("path")))
+            except pictures.PictureError as error:
+                raise DataError(f"{source}: {picture.path} cannot be read ({error})") from error
+            yield picture.file_name, {"image": image, **example}
 
 
 def _fingerprint(files: list[File]) -> str:
@@ -164,7 +169,7 @@ def _check(
 ) -> list[str]:
     """Adds each usable file to its split and returns one line for each unusable one."""
     pattern = re.compile(layout.name_pattern, re.IGNORECASE | re.ASCII)
-    named = [(file, pattern.fullmatch(file.name)) for file in files]
+    named = [(file, pattern.fullmatch(_as_jpg(file.name))) for file in files]
     if not any(match for _, match in named):
         raise DataError(
             f"{source}: none of its {len(files)} file names looks like {layout.name_example} "
@@ -182,6 +187,14 @@ def _check(
     return bad
 
 
+def _as_jpg(name: str) -> str:
+    """Returns a file's name as a layout has it, whatever suffixes of pictures it ends in."""
+    stem = name
+    while formats.named_as_picture(stem):
+        stem = os.path.splitext(stem)[0]
+    return name if stem == name else f"{stem}.jpg"
+
+
 def _picture(file: File, match: re.Match[str] | None, read: Read) -> Picture | str:
     """Returns a file's picture, or what is wrong with its name or bytes."""
     if not match:
@@ -195,22 +208,28 @@ def _picture(file: File, match: re.Match[str] | None, read: Read) -> Picture | s
 
 def _picture_problem(file: File, read: Read) -> str | None:
     """Returns what is wrong with a picture, or None if all of it decodes."""
-    if file.size > MAX_BYTES:
-        return f"{file.size} bytes, more than the {MAX_BYTES} allowed"
+    if file.size > pictures.MAX_BYTES:
+        return f"{file.size} bytes, more than the {pictures.MAX_BYTES} allowed"
     try:
         data = read(file.path)
     except DataError as error:
         return f"unreadable ({error.__cause__})"
     if not data:
         return "empty"
-    if not data.startswith(b"\xff\xd8\xff"):  # decode_jpeg would accept PNG and GIF too.
-        return "not a JPEG"
+    try:
+        kind = pictures.checked_kind(data)
+        if kind not in ("JPEG", "PNG"):
+            pictures.as_jpeg_or_png(data)
+            return None
+        pictures.size(data)
+    except pictures.PictureError as error:
+        # Damage has a cause, which is no more use than this.
+        return f"a truncated or broken {kind}" if error.__cause__ else str(error)
     try:
         with tf.device("CPU"):
-            height, width, _ = tf.io.extract_jpeg_shape(data).numpy().tolist()
-            if height * width > MAX_PIXELS:
-                return f"{height} x {width} pixels, more than the {MAX_PIXELS} allowed"
-            tf.io.decode_jpeg(data, channels=3)  # Fails on a cut or zero-filled end.
+            # Both fail on a cut or zero-filled end.
+            decode = tf.io.decode_jpeg if kind == "JPEG" else tf.io.decode_png
+            decode(data, channels=3)
     except tf.errors.InvalidArgumentError:
-        return "a truncated or broken JPEG"
+        return f"a truncated or broken {kind}"
     return None

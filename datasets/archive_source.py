@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from absl import logging
 from etils import epath
 
+from datasets.files import walk
 from datasets.layout import Layout
 
 SPLIT_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
-_LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, as are names with a leading dot
 
 # Path -> bytes of a file in a source.
 Read = Callable[[str], bytes]
@@ -132,10 +132,13 @@ def reader(source: epath.Path) -> Iterator[tuple[Iterable[tuple[str, int]], Read
 def _walk(source: epath.Path) -> Iterator[tuple[str, int]]:
     """Lists the split folders of `source` and, if it is nested, of the folders inside it."""
     splits = SPLIT_FOLDERS.values()
-    nested = [path for path in source.iterdir() if path.is_dir() and path.name not in splits]
+    inside = [path for path in source.iterdir() if not walk.is_litter(path.name)]
+    nested = [path for path in inside if path.name not in splits and path.is_dir()]
     folders = [root / split for root in [source, *nested] for split in splits]
     for folder in folders:
         for path in folder.iterdir() if folder.is_dir() else ():
+            if walk.is_litter(path.name):
+                continue  # Perhaps its owner alone may read it.
             if path.is_dir() and not os.path.islink(path):
                 folders.append(path)  # What it holds is unusable, but an archive lists it too.
             else:
@@ -150,14 +153,17 @@ def _picture_files(
     by_root = collections.defaultdict(list)
     for path, size in listing:
         *parents, name = path.replace("\\", "/").split("/")  # Some archivers write backslashes.
-        litter = name.startswith(".") or name.lower() in _LITTER or "__MACOSX" in parents
         levels = [i for i, parent in enumerate(parents) if parent in SPLIT_FOLDERS.values()]
-        if levels and not litter:
-            at = levels[-1]
-            name = "/".join([*parents[at + 1 :], name])
+        if not levels:
+            continue
+        at = levels[-1]
+        name = "/".join([*parents[at + 1 :], name])
+        if not walk.in_litter(name):
             by_root["/".join(parents[:at])].append(File(path, size, parents[at], name))
     folders = {root: {file.folder for file in files} for root, files in by_root.items()}
     complete = [root for root in folders if len(folders[root]) == len(SPLIT_FOLDERS)]
+    # What was thrown away is no second copy; but an archive may keep the path of a hidden folder.
+    complete = [root for root in complete if not walk.in_litter(root)] or complete
     if len(complete) != 1:
         found = sorted(f"{root}/{name}".lstrip("/") for root in folders for name in folders[root])
         problem = "more than one folder holds" if complete else "no folder holds all of"

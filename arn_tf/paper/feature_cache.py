@@ -27,8 +27,9 @@ from datasets.files.atomic_files import check_writable, is_refusal, replace_text
 _BATCH = 32
 # Rows between two entries of the journal.
 _CHUNK = 512
-# Part of the key: raise it when decoding, resizing or the file's layout changes.
-_FORMAT = 1
+# Part of the key: raise it when decoding, resizing or the file's layout changes. 2: pictures are
+# upright, as their EXIF orientation says.
+_FORMAT = 2
 # Names in the errors.
 _ARGUMENTS = ("cache_dir", "feature_cache")
 _WAY_OUT = "Name a folder with room, or pass feature_cache=none"

@@ -5,10 +5,11 @@ file and, as `numpy.asarray(image)` (uint8 [height, width, 3]), be an image summ
 """
 
 import dataclasses
-import io
 from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
+
+from datasets.files import pictures
 
 RIGHT = (0, 170, 85)
 WRONG = (208, 32, 48)
@@ -28,7 +29,7 @@ class Thumbnail:
     """One picture of a list.
 
     Attributes:
-        image: an encoded picture (JPEG, PNG, ...) of any size.
+        image: an encoded picture (JPEG, PNG, ...) of any size; drawn upright.
         caption: what is written below, such as "0.83\\ncamera 2"; what is wider than the
             thumbnail is cut off.
         correct: right (True), wrong (False), or neither (None), as for the query itself.
@@ -100,7 +101,7 @@ def draw(
         right, bottom = x + width + 2 * BORDER, y + height + 2 * BORDER
         colour = {True: RIGHT, False: WRONG, None: NEUTRAL}[thumbnail.correct]
         pen.rectangle((x, y, right - 1, bottom - 1), fill=_LETTERBOX, outline=colour, width=BORDER)
-        picture = _fit(_decode(name, thumbnail.image), width, height)
+        picture = _fit(_decode(name, thumbnail.image, (width, height)), width, height)
         offset = (width - picture.width) // 2, (height - picture.height) // 2
         canvas.paste(picture, (x + BORDER + offset[0], y + BORDER + offset[1]))
         for number, line in enumerate(thumbnail.caption.split("\n")):
@@ -116,12 +117,10 @@ def _cells(queries: Sequence[Row]) -> Iterator[tuple[str, int, int, Thumbnail]]:
             yield f"query {row}, gallery picture {column}", row, column, thumbnail
 
 
-def _decode(name: str, data: bytes) -> Image.Image:
+def _decode(name: str, data: bytes, size: tuple[int, int]) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return picture.convert("RGB")
-    # Pillow's decoders raise all of these on bytes that are cut short or made up.
-    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
+        return pictures.thumbnail(data, size)
+    except pictures.PictureError as error:
         raise ValueError(f"{name}: these bytes are not a readable picture: {error}") from error
 
 

@@ -1,20 +1,20 @@
 """TensorBoard's logs of a run: writers, means, stages, and the projector's embeddings."""
 
 import contextlib
-import io
 import os
 from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 from tensorboard.plugins import projector
 from tensorboard.plugins.projector import metadata
 
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.run.folder import RunDir
+from datasets.files import pictures
 
 # Points of a curve in an epoch.
 POINTS_PER_EPOCH = 10
@@ -109,8 +109,7 @@ def write_projector(log_dir: str, split: Split, embeddings: np.ndarray) -> None:
     side = int(np.ceil(np.sqrt(count)))
     sprite = Image.new("RGB", (side * _SPRITE_SIDE, side * _SPRITE_SIDE), "white")
     for place, row in enumerate(rows):
-        thumbnail = Image.open(io.BytesIO(split.images[row])).convert("RGB")
-        thumbnail = ImageOps.contain(thumbnail, (_SPRITE_SIDE, _SPRITE_SIDE))
+        thumbnail = pictures.thumbnail(split.images[row], (_SPRITE_SIDE, _SPRITE_SIDE))
         left = place % side * _SPRITE_SIDE + (_SPRITE_SIDE - thumbnail.width) // 2
         sprite.paste(thumbnail, (left, place // side * _SPRITE_SIDE))
     sprite.save(os.path.join(log_dir, "sprite.png"))

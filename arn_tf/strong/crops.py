@@ -1,17 +1,17 @@
 """Unlabelled pictures of cameras from a folder, for calibration."""
 
 import concurrent.futures
-import glob
 import os
 
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.images import decode
+from arn_tf.data.images import decode, guarded
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.strong import camera_statistics
 from datasets import camera_names
+from datasets.files import walk
 
 
 def read_crops(
@@ -22,7 +22,8 @@ def read_crops(
     Of a camera that has more, `camera_statistics.MOST_PICTURES`, evenly spread, are read.
 
     Args:
-        folder: of JPEG and PNG files.
+        folder: of pictures, in any format that `datasets.files.formats` knows. What was passed over
+            or left out is printed.
         camera_pattern: regular expression, its one group the number of the camera in a file's name.
         image_size: (height, width) in pixels.
 
@@ -30,7 +31,7 @@ def read_crops(
         pictures, uint8 [N, height, width, 3], and camera_id, int64 [N].
 
     Raises:
-        UserError: no pictures, one that can't be read, or a name without a camera.
+        UserError: no pictures, a folder or picture that can't be read, or a name without a camera.
     """
     try:
         pattern = camera_names.compile_pattern(camera_pattern)
@@ -38,13 +39,15 @@ def read_crops(
         raise ArgumentError("camera_pattern", camera_pattern, str(error)) from error
     if not os.path.isdir(folder):
         raise ArgumentError("images", folder, "not a folder")
-    paths = sorted(
-        path
-        for path in glob.glob(os.path.join(glob.escape(folder), "**"), recursive=True)
-        if path.lower().endswith((".jpg", ".jpeg", ".png")) and os.path.isfile(path)
-    )
+    try:
+        found = walk.pictures(folder)
+    except OSError as error:
+        raise ArgumentError("images", folder, f"{error.filename}: {error.strerror}") from error
+    paths = found.files
     if not paths:
-        raise ArgumentError("images", folder, "no .jpg or .png file there")
+        raise ArgumentError("images", folder, "; ".join(["no pictures there", *found.notes()]))
+    for note in found.notes():
+        print(note, flush=True)
     cameras = np.array(camera_names.numbers_of(paths, pattern), np.int64)
     if (cameras == UNKNOWN_CAMERA).any():
         first = paths[int(np.argmax(cameras == UNKNOWN_CAMERA))]
@@ -55,13 +58,24 @@ def read_crops(
     of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
     rows = np.sort(np.concatenate([all[camera_statistics.spread(len(all))] for all in of_camera]))
 
-    def read(path: str) -> np.ndarray:
-        try:
-            with open(path, "rb") as file:
-                return decode(tf.constant(file.read()), image_size).numpy()
-        except (OSError, tf.errors.OpError) as error:
-            raise UserError(f"{path}: can't be read as a picture") from error
-
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        pictures = np.stack(list(threads.map(read, [paths[row] for row in rows])))
-    return pictures, cameras[rows]
+        chosen = [paths[row] for row in rows]
+        crops = np.stack(list(threads.map(lambda path: _read(path, image_size), chosen)))
+    return crops, cameras[rows]
+
+
+def _read(path: str, image_size: tuple[int, int]) -> np.ndarray:
+    """Returns a picture of a file, uint8 [height, width, 3]."""
+    from datasets.files import pictures
+
+    try:
+        with open(path, "rb") as file:
+            # One byte more than may be is enough to refuse it.
+            data = pictures.as_jpeg_or_png(file.read(pictures.MAX_BYTES + 1))
+        pictures.size(data)
+        return decode(guarded(data), image_size).numpy()
+    except (OSError, pictures.PictureError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path}: can't be read as a picture: {why}") from error
+    except tf.errors.OpError as error:
+        raise UserError(f"{path}: can't be read as a picture: cut off or damaged") from error

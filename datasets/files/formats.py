@@ -1,10 +1,11 @@
 """What a file is, told by its first bytes. Standard library only."""
 
+import codecs
 import os
 import stat
 
 # Bytes at the beginning that are enough to tell.
-HEAD = 32
+HEAD = 64
 # Formats that Pillow decodes without other programs. Their first bytes are `_PICTURES`.
 _SUFFIXES = frozenset(
     f".{suffix}"
@@ -37,7 +38,13 @@ _OTHERS = (
     (b"\0\0\x01\0", "an icon"),
     (b"\x1aE\xdf\xa3", "a video"),
     (b"%!PS", "PostScript"),
+    (b"\xff\x0a", "a JPEG XL picture (convert it to JPEG or PNG)"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture (convert it to JPEG or PNG)"),
 )
+# Brands of a file in boxes, as phones write pictures and videos.
+_AVIF = frozenset({b"avif", b"avis"})
+_HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"heif"})
+_ANY_PICTURE = frozenset({b"mif1", b"mif2", b"msf1"})
 
 
 def named_as_picture(path: str) -> bool:
@@ -47,14 +54,19 @@ def named_as_picture(path: str) -> bool:
 
 def looks_like_picture(path: str) -> bool:
     """Whether a file begins as a picture does; one that can't be read does not."""
+    return kind(head_of(path)) is not None
+
+
+def head_of(path: str) -> bytes:
+    """Returns a file's first bytes, none if it can't be read or is a pipe or a device."""
     try:
         # Asked before opening, for a pipe would make us wait.
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return False
+            return b""
         with open(path, "rb") as file:
-            return kind(file.read(HEAD)) is not None
+            return file.read(HEAD)
     except (OSError, ValueError):
-        return False
+        return b""
 
 
 def kind(head: bytes) -> str | None:
@@ -69,11 +81,19 @@ def kind(head: bytes) -> str | None:
             return None if name == "BMP" and head[6:10] != bytes(4) else name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
-    if head[4:12] in (b"ftypavif", b"ftypavis"):
+    if _is_avif(head):
         return "AVIF"
+    # A text may begin with "P1 " too; here numbers, or a comment, follow.
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
-        return "PPM"
+        after = head[3:].lstrip()[:1]
+        return "PPM" if after.isdigit() or after == b"#" else None
     return None
+
+
+def is_heic(head: bytes) -> bool:
+    """Whether a file begins as a HEIC picture does, which Pillow can't decode."""
+    brands = _brands(head)
+    return bool(brands) and (brands[0] in _HEIC | _ANY_PICTURE) and not _is_avif(head)
 
 
 def described(head: bytes) -> str:
@@ -81,9 +101,36 @@ def described(head: bytes) -> str:
     for magic, name in _OTHERS:
         if head.startswith(magic):
             return name
-    if head[4:8] == b"ftyp":
-        heic = head[8:12] in (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc")
-        return "a HEIC picture (convert it to JPEG or PNG)" if heic else "a video"
-    if head and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
+    if is_heic(head):
+        return "a HEIC picture (convert it to JPEG or PNG)"
+    if _brands(head):
+        return "a video"
+    if not head:
+        return "an empty file"
+    if not head.strip(b"\0"):
+        return "zeros"
+    if _is_text(head):
         return "text"
     return f"nothing known (it begins with {head[:4].hex(' ')})"
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """Returns the main brand of a file in boxes and those of the others that `head` holds."""
+    if head[4:8] != b"ftyp":
+        return []
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
+
+
+def _is_avif(head: bytes) -> bool:
+    main, *others = _brands(head) or [b""]
+    return main in _AVIF or (main in _ANY_PICTURE and not _AVIF.isdisjoint(others))
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        # The last letter may be cut.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter in "\t\n\r\ufeff" for letter in text)

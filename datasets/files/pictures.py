@@ -6,28 +6,39 @@ as PNG, which loses nothing.
 
 import contextlib
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageChops, UnidentifiedImageError
 
-from datasets.files import formats
+from datasets.files import formats, orientation
 
 # Encoded, in bytes. A crop of a person has some kilobytes.
 MAX_BYTES = 32 * 2**20
 # A decoded picture this large takes 50 MB; a crop of a person is a hundredth of it. A small file
 # can unpack to gigabytes.
 MAX_PIXELS = 1 << 24
-# Pillow's names of what `formats.kind` knows.
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "JPEG2000", "QOI", "WEBP", "AVIF", "PPM")
 _AS_THEY_ARE = ("JPEG", "PNG")
-# Values of the EXIF orientation, but 1, upright; others are damage.
-_TURNED = range(2, 9)
+_ONE_AT_A_TIME = threading.Lock()
+# By the EXIF orientation, but 1, upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class PictureError(ValueError):
-    """Bytes are no picture that can be used; the text says why, and not which."""
+    """Bytes are no picture that can be used; the text says why, and not which.
+
+    Of a damaged one, the cause is what Pillow says.
+    """
 
 
 def checked_kind(data: bytes) -> str:
@@ -62,15 +73,19 @@ def upright(data: bytes) -> bytes:
 
     Cameras store the pixels as the sensor has them, and beside them the EXIF orientation.
     """
-    kind = checked_kind(data)
-    if kind in _AS_THEY_ARE:
-        # Nearly every crop: decided without opening it.
-        if (b"Exif\0\0" if kind == "JPEG" else b"eXIf") not in data:
-            return data
-        with _opened(data) as picture:
-            if _orientation(picture) not in _TURNED:
-                return data
-    return _as_png(data)
+    as_it_is = checked_kind(data) in _AS_THEY_ARE and orientation.of(data) == orientation.UPRIGHT
+    return data if as_it_is else _as_png(data)
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """Returns the width and height of a picture in pixels, as they are stored; none is decoded.
+
+    Raises:
+        PictureError: as `checked_kind`; or it is damaged at its beginning, or has more than
+            `MAX_PIXELS`.
+    """
+    with _opened(data) as (picture, _):
+        return picture.size
 
 
 def thumbnail(data: bytes, size: tuple[int, int]) -> Image.Image:
@@ -83,19 +98,20 @@ def thumbnail(data: bytes, size: tuple[int, int]) -> Image.Image:
     Raises:
         PictureError: it can't be decoded, or has more than `MAX_PIXELS`.
     """
-    with _opened(data) as picture:
+    with _opened(data) as (picture, how):
         # The sides may still be swapped.
         picture.draft("RGB", (max(size), max(size)))
-        small = _eight_bits(_turned(picture)).convert("RGB")
+        small = _eight_bits(_turned(picture, how)).convert("RGB")
     small.thumbnail(size)
     return small
 
 
 def _as_png(data: bytes) -> bytes:
     encoded = io.BytesIO()
-    with _opened(data) as picture:
-        turned = _eight_bits(_turned(picture))
+    with _opened(data) as (picture, how):
+        turned = _eight_bits(_turned(picture, how))
         # What TensorFlow makes of a PNG: three channels, transparency dropped.
+        turned.info.pop("transparency", None)
         turned.convert("L" if turned.mode in ("1", "L", "LA") else "RGB").save(
             encoded, "PNG", compress_level=1, exif=b"", icc_profile=None
         )
@@ -103,43 +119,67 @@ def _as_png(data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
-    """Opens a picture, its first frame; Pillow's many words for damage become one error."""
-    checked_kind(data)
+def _opened(data: bytes) -> Iterator[tuple[Image.Image, int]]:
+    """Opens a picture, its first frame, and yields it with the orientation that it is stored in.
+
+    Pillow's many words for damage become one error.
+    """
+    kind = checked_kind(data)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-                pixels = picture.width * picture.height
-                if not 0 < pixels <= MAX_PIXELS:
-                    raise PictureError(
-                        f"has {picture.width} x {picture.height} pixels; the limit is {MAX_PIXELS} "
-                        "(crop the person)"
-                    )
-                yield picture
-    except PictureError:
+        with _quietly_opened(data, kind) as picture:
+            _check_pixels(*picture.size)
+            # Pillow itself turns a TIFF, as it loads it.
+            exif = picture.info.get("exif") or b""
+            yield (
+                picture,
+                (orientation.of(data) if kind in _AS_THEY_ARE else orientation.of_exif(exif)),
+            )
+    except (PictureError, MemoryError):
         raise
-    except MemoryError:
-        raise
+    except Image.DecompressionBombError:
+        raise PictureError(f"has more than {MAX_PIXELS} pixels (crop the person)") from None
+    except UnidentifiedImageError as error:
+        raise PictureError(f"can't be decoded (a broken {kind})") from error
     # Damage shows up as many types, struct.error and SyntaxError among them.
     except Exception as error:
         raise PictureError(f"can't be decoded ({error})") from error
 
 
-def _orientation(picture: Image.Image) -> object:
-    # Damaged EXIF data has as many words, and is no reason to refuse a whole picture.
-    with contextlib.suppress(Exception):
-        return picture.getexif().get(ExifTags.Base.Orientation)
-    return None
+def _quietly_opened(data: bytes, kind: str) -> Image.Image:
+    # Pillow warns of damage that costs no pixel. Two threads at once would undo each other's filter
+    # for good.
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(io.BytesIO(data), formats=(kind,))
 
 
-def _turned(picture: Image.Image) -> Image.Image:
+def _check_pixels(width: int, height: int) -> None:
+    if not 0 < width * height <= MAX_PIXELS:
+        raise PictureError(
+            f"has {width} x {height} pixels; the limit is {MAX_PIXELS} (crop the person)"
+        )
+
+
+def _turned(picture: Image.Image, how: int) -> Image.Image:
+    """Decodes a picture and turns it upright."""
+    adobe = "adobe" in picture.info
     picture.load()
-    return ImageOps.exif_transpose(picture) if _orientation(picture) in _TURNED else picture
+    if picture.mode == "CMYK" and picture.format in ("JPEG", "MPO") and not adobe:
+        # Pillow takes all for Adobe's, whose inks are inverted; TensorFlow, as libjpeg, does not.
+        picture = ImageChops.invert(picture)
+    return picture.transpose(_TURNS[how]) if how in _TURNS else picture
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """A picture of 16 bits a pixel, which is grey, in 8; Pillow would cut it off at 255."""
+    """A picture of 16 bits a pixel, which is grey, in 8; Pillow would cut it off at 255.
+
+    The upper 8, as TensorFlow reads a PNG.
+    """
+    if picture.mode == "F":
+        raise PictureError("holds fractions; convert it to 8 bits a channel")
     if not picture.mode.startswith("I"):
         return picture
-    return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    values = np.asarray(picture)
+    if values.min() < 0 or values.max() >= 1 << 16:
+        raise PictureError("holds more than 16 bits a pixel; convert it to 8 bits a channel")
+    return Image.fromarray((values >> 8).astype(np.uint8))

@@ -18,6 +18,7 @@ _LITTER = frozenset(
         "#recycle",
         "#snapshot",
         "$recycle.bin",
+        "@__thumb",
         "@eadir",
         "@recently-snapshot",
         "@recycle",
@@ -42,6 +43,7 @@ _LITTER = frozenset(
         "temporary items",
         "thumbs.db",
         "thumbs.db:encryptable",
+        "~snapshot",
     }
 )
 
@@ -53,23 +55,31 @@ class Found:
     Attributes:
         files: paths of the pictures, sorted within each folder that was named.
         litter: {name of a litter folder or file: how often it was passed over}.
-        others: paths of files that are no pictures.
+        others: paths of files that are no pictures of ours, likewise sorted.
+        heic: those of them that are HEIC pictures, which somebody wanted read.
     """
 
     files: list[str] = dataclasses.field(default_factory=list)
     litter: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     others: list[str] = dataclasses.field(default_factory=list)
+    heic: list[str] = dataclasses.field(default_factory=list)
+    # Real paths of the folders that were searched.
+    _seen: set[str] = dataclasses.field(default_factory=set, repr=False, compare=False)
 
     def notes(self) -> list[str]:
         """Returns lines for the user on what was passed over."""
         lines = []
         if self.litter:
-            names = ", ".join(f"{name} ({count})" for name, count in self.litter.most_common(5))
-            lines.append(f"passed over, as hidden files, thumbnails or trash: {names}")
-        if self.others:
-            names = ", ".join(self.others[:3])
-            more = f" and {len(self.others) - 3} more" if len(self.others) > 3 else ""
-            lines.append(f"left out, no pictures: {names}{more}")
+            names = [f"{name} ({count})" for name, count in self.litter.most_common()]
+            lines.append(f"passed over, as hidden files, thumbnails or trash: {_first(names, 5)}")
+        if self.heic:
+            lines.append(
+                "left out, HEIC pictures, which must be converted to JPEG or PNG: "
+                f"{_first(self.heic, 3)}"
+            )
+        heic = set(self.heic)
+        if rest := [path for path in self.others if path not in heic]:
+            lines.append(f"left out, no pictures: {_first(rest, 3)}")
         return lines
 
 
@@ -79,7 +89,7 @@ def is_litter(name: str) -> bool:
     Args:
         name: last part of a path.
     """
-    return name.startswith(".") or name.lower() in _LITTER
+    return (name.startswith(".") and name not in (".", "..")) or name.lower() in _LITTER
 
 
 def in_litter(path: str) -> bool:
@@ -88,7 +98,7 @@ def in_litter(path: str) -> bool:
 
 
 def pictures(folder: str, found: Found | None = None) -> Found:
-    """Searches a folder, to any depth, through links too; each real folder once.
+    """Searches a folder, to any depth, through links too; each real folder once in `found`.
 
     What a file's name ends in decides nothing: one that doesn't end as pictures do is opened, and
     its first bytes tell. The folder itself may have any name.
@@ -105,20 +115,28 @@ def pictures(folder: str, found: Found | None = None) -> Found:
     """
     found = Found() if found is None else found
     files: list[str] = []
-    for path in _files(folder, found.litter):
-        if formats.named_as_picture(path) or formats.looks_like_picture(path):
+    others: list[str] = []
+    for path in _files(folder, found.litter, found._seen):
+        named = formats.named_as_picture(path)
+        # A link to nowhere stays, so that reading it fails; a pipe would make its reader wait.
+        if named and (os.path.isfile(path) or not os.path.exists(path)):
             files.append(path)
-        else:
-            found.others.append(path)
+            continue
+        head = formats.head_of(path)
+        (others if formats.kind(head) is None else files).append(path)
+        if formats.is_heic(head):
+            found.heic.append(path)
     found.files += sorted(files)
+    found.others += sorted(others)
+    found.heic.sort()
     return found
 
 
-def _files(folder: str, litter: collections.Counter[str]) -> Iterator[str]:
+def _files(folder: str, litter: collections.Counter[str], seen: set[str]) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise error
 
-    starts, seen = [folder], set()
+    starts = [folder]
     for start in starts:
         for parent, folders, names in os.walk(start, onerror=refuse):
             real = os.path.realpath(parent)
@@ -144,3 +162,15 @@ def _without_litter(names: list[str], litter: collections.Counter[str]) -> list[
 def _shown(name: str) -> str:
     """Sidecars of macOS are one kind, however many."""
     return "._*" if name.startswith("._") else name
+
+
+def _first(names: list[str], count: int) -> str:
+    """Returns the first names, fit to be printed, and how many more there are."""
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(map(_printable, names[:count])) + more
+
+
+def _printable(name: str) -> str:
+    """A name may hold line breaks, or bytes that are no UTF-8, at which a terminal stumbles."""
+    text = os.fsencode(name).decode(errors="backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from arn_tf.data.images import decode, decode_rows
+from arn_tf.data.images import decode, decode_rows, guarded
 from arn_tf.data.reid_data import ReidData
-from tests.support import small_data
+from datasets.files import pictures
+from tests.support import small_data, small_pictures
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,20 @@ def test_a_data_pipeline_decodes_as_eager_code_does(market):
     dataset = dataset.map(lambda image: decode(image, (48, 20)))
     for image, found in zip(images, dataset, strict=True):
         np.testing.assert_array_equal(found, decode(image, (48, 20)))
+
+
+@pytest.mark.parametrize("name", small_pictures.bombs())
+def test_a_guard_refuses_bombs_before_they_are_decoded(name):
+    data = small_pictures.bombs()[name]
+    pixels = pictures.checked_kind(data) in ("JPEG", "PNG")
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="1 to 16777216 pixels" if pixels else "neither JPEG"
+    ):
+        guarded(data)
+
+
+def test_a_guard_refuses_too_many_bytes(monkeypatch):
+    data = encoded(random_pixels(8, 8, 3))
+    assert guarded(data).numpy() == data
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 33554432 bytes"):
+        guarded(data + bytes(pictures.MAX_BYTES))

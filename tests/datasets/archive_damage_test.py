@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from datasets import archive
+from datasets.files import pictures
+from tests.support import small_pictures
 from tests.support.small_archive import FOLDER, LAYOUT, good_files, jpeg, write_folder, write_zip
 
 
@@ -116,7 +118,7 @@ def test_a_source_changed_after_the_scan(tmp_path):
 
 @pytest.mark.parametrize("write", [write_zip, write_folder])
 def test_unknown_names_are_counted_and_can_be_skipped(tmp_path, write):
-    names = ["0007.jpg", "x_c1.jpg", "0007_c1.png", "٣_c1.jpg", "deeper/0007_c1.jpg", "a.jpg"]
+    names = ["0007.jpg", "x_c1.jpg", "0007_c1.txt", "٣_c1.jpg", "deeper/0007_c1.jpg", "a.jpg"]
     write(tmp_path, good_files() | {f"bounding_box_train/{name}": jpeg(8) for name in names})
     fails(tmp_path, "6 of 13 files", "0007.jpg: not such a name", "and 1 more", "skip_bad_images")
     contents = archive.scan(tmp_path, LAYOUT, skip_bad_images=True)
@@ -134,7 +136,12 @@ def png() -> bytes:
     ("data", "problem"),
     [
         (b"", "empty"),
-        (png(), "not a JPEG"),
+        (b"<html>404</html>", "not a picture, it looks like text"),
+        (b"\0\0\0\x18ftypheic" + bytes(99), "not a picture, it looks like a HEIC picture (convert"),
+        (png()[:-20], "a truncated or broken PNG"),
+        (png()[:20], "a truncated or broken PNG"),
+        (small_pictures.encoded("bmp")[:-9], "a truncated or broken BMP"),
+        (small_pictures.encoded("webp")[:-20], "a truncated or broken WEBP"),
         (jpeg(8)[:-1], "a truncated or broken JPEG"),
         (jpeg(8)[:-200], "a truncated or broken JPEG"),
         (jpeg(8)[:-200] + bytes(200), "a truncated or broken JPEG"),
@@ -155,9 +162,9 @@ def test_bad_pictures_are_named_and_can_be_skipped(tmp_path, write, data, proble
 
 def test_too_large_pictures_are_not_read(tmp_path, monkeypatch):
     write_zip(tmp_path, good_files())
-    monkeypatch.setattr(archive, "MAX_PIXELS", 16 * 8 - 1)
-    fails(tmp_path, "7 of 7 files", "16 x 8 pixels")
-    monkeypatch.setattr(archive, "MAX_BYTES", 20)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 16 * 8 - 1)
+    fails(tmp_path, "7 of 7 files", "8 x 16 pixels")
+    monkeypatch.setattr(pictures, "MAX_BYTES", 20)
     monkeypatch.setattr(zipfile.ZipFile, "read", None)
     fails(tmp_path, "7 of 7 files", "bytes, more than the 20 allowed")
 
@@ -189,6 +196,7 @@ def test_only_the_gallery_may_hold_junk_or_distractors(tmp_path, folder, person)
     assert {picture.person_id for picture in contents.splits["gallery"]} == {-1, 0, 3}
 
 
-def test_png_would_pass_the_decoder():
-    """Why the first bytes are checked as well."""
-    assert tf.io.decode_jpeg(png()).shape == (16, 8, 3)
+@pytest.mark.parametrize("name", small_pictures.bombs())
+def test_bombs_are_refused_in_every_format(tmp_path, name):
+    write_zip(tmp_path, good_files() | {"query/0009_c1.jpg": small_pictures.bombs()[name]})
+    fails(tmp_path, "1 of 8 files", "query/0009_c1.jpg: has", "crop the person")

@@ -8,6 +8,7 @@ from PIL import Image
 
 from arn_tf.ranking import ranked_lists
 from arn_tf.ranking.ranked_lists import BORDER, NEUTRAL, RIGHT, WRONG, Row, Thumbnail
+from tests.support import small_exif, small_pictures
 
 BLUE = (20, 40, 230)
 
@@ -100,6 +101,23 @@ def test_any_kind_of_picture(mode, encoding):
     image = picture(colour=(90, 90, 90), mode=mode, encoding=encoding)
     drawn = np.asarray(ranked_lists.draw([row("", image)]))
     assert np.any(np.all(np.abs(drawn.astype(int) - 90) <= 2, axis=-1))
+
+
+def test_pictures_are_drawn_upright():
+    data = small_exif.png(small_exif.chunk(b"eXIf", small_exif.exif(6)))
+    straight = io.BytesIO()
+    Image.fromarray(small_exif.turned(small_exif.pixels(), 6)).save(straight, "PNG")
+    turned, expected = (
+        np.asarray(ranked_lists.draw([row("1", picture)]))
+        for picture in (data, straight.getvalue())
+    )
+    np.testing.assert_array_equal(turned, expected)
+
+
+@pytest.mark.parametrize("name", small_pictures.bombs())
+def test_a_bomb_is_named(name):
+    with pytest.raises(ValueError, match=r"query 0: these bytes are not .* pixels"):
+        ranked_lists.draw([Row(Thumbnail(small_pictures.bombs()[name], "", None), [])])
 
 
 def test_text_is_drawn_and_cut_to_its_column():

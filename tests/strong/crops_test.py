@@ -11,7 +11,8 @@ from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics
 from arn_tf.strong.calibrate import calibrate
 from arn_tf.strong.crops import read_crops
-from tests.support import small_calibration, small_data
+from datasets.files import pictures
+from tests.support import small_calibration, small_data, small_exif, small_pictures
 from tests.support.small_calibration import PATTERN, SIZE, contents, noise, write_crops
 from tests.support.user_errors import refused
 
@@ -40,6 +41,40 @@ def test_pictures_of_any_size_and_kind(tmp_path):
     assert cameras.tolist() == [1, 12, 1]
     # One channel becomes three.
     np.testing.assert_array_equal(found[2], np.repeat(pictures[2][..., :1], 3, axis=2))
+
+
+@pytest.mark.parametrize("form", small_pictures.FORMATS)
+def test_every_format_whatever_its_name(tmp_path, form):
+    data = small_pictures.encoded(form)
+    for name in ("a_c1.jpg", "b_c1", "c_c1.BMP"):
+        (tmp_path / name).write_bytes(data)
+    found, _ = read_crops(str(tmp_path), PATTERN, (24, 40))
+    assert len(found) == 3
+    difference = np.abs(found.astype(int) - small_pictures.decoded(data)[None])
+    assert difference.max() <= small_pictures.ROUGHLY.get(form, 0)
+
+
+def test_a_picture_that_is_stored_turned(tmp_path):
+    data = small_exif.png(small_exif.chunk(b"eXIf", small_exif.exif(6)))
+    (tmp_path / "a_c1.png").write_bytes(data)
+    found, _ = read_crops(str(tmp_path), PATTERN, (40, 24))
+    np.testing.assert_array_equal(found[0], small_exif.turned(small_exif.pixels(), 6))
+
+
+def test_litter_is_passed_over_and_what_is_left_out_is_said(tmp_path, capsys):
+    write_crops(tmp_path, 1, noise(0, 2))
+    write_crops(tmp_path / "@eaDir", 1, noise(1, 2))
+    write_crops(tmp_path / ".ipynb_checkpoints", 1, noise(1, 2))
+    (tmp_path / "._0000_c1.png").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "b_c1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(60))
+    found, _ = read_crops(str(tmp_path), PATTERN, SIZE)
+    np.testing.assert_array_equal(found, noise(0, 2))
+    printed = capsys.readouterr().out
+    assert "passed over, as hidden files, thumbnails or trash: " in printed
+    for word in ("@eaDir (1)", ".ipynb_checkpoints (1)", "._* (1)", "HEIC", "b_c1.heic"):
+        assert word in printed
+    assert f"left out, no pictures: {tmp_path}/notes.txt" in printed
 
 
 def test_of_many_pictures_of_a_camera_evenly_spread_ones_are_read(tmp_path, monkeypatch):
@@ -94,6 +129,29 @@ def test_a_file_that_is_no_picture(tmp_path, data):
     write_crops(tmp_path, 7, noise(0, 5))
     (tmp_path / "0003_c7.jpg").write_bytes(data)
     with refused(r"0003_c7\.jpg: can't be read as a picture"):
+        read_crops(str(tmp_path), PATTERN, SIZE)
+
+
+@pytest.mark.parametrize("name", small_pictures.bombs())
+def test_a_bomb(tmp_path, name):
+    (tmp_path / "0001_c7.jpg").write_bytes(small_pictures.bombs()[name])
+    with refused(r"0001_c7\.jpg: can't be read as a picture: has .* pixels.*crop the person"):
+        read_crops(str(tmp_path), PATTERN, SIZE)
+
+
+def test_what_cannot_be_read_is_named_once(tmp_path):
+    (tmp_path / "a_c1.jpg").symlink_to(tmp_path / "gone")
+    with refused(rf"^{tmp_path}/a_c1\.jpg: can't be read as a picture: No such file[^/]*$"):
+        read_crops(str(tmp_path), PATTERN, SIZE)
+    os.remove(tmp_path / "a_c1.jpg")
+    (tmp_path / "a_c1.jpg").write_bytes(bytes(pictures.MAX_BYTES + 1))
+    with refused(r"a_c1\.jpg: can't be read as a picture: has \d+ bytes; the limit is 33554432"):
+        read_crops(str(tmp_path), PATTERN, SIZE)
+
+
+def test_a_folder_of_heic_pictures(tmp_path):
+    (tmp_path / "a_c1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(60))
+    with refused(r"no pictures there; left out, HEIC pictures, which must be converted"):
         read_crops(str(tmp_path), PATTERN, SIZE)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from arn_tf.data.images import decode
 from arn_tf.served import publish
 from arn_tf.strong import camera_statistics
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.served_model import served_model
-from tests.support import cpp_session, small_data, small_strong, small_tables
+from tests.support import cpp_session, small_data, small_exif, small_strong, small_tables
 
 SIZE = small_strong.SIZE
 # Of several sizes: the graph resizes.
@@ -42,6 +43,15 @@ def by_camera(
     return name, {field: value, "camera_id": np.asarray(camera_id, np.int64)}
 
 
+# One picture in every orientation: 6 and 8 undo each other, and each other undoes itself.
+TURNED = [
+    small_exif.png(
+        small_exif.chunk(b"eXIf", small_exif.exif(value, "<>"[value % 2])),
+        image=Image.fromarray(small_exif.turned(IMAGES[0], {6: 8, 8: 6}.get(value, value))),
+    )
+    for value in small_exif.ORIENTATIONS
+]
+DAMAGED = [small_exif.jpeg(), *small_exif.damaged_jpegs().values()]
 RANK_0 = np.empty((), dtype=object)
 RANK_0[()] = PICTURES[0]
 REFUSED = {
@@ -79,6 +89,8 @@ ANSWERED = {
     },
     "plain bytes": ("serving_default", {"image_bytes": strings(PICTURES)}),
     "plain images": ("images", {"images": IMAGES}),
+    "stored turned": ("serving_default", {"image_bytes": strings(TURNED)}),
+    "damaged EXIF": ("serving_default", {"image_bytes": strings(DAMAGED)}),
 }
 
 
@@ -114,6 +126,18 @@ def test_each_picture_by_its_camera(found, model, name):
     expected = model(IMAGES, model.table.rows_of(CAMERAS)).numpy()
     np.testing.assert_allclose(found[name]["embedding"], expected, rtol=0, atol=1e-5)
     assert found[name]["camera_known"].tolist() == KNOWN
+
+
+def test_a_picture_is_embedded_upright_however_it_is_stored(found):
+    embeddings = found["stored turned"]["embedding"]
+    expected = np.repeat(found["plain images"]["embedding"][:1], len(TURNED), axis=0)
+    np.testing.assert_allclose(embeddings, expected, rtol=0, atol=1e-5)
+
+
+def test_damaged_exif_is_upright_and_ends_no_process(found):
+    embeddings = found["damaged EXIF"]["embedding"]
+    expected = np.repeat(embeddings[:1], len(DAMAGED), axis=0)
+    np.testing.assert_allclose(embeddings, expected, rtol=0, atol=1e-5)
 
 
 def test_mixed_cameras_are_as_each_alone(found):
