@@ -97,7 +97,9 @@ class PictureFiles:
             if os.path.getsize(path) > pictures.MAX_BYTES:
                 raise pictures.PictureError(f"has more than {pictures.MAX_BYTES} bytes")
             with open(path, "rb") as file:
-                return pictures.as_jpeg_or_png(file.read())
+                data = pictures.as_jpeg_or_png(file.read())
+            pictures.size(data)  # of few bytes may come gigabytes
+            return data
         except OSError as error:
             raise UserError(f"{path}: can't be read ({error.strerror or error})") from error
         except pictures.PictureError as error:

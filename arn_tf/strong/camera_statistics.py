@@ -39,12 +39,14 @@ class Outcome:
         least: number that it needs.
         used: number that its statistics come from, evenly spread ones of many; 0: too few.
         known: whether the model had statistics of it before.
+        name: of the camera.
     """
 
     pictures: int
     least: int
     used: int
     known: bool
+    name: str = ""
 
     @property
     def estimated(self) -> bool:
@@ -118,6 +120,7 @@ def _adapted(
             least,
             min(count, MOST_PICTURES) if count >= least else 0,
             camera in model.cameras,
+            names.get(camera) or model.camera_names.get(camera, str(camera)),
         )
         for camera, count in zip(cameras.tolist(), counts.tolist(), strict=True)
     }

@@ -11,28 +11,46 @@ from arn_tf.errors import ArgumentError, UserError
 from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.strong import camera_statistics
 from datasets import camera_names
-from datasets.files import walk
+from datasets.files import pictures, walk
+from datasets.own_cameras import listing
 
 
 def read_crops(
-    folder: str, camera_pattern: str, image_size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Reads pictures of a folder and the folders below it.
+    images: str, camera_pattern: str, image_size: tuple[int, int], names: str = ""
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Reads pictures of a folder and the folders below it, or of a table.
 
     Of a camera that has more, `camera_statistics.MOST_PICTURES`, evenly spread, are read.
 
     Args:
-        folder: of pictures, in any format that `datasets.files.formats` knows. What was passed over
-            or left out is printed.
-        camera_pattern: regular expression, its one group the number of the camera in a file's name.
+        images: folder of pictures, in any format that `datasets.files.formats` knows, or a table
+            of them, CSV. What was passed over or left out, or guessed, is printed.
+        camera_pattern: regular expression, its one group the camera in a file's name.
         image_size: (height, width) in pixels.
+        names: without `camera_pattern`, template of the paths; a guess if it is empty.
 
     Returns:
-        pictures, uint8 [N, height, width, 3], and camera_id, int64 [N].
+        pictures, uint8 [N, height, width, 3]; camera_id, int64 [N]; and {camera_id: name} of the
+        cameras.
 
     Raises:
-        UserError: no pictures, a folder or picture that can't be read, or a name without a camera.
+        UserError: no pictures, a folder or picture that can't be read, or one without a camera.
     """
+    told = _by_pattern(images, camera_pattern) if camera_pattern else _by_listing(images, names)
+    paths = list(told)
+    cameras = np.array([camera_names.number_of(camera) for camera in told.values()], np.int64)
+    of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
+    rows = np.sort(np.concatenate([all[camera_statistics.spread(len(all))] for all in of_camera]))
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        chosen = [paths[row] for row in rows]
+        crops = np.stack(list(threads.map(lambda path: _read(path, image_size), chosen)))
+    known = dict(zip(cameras.tolist(), told.values(), strict=True))
+    return crops, cameras[rows], known
+
+
+def _by_pattern(folder: str, camera_pattern: str) -> dict[str, str]:
+    """Returns {path: camera} of a folder's pictures, by their names."""
     try:
         pattern = camera_names.compile_pattern(camera_pattern)
     except ValueError as error:
@@ -43,31 +61,45 @@ def read_crops(
         found = walk.pictures(folder)
     except OSError as error:
         raise ArgumentError("images", folder, f"{error.filename}: {error.strerror}") from error
-    paths = found.files
-    if not paths:
+    if not found.files:
         raise ArgumentError("images", folder, "; ".join(["no pictures there", *found.notes()]))
     for note in found.notes():
         print(note, flush=True)
-    cameras = np.array(camera_names.numbers_of(paths, pattern), np.int64)
-    if (cameras == UNKNOWN_CAMERA).any():
-        first = paths[int(np.argmax(cameras == UNKNOWN_CAMERA))]
-        raise UserError(
-            f"{first}: camera_pattern={camera_pattern} finds no camera's number in that name",
-            ["camera_pattern"],
-        )
-    of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
-    rows = np.sort(np.concatenate([all[camera_statistics.spread(len(all))] for all in of_camera]))
+    told = {}
+    for path in found.files:
+        camera = camera_names.name_of(path, pattern)
+        if camera_names.number_of(camera) == UNKNOWN_CAMERA:
+            raise UserError(
+                f"{path}: camera_pattern={camera_pattern} finds no camera in that name",
+                ["camera_pattern"],
+            )
+        told[path] = str(camera)
+    return told
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        chosen = [paths[row] for row in rows]
-        crops = np.stack(list(threads.map(lambda path: _read(path, image_size), chosen)))
-    return crops, cameras[rows]
+
+def _by_listing(images: str, names: str) -> dict[str, str]:
+    """Returns {path: camera} of the pictures of a folder or table."""
+    try:
+        found = listing.read(images, names)
+    except listing.ListingError as error:
+        raise UserError(f"images={images}: {error}", ["images", "names"]) from error
+    for line in [f"{found.told_by}", *found.examples(), *found.notes]:
+        print(line, flush=True)
+    unknown = np.flatnonzero(found.camera.codes == listing.UNKNOWN)
+    if len(unknown):
+        raise UserError(
+            f"{found.path(int(unknown[0]))}: its camera is not told. Say what the paths mean with "
+            "names, such as names={camera}/{*}, or with camera_pattern",
+            ["names", "camera_pattern"],
+        )
+    return {
+        found.path(row): found.camera.names[code]
+        for row, code in enumerate(found.camera.codes.tolist())
+    }
 
 
 def _read(path: str, image_size: tuple[int, int]) -> np.ndarray:
     """Returns a picture of a file, uint8 [height, width, 3]."""
-    from datasets.files import pictures
-
     try:
         with open(path, "rb") as file:
             # One byte more than may be is enough to refuse it.

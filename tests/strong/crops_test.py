@@ -11,8 +11,15 @@ from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics
 from arn_tf.strong.calibrate import calibrate
 from arn_tf.strong.crops import read_crops
+from datasets import camera_names
 from datasets.files import pictures
-from tests.support import small_calibration, small_data, small_exif, small_pictures
+from tests.support import (
+    own_pictures,
+    small_calibration,
+    small_data,
+    small_exif,
+    small_pictures,
+)
 from tests.support.small_calibration import PATTERN, SIZE, contents, noise, write_crops
 from tests.support.user_errors import refused
 
@@ -36,7 +43,7 @@ def test_pictures_of_any_size_and_kind(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data.numpy())
     (tmp_path / "folder_c1.png").mkdir()
-    found, cameras = read_crops(str(tmp_path), PATTERN, SIZE)
+    found, cameras, _ = read_crops(str(tmp_path), PATTERN, SIZE)
     assert (found.shape, found.dtype) == ((3, *SIZE, 3), np.uint8)
     assert cameras.tolist() == [1, 12, 1]
     # One channel becomes three.
@@ -48,7 +55,7 @@ def test_every_format_whatever_its_name(tmp_path, form):
     data = small_pictures.encoded(form)
     for name in ("a_c1.jpg", "b_c1", "c_c1.BMP"):
         (tmp_path / name).write_bytes(data)
-    found, _ = read_crops(str(tmp_path), PATTERN, (24, 40))
+    found, *_ = read_crops(str(tmp_path), PATTERN, (24, 40))
     assert len(found) == 3
     difference = np.abs(found.astype(int) - small_pictures.decoded(data)[None])
     assert difference.max() <= small_pictures.ROUGHLY.get(form, 0)
@@ -57,7 +64,7 @@ def test_every_format_whatever_its_name(tmp_path, form):
 def test_a_picture_that_is_stored_turned(tmp_path):
     data = small_exif.png(small_exif.chunk(b"eXIf", small_exif.exif(6)))
     (tmp_path / "a_c1.png").write_bytes(data)
-    found, _ = read_crops(str(tmp_path), PATTERN, (40, 24))
+    found, *_ = read_crops(str(tmp_path), PATTERN, (40, 24))
     np.testing.assert_array_equal(found[0], small_exif.turned(small_exif.pixels(), 6))
 
 
@@ -68,7 +75,7 @@ def test_litter_is_passed_over_and_what_is_left_out_is_said(tmp_path, capsys):
     (tmp_path / "._0000_c1.png").write_bytes(b"\0\5\x16\7")
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / "b_c1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(60))
-    found, _ = read_crops(str(tmp_path), PATTERN, SIZE)
+    found, *_ = read_crops(str(tmp_path), PATTERN, SIZE)
     np.testing.assert_array_equal(found, noise(0, 2))
     printed = capsys.readouterr().out
     assert "passed over, as hidden files, thumbnails or trash: " in printed
@@ -80,9 +87,9 @@ def test_litter_is_passed_over_and_what_is_left_out_is_said(tmp_path, capsys):
 def test_of_many_pictures_of_a_camera_evenly_spread_ones_are_read(tmp_path, monkeypatch):
     write_crops(tmp_path, 1, noise(0, 7))
     write_crops(tmp_path, 2, noise(1, 2))
-    everything, cameras = read_crops(str(tmp_path), PATTERN, SIZE)
+    everything, cameras, _ = read_crops(str(tmp_path), PATTERN, SIZE)
     monkeypatch.setattr(camera_statistics, "MOST_PICTURES", 3)
-    pictures, fewer = read_crops(str(tmp_path), PATTERN, SIZE)
+    pictures, fewer, _ = read_crops(str(tmp_path), PATTERN, SIZE)
     assert sorted(fewer.tolist()) == [1, 1, 1, 2, 2]
     rows = sorted([*np.flatnonzero(cameras == 1)[[0, 3, 6]], *np.flatnonzero(cameras == 2)])
     np.testing.assert_array_equal(pictures, everything[rows])
@@ -91,7 +98,7 @@ def test_of_many_pictures_of_a_camera_evenly_spread_ones_are_read(tmp_path, monk
 def test_a_name_that_is_no_utf_8(tmp_path):
     write_crops(tmp_path, 1, noise(0, 1))
     os.rename(tmp_path / "0000_c1.png", os.fsencode(tmp_path) + b"/\xff_c1.png")
-    pictures, cameras = read_crops(str(tmp_path), PATTERN, SIZE)
+    pictures, cameras, _ = read_crops(str(tmp_path), PATTERN, SIZE)
     assert len(pictures) == 1
     assert cameras.tolist() == [1]
 
@@ -180,3 +187,28 @@ def test_a_run_that_is_being_trained(run):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with refused("another process"):
             calibrate(run, "", PATTERN, ["1"])
+
+
+def test_cameras_of_folders_and_tables(tmp_path, capsys):
+    for camera in ("lift", "7"):
+        own_pictures.write(tmp_path / "crops", {f"{camera}/1.png": own_pictures.encoded(1)})
+    lift = camera_names.number_of("lift")
+    pictures, cameras, names = read_crops(str(tmp_path / "crops"), "", SIZE)
+    assert (len(pictures), cameras.tolist(), names) == (2, [7, lift], {7: "7", lift: "lift"})
+    printed = capsys.readouterr().out
+    assert "2 cameras from the first folder: 7, lift" in printed
+    assert "lift: 1 pictures, such as lift/1.png" in printed
+    *_, names = read_crops(str(tmp_path / "crops"), "", SIZE, "{*}/{camera}.png")
+    assert names == {1: "1"}
+    table = tmp_path / "site.csv"
+    table.write_text("file,camera\ncrops/lift/1.png,up\n")
+    *_, names = read_crops(str(table), "", SIZE)
+    assert list(names.values()) == ["up"]
+
+
+def test_pictures_without_a_camera(tmp_path):
+    own_pictures.write(tmp_path, {"1.png": own_pictures.encoded(1)})
+    with refused(r"1\.png: its camera is not told. .* --names={camera}"):
+        read_crops(str(tmp_path), "", SIZE)
+    with refused("--images=.*/nothing: neither a folder"):
+        read_crops(str(tmp_path / "nothing"), "", SIZE)
