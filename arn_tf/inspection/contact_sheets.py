@@ -1,0 +1,123 @@
+"""Contact sheets: evenly spread crops of a camera, upright, on one picture to look at."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from arn_tf.inspection.cameras import Camera
+from arn_tf.inspection.finding import Pictures
+from arn_tf.inspection.names import printable, shortened
+from datasets.files import pictures
+
+COLUMNS, ROWS = 10, 5
+# Pixels.
+_CELL = (104, 208)
+_GAP = 14
+_CAPTION = 18
+_MARGIN = 32
+_HEADER = 92
+# A tiny crop stays tiny.
+_MOST_ENLARGED = 3
+_PAGE, _FRAME, _TEXT, _QUIET = "#ffffff", "#f0f2f5", "#1b1f24", "#7a8594"
+_TITLE_SIZE, _COUNT_SIZE, _CAPTION_SIZE = 28, 16, 11
+_LONGEST_NAME = 60  # letters in a file's name
+
+
+def write(folder: str, cameras: Sequence[Camera], pictures: Pictures) -> list[str]:
+    """Writes a sheet for each camera; returns their paths, in that order.
+
+    Args:
+        folder: for the sheets; made if it isn't there.
+        cameras: whose they are.
+        pictures: theirs, and all that is known of them.
+
+    Raises:
+        OSError: one can't be written.
+    """
+    os.makedirs(folder, exist_ok=True)
+    paths = []
+    for number, camera in enumerate(cameras, 1):
+        name = "no camera" if camera.name is None else printable(camera.name)
+        good = camera.rows[pictures.good[camera.rows]]
+        files = [pictures.listing.path(row) for row in _spread(good).tolist()]
+        sheet, _ = draw(name, camera.pictures, files)
+        # The number makes it unique, whatever a disk takes for the same.
+        paths.append(os.path.join(folder, f"{number:03d}_{_safe(name)}.jpg"))
+        sheet.save(paths[-1], quality=90)
+    return paths
+
+
+def draw(name: str, count: int, files: Sequence[str]) -> tuple[Image.Image, int]:
+    """Returns a sheet, and how many crops are on it.
+
+    Args:
+        name: of the camera.
+        count: of its pictures.
+        files: paths of those to show, `COLUMNS` x `ROWS` at most.
+    """
+    thumbnails = [(file, small) for file in files if (small := _thumbnail(file)) is not None]
+    lines = max(-(-len(thumbnails) // COLUMNS), 1)
+    step = (_CELL[0] + _GAP, _CELL[1] + _CAPTION + _GAP)
+    size = (
+        2 * _MARGIN + COLUMNS * step[0] - _GAP,
+        _HEADER + lines * step[1] - _GAP + _MARGIN,
+    )
+    sheet = Image.new("RGB", size, _PAGE)
+    pen = ImageDraw.Draw(sheet)
+    _write_header(pen, size[0], name, f"{count:,} pictures, {len(thumbnails)} shown")
+    font = ImageFont.load_default(_CAPTION_SIZE)
+    for place, (file, small) in enumerate(thumbnails):
+        left = _MARGIN + place % COLUMNS * step[0]
+        top = _HEADER + place // COLUMNS * step[1]
+        pen.rounded_rectangle(
+            (left, top, left + _CELL[0] - 1, top + _CELL[1] - 1), radius=6, fill=_FRAME
+        )
+        sheet.paste(
+            small, (left + (_CELL[0] - small.width) // 2, top + (_CELL[1] - small.height) // 2)
+        )
+        caption = _fitting(printable(os.path.basename(file)), font, _CELL[0])
+        pen.text((left, top + _CELL[1] + 4), caption, fill=_QUIET, font=font)
+    return sheet, len(thumbnails)
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    """Returns evenly spread rows, as many as a sheet holds."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), COLUMNS * ROWS))
+    return rows[places.round().astype(int)]
+
+
+def _write_header(pen: ImageDraw.ImageDraw, width: int, name: str, count: str) -> None:
+    title, small = ImageFont.load_default(_TITLE_SIZE), ImageFont.load_default(_COUNT_SIZE)
+    room = width - 2 * _MARGIN
+    pen.text((_MARGIN, 22), _fitting(name, title, room), fill=_TEXT, font=title)
+    pen.text((_MARGIN, 58), count, fill=_QUIET, font=small)
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
+    """Returns text, its middle left out where it is wider than there is room for."""
+    text = shortened(text, 120)
+    while len(text) > 1 and font.getlength(text) > room:
+        text = shortened(text.replace("…", ""), len(text) - 1)
+    return text
+
+
+def _thumbnail(path: str) -> Image.Image | None:
+    """Returns a picture that fills a cell, or None where it has become unreadable."""
+    try:
+        with open(path, "rb") as file:
+            small = pictures.thumbnail(file.read(), (2 * _CELL[0], 2 * _CELL[1]))
+    except (OSError, pictures.PictureError):
+        return None
+    scale = min(_CELL[0] / small.width, _CELL[1] / small.height, _MOST_ENLARGED)
+    size = max(round(small.width * scale), 1), max(round(small.height * scale), 1)
+    return small.resize(size, Image.Resampling.LANCZOS)
+
+
+def _safe(name: str) -> str:
+    """Returns a file's name for a camera: every disk takes it."""
+    text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_")[:_LONGEST_NAME] or "camera"
