@@ -1,7 +1,7 @@
 """Findings on cameras, their names, tracklets and times."""
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def findings(pictures: Pictures) -> Iterator[Finding]:
             "no_cameras",
             Level.HARMS,
             int(pictures.good.sum()),
-            "no camera is known, of {count} pictures",
+            "pictures without a camera: all of them",
             (),
             "all use the statistics of the whole target, clusters may come from one camera, and "
             "nothing is learnt of what tells cameras apart; the training itself works",
@@ -41,7 +41,7 @@ def findings(pictures: Pictures) -> Iterator[Finding]:
             "odd_times",
             Level.HARMS,
             odd.count,
-            "{count} times are no times",
+            "times that are no times",
             odd.examples,
             "they count as unknown",
             "write seconds, or a date and time such as 2026-11-28T18:40:00",
@@ -59,7 +59,7 @@ def _known(pictures: Pictures) -> Iterator[Finding]:
             "without_camera",
             Level.HARMS,
             len(rows),
-            "{count} pictures have no camera",
+            "pictures without a camera",
             pictures.names(rows),
             "they use the statistics of the whole target",
             _NAME_THEM,
@@ -69,7 +69,7 @@ def _known(pictures: Pictures) -> Iterator[Finding]:
             "one_camera",
             Level.HARMS,
             1,
-            "all pictures are of {count} camera",
+            "fewer cameras than two",
             (names[used[0]],),
             "re-identification is between cameras: what tells them apart can't be learnt, nor "
             "scored. Training works, and so does the search for a person within that camera",
@@ -81,7 +81,7 @@ def _known(pictures: Pictures) -> Iterator[Finding]:
             "small_cameras",
             Level.HARMS,
             len(few),
-            f"{{count}} cameras have fewer than {LEAST_PICTURES} pictures",
+            f"cameras with fewer than {LEAST_PICTURES} pictures",
             tuple(f"{names[code]} ({counts[code]})" for code in few[:SHOWN]),
             "they have no statistics of their own and use those of the whole target: light and "
             "colours of theirs stay in the embeddings",
@@ -93,7 +93,7 @@ def _known(pictures: Pictures) -> Iterator[Finding]:
             "unequal_cameras",
             Level.NOTE,
             len(used),
-            f"of {{count}} cameras one has over {limits.UNEQUAL} times the pictures of another",
+            f"cameras, of which one has over {limits.UNEQUAL} times the pictures of another",
             tuple(f"{names[code]} ({counts[code]:,})" for code in (most, least)),
             "the large ones decide what clusters there are, and the statistics of the target",
             "take fewer of the large, such as every tenth picture of a tracklet",
@@ -108,7 +108,7 @@ def _names(listing: Listing) -> Iterator[Finding]:
             "same_number",
             Level.STOPS,
             len(numbers),
-            "{count} cameras have names that are one number",
+            "cameras with names that are one number",
             tuple(numbers[:SHOWN]),
             "training stops: they can't be told apart",
             "rename them, to a01 and b01 for instance",
@@ -119,7 +119,7 @@ def _names(listing: Listing) -> Iterator[Finding]:
             "alike_names",
             Level.HARMS,
             len(alike),
-            "{count} cameras have names that differ in case or spaces only",
+            "cameras with names that differ in case or spaces only",
             tuple(alike[:SHOWN]),
             "most likely one camera that counts as two: its persons are held to be seen by two "
             "cameras",
@@ -131,7 +131,7 @@ def _names(listing: Listing) -> Iterator[Finding]:
             "spaced_names",
             Level.NOTE,
             len(spaced),
-            "{count} cameras have names that begin or end with a space",
+            "cameras with names that begin or end with a space",
             tuple(repr(name) for name in spaced[:SHOWN]),
             "such names are hard to type: the model knows the camera under that name only",
             "rename them",
@@ -142,7 +142,7 @@ def _plain(name: str) -> str:
     return "".join(name.split()).casefold()
 
 
-def _alike(names: list[str], key: "collections.abc.Callable[[str], str]") -> list[str]:
+def _alike(names: list[str], key: Callable[[str], str]) -> list[str]:
     """Returns "this = that" for each name that has the key of one before it."""
     first: dict[str, str] = {}
     found = []
@@ -170,7 +170,7 @@ def _tracklets(listing: Listing) -> Iterator[Finding]:
             "shared_tracklets",
             Level.NOTE,
             len(shared),
-            "{count} names of tracklets are there in more than one camera",
+            "names of tracklets that more than one camera has",
             tuple(shared[:SHOWN]),
             "they count as other tracklets in each camera: a tracklet is of one",
             "nothing, if each camera's tracker counts for itself. If a name is one person "

@@ -3,15 +3,15 @@
 import os
 import shutil
 
-from arn_tf.errors import ArgumentError
+from arn_tf.errors import ArgumentError, UserError
 from arn_tf.inspection import arguments, contact_sheets, json_report, text, unlisted
-from arn_tf.inspection.declared import declared
+from arn_tf.inspection.declared import Declared, declared
 from arn_tf.inspection.finding import Pictures
 from arn_tf.inspection.gathering import gather
 from arn_tf.inspection.names import printable
 from arn_tf.inspection.report import Report, report
 from arn_tf.inspection.source import in_source
-from datasets.own_cameras import listing
+from datasets.own_cameras import listing, manifest
 
 
 def inspect(path: str, names: str, source: str, json: str, sheets: str) -> int:
@@ -37,7 +37,7 @@ def inspect(path: str, names: str, source: str, json: str, sheets: str) -> int:
         title = f"looking at {os.path.basename(os.path.normpath(path))}"
         facts = gather(found.root, found.files, printable(title))
         shared, compared = in_source(source, facts)
-        pictures = Pictures(found, facts, declared(found, path, names), shared)
+        pictures = Pictures(found, facts, _declared(found, path, names), shared)
         told = report(path, pictures, shutil.disk_usage(os.curdir).free, compared)
         written = _sheets(sheets, told, pictures)
     for line in text.lines(told):
@@ -51,6 +51,13 @@ def inspect(path: str, names: str, source: str, json: str, sheets: str) -> int:
             raise ArgumentError("json", json, error.strerror or str(error)) from error
         print(f"{'' if written else chr(10)}JSON: {printable(json)}")
     return 0 if told.can_train else 1
+
+
+def _declared(found: listing.Listing, path: str, names: str) -> Declared:
+    try:
+        return declared(found, path, names)
+    except (OSError, manifest.ManifestError) as error:
+        raise UserError(f"{path}: changed while it was looked at; look again ({error})") from error
 
 
 def _sheets(folder: str, told: Report, pictures: Pictures) -> list[str]:

@@ -6,8 +6,9 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from arn_tf.inspection import fonts
 from arn_tf.inspection.cameras import Camera
 from arn_tf.inspection.finding import Pictures
 from arn_tf.inspection.names import printable, shortened
@@ -41,12 +42,12 @@ def write(folder: str, cameras: Sequence[Camera], pictures: Pictures) -> list[st
     os.makedirs(folder, exist_ok=True)
     paths = []
     for number, camera in enumerate(cameras, 1):
-        name = "no camera" if camera.name is None else printable(camera.name)
+        name = "no camera" if camera.name is None else f"camera {printable(camera.name)}"
         good = camera.rows[pictures.good[camera.rows]]
         files = [pictures.listing.path(row) for row in _spread(good).tolist()]
         sheet, _ = draw(name, camera.pictures, files)
         # The number makes it unique, whatever a disk takes for the same.
-        paths.append(os.path.join(folder, f"{number:03d}_{_safe(name)}.jpg"))
+        paths.append(os.path.join(folder, f"{number:03d}_{_safe(camera.name or name)}.jpg"))
         sheet.save(paths[-1], quality=90)
     return paths
 
@@ -68,8 +69,10 @@ def draw(name: str, count: int, files: Sequence[str]) -> tuple[Image.Image, int]
     )
     sheet = Image.new("RGB", size, _PAGE)
     pen = ImageDraw.Draw(sheet)
-    _write_header(pen, size[0], name, f"{count:,} pictures, {len(thumbnails)} shown")
-    font = ImageFont.load_default(_CAPTION_SIZE)
+    room = size[0] - 2 * _MARGIN
+    told = f"{count:,} pictures, {len(thumbnails)} shown"
+    _write(pen, (_MARGIN, 22), name, _TITLE_SIZE, room, _TEXT)
+    _write(pen, (_MARGIN, 58), told, _COUNT_SIZE, room, _QUIET)
     for place, (file, small) in enumerate(thumbnails):
         left = _MARGIN + place % COLUMNS * step[0]
         top = _HEADER + place // COLUMNS * step[1]
@@ -79,8 +82,8 @@ def draw(name: str, count: int, files: Sequence[str]) -> tuple[Image.Image, int]
         sheet.paste(
             small, (left + (_CELL[0] - small.width) // 2, top + (_CELL[1] - small.height) // 2)
         )
-        caption = _fitting(printable(os.path.basename(file)), font, _CELL[0])
-        pen.text((left, top + _CELL[1] + 4), caption, fill=_QUIET, font=font)
+        stem = printable(os.path.splitext(os.path.basename(file))[0])
+        _write(pen, (left, top + _CELL[1] + 4), stem, _CAPTION_SIZE, _CELL[0], _QUIET)
     return sheet, len(thumbnails)
 
 
@@ -90,19 +93,15 @@ def _spread(rows: np.ndarray) -> np.ndarray:
     return rows[places.round().astype(int)]
 
 
-def _write_header(pen: ImageDraw.ImageDraw, width: int, name: str, count: str) -> None:
-    title, small = ImageFont.load_default(_TITLE_SIZE), ImageFont.load_default(_COUNT_SIZE)
-    room = width - 2 * _MARGIN
-    pen.text((_MARGIN, 22), _fitting(name, title, room), fill=_TEXT, font=title)
-    pen.text((_MARGIN, 58), count, fill=_QUIET, font=small)
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    """Returns text, its middle left out where it is wider than there is room for."""
-    text = shortened(text, 120)
-    while len(text) > 1 and font.getlength(text) > room:
-        text = shortened(text.replace("…", ""), len(text) - 1)
-    return text
+def _write(
+    pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, room: int, colour: str
+) -> None:
+    """Writes text, its middle left out where it is wider than there is room for."""
+    text, font = fonts.fitting(text, size)
+    shown = text
+    while len(shown) > 1 and font.getlength(shown) > room:
+        shown = shortened(text, len(shown) - 1)
+    pen.text(place, shown, fill=colour, font=font)
 
 
 def _thumbnail(path: str) -> Image.Image | None:

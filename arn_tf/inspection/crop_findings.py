@@ -19,7 +19,7 @@ def findings(pictures: Pictures) -> Iterator[Finding]:
             "in_source",
             Level.HARMS,
             len(rows),
-            "{count} pictures are in the source too, where persons are known",
+            "pictures that are in the source too, where persons are known",
             pictures.names(rows),
             "what is learnt and measured on them is not learnt without labels: scores come out "
             "too good",
@@ -35,21 +35,21 @@ def _shapes(pictures: Pictures) -> Iterator[Finding]:
         (
             "tiny",
             (height < limits.TINY[0]) | (width < limits.TINY[1]),
-            f"{{count}} pictures are smaller than {limits.TINY[0]}x{limits.TINY[1]} pixels",
+            f"pictures below {limits.TINY[0]}x{limits.TINY[1]} pixels",
             "too little is left of a person to tell by; such crops cluster with each other",
             "leave them out: let the detector pass over persons that far away",
         ),
         (
             "blank",
             blank,
-            "{count} pictures are of nearly one colour",
+            "pictures of nearly one colour",
             "they show nobody, and all of them count as one person, in every camera",
             "remove them: a cover, a flash, or a failed download",
         ),
         (
             "wide",
             ~blank & (width >= height),
-            "{count} pictures are as wide as high, or wider",
+            "pictures as wide as high, or wider",
             "they are squeezed to a standing person's shape; whole frames, heads and groups match "
             "by their background",
             "crop each person from head to feet",
@@ -57,7 +57,7 @@ def _shapes(pictures: Pictures) -> Iterator[Finding]:
         (
             "tall",
             ~blank & (height > limits.TALL * width),
-            f"{{count}} pictures are more than {limits.TALL} times as high as wide",
+            f"pictures more than {limits.TALL} times as high as wide",
             "they are stretched; a strip of a person has no clothes to tell by",
             "look at a few: cut-off persons, poles, or height and width mixed up",
         ),
@@ -74,7 +74,7 @@ def _copies(pictures: Pictures) -> Iterator[Finding]:
         (
             True,
             "copies_across_cameras",
-            "of more than one camera",
+            "one of another camera",
             "one moment counts as a person seen in two cameras: training learns cameras that "
             "aren't, and scores come out too good",
             "find out which camera took them, and remove the others",
@@ -82,7 +82,7 @@ def _copies(pictures: Pictures) -> Iterator[Finding]:
         (
             False,
             "copies",
-            "of one camera",
+            "another of their camera",
             "they count more than once, in clusters and in scores",
             "keep one of each; a tracker that stood still writes the same crop again",
         ),
@@ -96,7 +96,7 @@ def _copies(pictures: Pictures) -> Iterator[Finding]:
             name,
             Level.HARMS if across else Level.NOTE,
             int(np.count_nonzero(extra)),
-            f"{{count}} pictures have the same bytes as another, {where}",
+            f"pictures with the same bytes as {where}",
             pictures.paired(rows[extra], firsts[extra]),
             causes,
             do,
@@ -108,12 +108,14 @@ def _near(pictures: Pictures) -> Iterator[Finding]:
     others = ~np.isin(found.rows, same.rows[same.across])
     rows, partners = found.rows[others], found.others[others]
     if len(rows):
+        # Each pair is there twice, from both sides.
+        pairs = np.unique(np.sort(np.stack([rows, partners], 1), 1), axis=0)
         yield Finding(
             "near_copies_across_cameras",
             Level.HARMS,
-            len(rows),
-            "{count} pictures look nearly the same as one of another camera",
-            pictures.paired(rows, partners),
+            len(pairs),
+            "pictures that look nearly the same as one of another camera",
+            pictures.paired(pairs[:, 0], pairs[:, 1]),
             "most likely one picture, saved twice: it counts as a person seen in two cameras",
             "look at a few; where they are the same picture, keep the one of its camera",
         )

@@ -1,8 +1,9 @@
 """What is known of one picture file: it is read once and decoded once, small.
 
-Near duplicates are told by the difference hash of imagehash, 64 bits: saved anew, or at another
-size, a crop changes up to 3 of them. 0.5 million pairs of crops of other persons in other cameras,
-of Market-1501, CUHK03 and PKU-Reid, differed in 8 or more.
+Near copies are told by the difference hash of imagehash, 64 bits. Of crops of Market-1501, CUHK03
+and PKU-Reid, saved anew at another quality, format or size, half change no more than 1 bit and 90
+in a hundred no more than 2 or 3; of 10.7 million pairs of other persons by two cameras of one
+network none differs in fewer than 8.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ FACT = np.dtype(
 # (width, height) at most; all that is looked at.
 _SMALL = (48, 48)
 _PATCHES = (8, 16)
-# Between the darkest and the brightest patch, of 255. The least of 8,515 real crops had 87.
+# Between the darkest and the brightest patch, of 255. Of 1,703 crops of persons the least had 78.
 _ONE_COLOUR = 16
 _TURNED = range(2, 9)
 _SIDES_SWAPPED = range(5, 9)
@@ -81,8 +82,8 @@ def facts_of(path: str) -> np.ndarray:
     except pictures.PictureError:
         fact["problem"] = Problem.DAMAGED
         return fact
-    patches = small.resize(_PATCHES, Image.Resampling.BOX).getextrema()
-    fact["blank"] = max(most - least for least, most in patches) < _ONE_COLOUR
+    patches = np.asarray(small.resize(_PATCHES, Image.Resampling.BOX))
+    fact["blank"] = np.ptp(patches, axis=(0, 1)).max() < _ONE_COLOUR
     fact["hash"] = _number(np.packbits(imagehash.dhash(small).hash).tobytes())
     return fact
 

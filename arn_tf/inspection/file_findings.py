@@ -15,37 +15,37 @@ _REMOVE = "remove them, or pass --skip_bad_images to training"
 _PROBLEMS = {
     Problem.GONE: (
         "gone",
-        "{count} pictures are no longer there",
-        "wait until what writes or cleans the folder is done, and look again",
+        "pictures that are no longer there",
+        "look again when nothing writes or cleans the folder; remove links that lead nowhere",
     ),
     Problem.UNREACHABLE: (
         "unreachable",
-        "{count} pictures can't be opened",
+        "pictures that can't be opened",
         "check their rights and the disk; then look again",
     ),
     Problem.EMPTY: (
         "empty",
-        "{count} files have no bytes",
+        "files without a byte",
         f"copy them again: a copy was cut off, or a disk was full; or {_REMOVE}",
     ),
     Problem.TOO_LARGE: (
         "too_large",
-        f"{{count}} pictures have more than {MAX_PIXELS:,} pixels or {MAX_BYTES >> 20} MiB",
+        f"pictures of more than {MAX_PIXELS:,} pixels or {MAX_BYTES >> 20} MiB",
         "crop the persons out of them; whole frames are no crops",
     ),
     Problem.HEIC: (
         "heic",
-        "{count} pictures are HEIC under another name",
+        "HEIC pictures under another name",
         "convert them to JPEG or PNG",
     ),
     Problem.NOT_A_PICTURE: (
         "not_a_picture",
-        "{count} files are named as pictures and are none",
+        "files named as pictures that are none",
         _REMOVE,
     ),
     Problem.DAMAGED: (
         "damaged",
-        "{count} pictures are damaged: cut off, most likely",
+        "damaged pictures, most likely cut off",
         f"copy or export them again, or {_REMOVE}",
     ),
 }
@@ -62,8 +62,7 @@ def findings(pictures: Pictures) -> Iterator[Finding]:
         declared.left_out,
         "left_out",
         Level.HARMS,
-        "{count} pictures can't be placed: their names aren't like the others', or their file is "
-        "missing",
+        "pictures that can't be placed: unlike the names, or their file is missing",
         "nothing is learnt from them; training stops at them, unless it is told to leave them out",
         "rename them, mend the table, or pass --skip_bad_images to training",
     )
@@ -71,7 +70,7 @@ def findings(pictures: Pictures) -> Iterator[Finding]:
         declared.undecoded,
         "undecodable",
         Level.HARMS,
-        "{count} photographs are in formats that can't be read, HEIC or a camera's raw",
+        "photographs in formats that can't be read: HEIC, or a camera's raw",
         "they are passed over, as if they weren't there",
         "convert them to JPEG or PNG, where they are to count",
     )
@@ -94,7 +93,7 @@ def _formats(pictures: Pictures) -> Iterator[Finding]:
             "other_formats",
             Level.NOTE,
             len(rows),
-            f"{{count}} pictures are neither JPEG nor PNG ({', '.join(kinds)})",
+            f"pictures neither JPEG nor PNG, but {', '.join(kinds)}",
             pictures.names(rows),
             "they are decoded and encoded anew, which loses nothing and takes longer",
             "nothing",
@@ -105,7 +104,7 @@ def _formats(pictures: Pictures) -> Iterator[Finding]:
             "turned",
             Level.NOTE,
             len(rows),
-            "{count} pictures are stored turned or mirrored, as EXIF says",
+            "pictures stored turned or mirrored, as EXIF says",
             pictures.names(rows),
             "they are turned upright",
             "nothing, if they look upright in your viewer; else write them anew without EXIF",

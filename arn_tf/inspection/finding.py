@@ -30,7 +30,7 @@ class Finding:
         name: for programs; it stays.
         level: how bad it is.
         count: of pictures, cameras or tracklets, as `what` says.
-        what: a sentence's beginning; "{count}" stands for the number.
+        what: what they are; 0 of them: a sentence.
         examples: the first few names of what was counted.
         causes: what will go wrong.
         do: the way out.
@@ -47,7 +47,7 @@ class Finding:
     @property
     def title(self) -> str:
         """`what` with its number."""
-        return self.what.replace("{count}", f"{self.count:,}")
+        return f"{self.what} ({self.count:,})" if self.count else self.what
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,7 +66,7 @@ def write(path: str, report: Report, sheets: Sequence[str]) -> None:
                 "name": finding.name,
                 "level": finding.level.value,
                 "count": finding.count,
-                "what": finding.title,
+                "what": finding.what,
                 "examples": finding.examples,
                 "causes": finding.causes,
                 "do": finding.do,

@@ -20,7 +20,7 @@ def findings(pictures: Pictures, free: int) -> Iterator[Finding]:
             "nothing_readable",
             Level.STOPS,
             len(pictures.listing),
-            "none of {count} pictures can be read",
+            "pictures, none of which can be read",
             (),
             "there is nothing to learn from",
             "see the other findings: the files, their rights, or their format",
@@ -30,7 +30,7 @@ def findings(pictures: Pictures, free: int) -> Iterator[Finding]:
             "fewer_than_a_batch",
             Level.STOPS,
             count,
-            f"{{count}} pictures to learn from are fewer than a batch of {limits.BATCH}",
+            f"pictures to learn from, fewer than a batch of {limits.BATCH}",
             (),
             "training can't take one step",
             f"add pictures: some hundreds at least, {limits.FEW} or more for clusters that tell "
@@ -41,7 +41,7 @@ def findings(pictures: Pictures, free: int) -> Iterator[Finding]:
             "few_pictures",
             Level.HARMS,
             count,
-            f"{{count}} pictures to learn from are fewer than {limits.FEW}",
+            f"pictures to learn from, fewer than {limits.FEW}",
             (),
             "few persons are seen in two cameras, so self-training finds few clusters or stops; "
             "what helps then is each camera's statistics",
@@ -53,8 +53,8 @@ def findings(pictures: Pictures, free: int) -> Iterator[Finding]:
             "disk_full",
             Level.HARMS,
             count,
-            f"{{count}} pictures decoded at {limits.INPUT_SIZE} need {amount(needed)}; here "
-            f"{amount(free)} are free",
+            f"pictures to decode at {limits.INPUT_SIZE}, into {amount(needed)}; {amount(free)} are "
+            "free here",
             (),
             "training stops before its first step, where its folder is on this disk",
             "name a --model_dir on a disk with room, or a smaller --input_size",

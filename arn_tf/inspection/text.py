@@ -1,6 +1,7 @@
 """The report as text for a terminal."""
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 
 from arn_tf.inspection import limits
@@ -88,11 +89,11 @@ def _table(report: Report) -> Iterator[str]:
         row.append(f"{camera.median_aspect:.2f}" if camera.readable else "-")
         row += [_span(camera)] * times
         rows.append(row)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        first, *others = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        right = (cell.strip().rjust(len(cell)) for cell in others)
-        yield "  " + "  ".join([first, *right]).rstrip()
+        blanks = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        others = (blank + cell for cell, blank in zip(row[1:], blanks[1:], strict=True))
+        yield "  ".join(["", row[0] + blanks[0], *others])
     yield "  sizes are width x height, pixels" + (
         f"; {len(report.cameras) - _MOST_CAMERAS:,} more cameras are in --json"
         if len(report.cameras) > _MOST_CAMERAS
@@ -103,7 +104,8 @@ def _table(report: Report) -> Iterator[str]:
 def _examples(report: Report) -> Iterator[str]:
     yield "Examples"
     for camera in report.cameras[:_MOST_CAMERAS]:
-        yield f"  {_name(camera)}: {listed(_shown(camera.examples), 0)}"
+        line = f"{_name(camera)}: {listed(_shown(camera.examples), 0)}"
+        yield from _wrapped(line, "  ", " " * 4)
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -138,6 +140,11 @@ def _shown(names: tuple[str, ...]) -> list[str]:
 def _name(camera: Camera) -> str:
     name = _NO_CAMERA if camera.name is None else camera.name
     return shortened(printable(name), _LONGEST_NAME)
+
+
+def _width(text: str) -> int:
+    """Returns the columns of a terminal that text takes: Chinese letters take two."""
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
 
 
 def _size(size: Size) -> str:
