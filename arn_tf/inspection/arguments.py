@@ -36,8 +36,9 @@ def check(path: str, names: str, source: str, json: str, sheets: str) -> None:
                 "source", source, f"neither a folder, a table (CSV), nor {', '.join(DATASETS)}"
             )
     if json:
-        if os.path.isdir(json):
-            raise ArgumentError("json", json, "is a folder; name a file")
+        # A device would be replaced by the file.
+        if os.path.exists(json) and not os.path.isfile(json):
+            raise ArgumentError("json", json, "is no file, but a folder or device; name a file")
         if not os.path.isdir(os.path.dirname(os.path.abspath(json))):
             raise ArgumentError("json", json, "there is no such folder to write it into")
     if sheets:

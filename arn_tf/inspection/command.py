@@ -43,7 +43,8 @@ def inspect(path: str, names: str, source: str, json: str, sheets: str) -> int:
     for line in text.lines(told):
         print(line)
     if written:
-        print(f"\ncontact sheets: {len(written)} in {printable(sheets)}, such as {written[0]}")
+        place = f"{len(written)} in {sheets}, such as {os.path.basename(written[0])}"
+        print(f"\ncontact sheets: {printable(place)}")
     if json:
         try:
             json_report.write(json, told, written)

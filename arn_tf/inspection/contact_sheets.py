@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -44,7 +44,10 @@ def write(folder: str, cameras: Sequence[Camera], pictures: Pictures) -> list[st
     for number, camera in enumerate(cameras, 1):
         name = "no camera" if camera.name is None else f"camera {printable(camera.name)}"
         good = camera.rows[pictures.good[camera.rows]]
-        files = [pictures.listing.path(row) for row in _spread(good).tolist()]
+        files = {
+            pictures.listing.path(row): _caption(pictures.listing.files[row], camera.name)
+            for row in _spread(good).tolist()
+        }
         sheet, _ = draw(name, camera.pictures, files)
         # The number makes it unique, whatever a disk takes for the same.
         paths.append(os.path.join(folder, f"{number:03d}_{_safe(camera.name or name)}.jpg"))
@@ -52,15 +55,19 @@ def write(folder: str, cameras: Sequence[Camera], pictures: Pictures) -> list[st
     return paths
 
 
-def draw(name: str, count: int, files: Sequence[str]) -> tuple[Image.Image, int]:
+def draw(name: str, count: int, files: Mapping[str, str]) -> tuple[Image.Image, int]:
     """Returns a sheet, and how many crops are on it.
 
     Args:
         name: of the camera.
         count: of its pictures.
-        files: paths of those to show, `COLUMNS` x `ROWS` at most.
+        files: {path: caption} of those to show, `COLUMNS` x `ROWS` at most.
     """
-    thumbnails = [(file, small) for file in files if (small := _thumbnail(file)) is not None]
+    thumbnails = [
+        (caption, small)
+        for file, caption in files.items()
+        if (small := _thumbnail(file)) is not None
+    ]
     lines = max(-(-len(thumbnails) // COLUMNS), 1)
     step = (_CELL[0] + _GAP, _CELL[1] + _CAPTION + _GAP)
     size = (
@@ -73,7 +80,7 @@ def draw(name: str, count: int, files: Sequence[str]) -> tuple[Image.Image, int]
     told = f"{count:,} pictures, {len(thumbnails)} shown"
     _write(pen, (_MARGIN, 22), name, _TITLE_SIZE, room, _TEXT)
     _write(pen, (_MARGIN, 58), told, _COUNT_SIZE, room, _QUIET)
-    for place, (file, small) in enumerate(thumbnails):
+    for place, (caption, small) in enumerate(thumbnails):
         left = _MARGIN + place % COLUMNS * step[0]
         top = _HEADER + place // COLUMNS * step[1]
         pen.rounded_rectangle(
@@ -82,9 +89,13 @@ def draw(name: str, count: int, files: Sequence[str]) -> tuple[Image.Image, int]
         sheet.paste(
             small, (left + (_CELL[0] - small.width) // 2, top + (_CELL[1] - small.height) // 2)
         )
-        stem = printable(os.path.splitext(os.path.basename(file))[0])
-        _write(pen, (left, top + _CELL[1] + 4), stem, _CAPTION_SIZE, _CELL[0], _QUIET)
+        _write(pen, (left, top + _CELL[1] + 4), caption, _CAPTION_SIZE, _CELL[0], _QUIET)
     return sheet, len(thumbnails)
+
+
+def _caption(file: str, camera: str | None) -> str:
+    """Returns a picture's path without what all on the sheet share: the camera, the ending."""
+    return printable(os.path.splitext(file.removeprefix(f"{camera}/"))[0])
 
 
 def _spread(rows: np.ndarray) -> np.ndarray:

@@ -25,6 +25,17 @@ def findings(pictures: Pictures, free: int) -> Iterator[Finding]:
             "there is nothing to learn from",
             "see the other findings: the files, their rights, or their format",
         )
+    elif not count:
+        yield Finding(
+            "nothing_to_learn_from",
+            Level.STOPS,
+            int(pictures.good.sum()),
+            "pictures, of which none lies in a folder of training pictures",
+            (),
+            "where folders are named as those of an official data set, only the training pictures "
+            "are learnt from",
+            "name the folder whose pictures are to be learnt from, without those beside it",
+        )
     elif count < limits.BATCH:
         yield Finding(
             "fewer_than_a_batch",

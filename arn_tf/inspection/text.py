@@ -18,16 +18,14 @@ _LONGEST_PATH = 60
 # More rows hide the findings; JSON has all.
 _MOST_CAMERAS = 40
 _NO_CAMERA = "(no camera)"
-_VERDICTS = {
-    Level.STOPS: "stop training",
-    Level.HARMS: "make results worse",
-    Level.NOTE: "are good to know",
-}
 
 
 def lines(report: Report) -> Iterator[str]:
     """Yields the lines of a report; names are safe to print."""
-    yield printable(f"{report.path}: {report.pictures:,} pictures")
+    named = sum(camera.name is not None for camera in report.cameras)
+    yield printable(f"{report.path}: {report.pictures:,} pictures") + (
+        f" of {named:,} cameras" if named else ""
+    )
     if report.pictures:
         yield from _overview(report)
         yield ""
@@ -110,14 +108,11 @@ def _examples(report: Report) -> Iterator[str]:
 
 def _findings(report: Report) -> Iterator[str]:
     if not report.findings:
-        yield "Findings: none"
+        yield "Findings: none; training can begin"
         return
-    told = (
-        f"{count} {verdict}"
-        for level, verdict in _VERDICTS.items()
-        if (count := report.count(level))
-    )
-    yield f"Findings: {', '.join(told)}"
+    told = ", ".join(f"{level.value} {count}" for level in Level if (count := report.count(level)))
+    verdict = "training can begin" if report.can_train else "training can't work like this"
+    yield f"Findings: {len(report.findings)} ({told}); {verdict}"
     for finding in report.findings:
         yield ""
         yield from _finding(finding)

@@ -26,10 +26,13 @@ def cells(sheet):
 @pytest.mark.parametrize(("count", "shown"), [(3, 3), (50, 50), (170, 50)])
 def test_a_sheet_has_as_many_crops_as_it_says(tmp_path, count, shown):
     # Narrow, so that frames show beside them.
-    crop(1, (20, 100)).save(tmp_path / "a.png")
     rows = contact_sheets._spread(np.arange(count))
     assert len(set(rows.tolist())) == shown and rows[0] == 0 and rows[-1] == count - 1
-    sheet, number = contact_sheets.draw("door", count, [str(tmp_path / "a.png")] * len(rows))
+    for row in rows:
+        crop(1, (20, 100)).save(tmp_path / f"{row}.png")
+    sheet, number = contact_sheets.draw(
+        "door", count, {str(tmp_path / f"{r}.png"): "" for r in rows}
+    )
     assert number == cells(sheet) == shown
 
 
@@ -48,15 +51,21 @@ def test_no_name_breaks_a_sheet(tmp_path):
     for name in ("Süd", "门口", "x" * 200, "a/../b", "", "line\nbreak", "w\udcff", "..", 'q"uote'):
         path = contact_sheets._safe(name)
         assert path.isascii() and "/" not in path and 0 < len(path) <= 60
-        contact_sheets.draw(printable(name), 1, [str(tmp_path / "a.png")])
+        contact_sheets.draw(printable(name), 1, {str(tmp_path / "a.png"): printable(name)})
     assert contact_sheets._safe("Süd") == "Sud"
 
 
 def test_a_picture_that_vanishes_is_left_out(tmp_path):
     crop(1).save(tmp_path / "a.png")
-    files = [str(tmp_path / "a.png"), str(tmp_path / "gone.png")]
+    files = {str(tmp_path / "a.png"): "a", str(tmp_path / "gone.png"): "gone"}
     assert contact_sheets.draw("door", 2, files)[1] == 1
-    assert contact_sheets.draw("door", 2, files[1:])[1] == 0
+    assert contact_sheets.draw("door", 2, {str(tmp_path / "gone.png"): "gone"})[1] == 0
+
+
+def test_a_caption_leaves_out_what_all_share():
+    assert contact_sheets._caption("door/t1/7.jpg", "door") == "t1/7"
+    assert contact_sheets._caption("a_door_7.jpg", "door") == "a_door_7"
+    assert contact_sheets._caption("w\udcff.jpg", None) == r"w\xff"
 
 
 def test_crops_are_upright(tmp_path):

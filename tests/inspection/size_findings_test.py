@@ -45,3 +45,11 @@ def test_decoded_pictures_that_do_not_fit_the_disk(tmp_path, monkeypatch):
     assert "disk_full" not in told["findings"] and told["decoded_bytes"] == needed
     monkeypatch.setattr(command.shutil, "disk_usage", lambda _: Usage(1, 1, needed - 1))
     assert inspected(tmp_path / "crops")["findings"]["disk_full"]["count"] == 40
+
+
+def test_an_official_layout_without_training_pictures(tmp_path):
+    for path in write(tmp_path / "crops" / "query", 40):
+        path.rename(path.with_name(f"0002_c1s1_00{path.stem}_00.jpg"))
+    told = inspected(tmp_path / "crops")
+    assert told["findings"]["nothing_to_learn_from"]["count"] == 40 and told["status"] == 1
+    assert told["learnt"] == 0 and "fewer_than_a_batch" not in told["findings"]
