@@ -24,7 +24,7 @@ def lines(report: Report) -> Iterator[str]:
     """Yields the lines of a report; names are safe to print."""
     named = sum(camera.name is not None for camera in report.cameras)
     yield printable(f"{report.path}: {report.pictures:,} pictures") + (
-        f" of {named:,} cameras" if named else ""
+        f" of {named:,} camera{'s' * (named != 1)}" if named else ""
     )
     if report.pictures:
         yield from _overview(report)
