@@ -4,15 +4,19 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-lock.txt
+# What also runs on macOS and Windows, whose Python lacks much of what Linux's has.
+EVERYWHERE := serving/client serving/gallery serving/deploy serving/command.py serving/errors.py \
+  datasets/camera_names.py $(filter-out datasets/files/locks.py,$(wildcard datasets/files/*.py))
 DOCS_VENV := .venv-docs
 DOCS_STAMP := $(DOCS_VENV)/installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint pytest serving-smoke docs figures clean
+.PHONY: help demo demo-cameras test lint pytest serving-smoke docs figures clean
 
 help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
+	@echo "make demo-cameras    your own cameras, on drawn pictures: from a folder of crops to a page of results"
 	@echo "make test    lint, then run the tests; some of them: TESTS=tests/paper/losses_test.py"
 	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
 	@echo "make lint    style, formatting, types, and imports that only go down"
@@ -23,12 +27,17 @@ help:
 demo: $(STAMP)
 	$(RUN) -m arn_tf.demo
 
+demo-cameras: $(STAMP)
+	$(RUN) -m arn_tf.demo_cameras
+
 test: lint pytest
 
 lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(RUN) -m mypy --platform=win32 --cache-dir=.mypy_cache/win32 --follow-imports=silent $(EVERYWHERE)
+	$(RUN) -m mypy --platform=darwin --cache-dir=.mypy_cache/darwin --follow-imports=silent $(EVERYWHERE)
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 pytest: $(STAMP)

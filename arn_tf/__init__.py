@@ -7,13 +7,27 @@ are `python -m arn_tf.train`, `evaluate`, `calibrate`, `export`, `ablate`, `insp
 import os
 import sys
 
+# A command, whose module is still being looked for; what it imports may not be installed there.
+if sys.platform != "linux" and sys.argv[:1] == ["-m"]:
+    print(
+        f"error: arn_tf trains, scores and exports on Linux alone, and this is {sys.platform}; the "
+        "client and the gallery (serving.client, serving.gallery) run on macOS and Windows, too",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 # Hides TensorFlow's notes as it starts; errors arrive as exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# The commands answer --help before TensorFlow is imported: while `python -m arn_tf.train` looks for
-# its module, "-m" is the first argument; so it is in the processes that `arn_tf.ablate` spawns.
-_COMMANDS = ("arn_tf.", "--multiprocessing-fork")
-if sys.argv[:1] != ["-m"] or not any(word.startswith(_COMMANDS) for word in sys.orig_argv):
+# Our own programs start TensorFlow themselves, the commands after they have answered --help: while
+# `python -m arn_tf.train` looks for its module, "-m" is the first argument; so it is in the
+# processes that `arn_tf.ablate` spawns.
+_PROGRAMS = ("arn_tf.", "studies.", "--multiprocessing-fork")
+if sys.argv[:1] != ["-m"] or not any(word.startswith(_PROGRAMS) for word in sys.orig_argv):
+    from arn_tf.layers import keras_settings
+
+    keras_settings.require()
+
     from arn_tf.errors import UserError
     from arn_tf.layers.normalization import SOURCE, TARGET
     from arn_tf.paper.constants import PAPER_LEARNING_RATES, PAPER_WEIGHTS, TERMS

@@ -25,9 +25,8 @@ from absl import flags
 
 from arn_tf import recipes
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.run import command_line
+from arn_tf.run import command_line, streams
 from arn_tf.run.ablation import Ablation
-from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -133,6 +132,7 @@ def _follow_parent() -> None:
 
 def _train_and_score(settings: RunSettings) -> "Evaluation":
     """Returns the evaluation of one run, which it trains first where it isn't finished."""
+    streams.prepare()  # this process has its own
     command_line.start_tensorflow(settings.replicas)
     from arn_tf.run.folder import RunDir
 
@@ -216,11 +216,17 @@ def main() -> None:
         "notes": notes,
         "seeds": {row.title: [each.to_json() for each in row.results] for row in found.values()},
     }
+    from datasets.files.atomic_files import is_refusal, replace_text
+
     try:
         for name, content in (("table.json", json.dumps(record, indent=2)), ("table.md", text)):
             replace_text(os.path.join(settings.run_dir, name), content + "\n")
     except OSError as error:
-        raise ArgumentError("model_dir", settings.run_dir, str(error)) from error
+        if not is_refusal(error):
+            raise ArgumentError("model_dir", settings.run_dir, str(error)) from error
+        # Where every run is finished the folder may be another's.
+        print(f"\ntable.md and table.json can't be written in {settings.run_dir}: {error.strerror}")
+        return
     print(f"\nsaved as table.md and table.json in {settings.run_dir}")
 
 

@@ -38,14 +38,17 @@ def main(settings: Settings = SETTINGS) -> None:
     print("Draws two camera networks, trains and scores: about 3 minutes on 2 cores.", flush=True)
     command_line.start_tensorflow()
     from arn_tf.run import results
+    from datasets.files import atomic_files
 
     recipe = recipes.recipe_of(settings)
     run = recipe.train(settings)
-    evaluation = recipe.evaluate(run, settings)
-    results.report(run, settings, evaluation)
+    with run.unchanged("model.keras") as model:
+        evaluation = recipe.evaluate(run, settings)
+    results.report(run, settings, evaluation, model)
     path = run.file("ranked_lists.png")
     try:
-        evaluation.ranked_lists.save(path)
+        with atomic_files.replaced(path) as partial:
+            evaluation.ranked_lists.save(partial)
     except OSError as error:
         raise UserError(f"{path}: {error}") from error
     print(

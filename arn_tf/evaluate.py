@@ -18,18 +18,45 @@ def main() -> None:
     command_line.start_tensorflow()
     from arn_tf.run import results
     from arn_tf.run.folder import RunDir
+    from arn_tf.run.scored import Labelled
+    from datasets.files import atomic_files
 
     arguments = flags.FLAGS
     run = RunDir(os.path.expanduser(arguments.model_dir))
     settings = recipes.with_moved_folders(recipes.settings_of(run))
-    evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank)
-    results.report(run, settings, evaluation)
-    if arguments.ranked_lists:
+    labelled = Labelled(
+        os.path.expanduser(arguments.query),
+        os.path.expanduser(arguments.gallery),
+        arguments.names,
+        arguments.same_camera,
+    )
+    lists = arguments.ranked_lists
+    if lists:
+        _check_picture(lists)
+    with run.unchanged("model.keras") as model:
+        evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank, labelled)
+    results.report(run, settings, evaluation, model)
+    if lists:
         try:
-            evaluation.ranked_lists.save(arguments.ranked_lists)
+            with atomic_files.replaced(lists) as partial:
+                evaluation.ranked_lists.save(partial)
         except (OSError, ValueError) as error:
-            raise ArgumentError("ranked_lists", arguments.ranked_lists, str(error)) from error
-        print(f"ranked lists: {arguments.ranked_lists}")
+            raise ArgumentError("ranked_lists", lists, str(error)) from error
+        print(f"ranked lists: {lists}")
+
+
+def _check_picture(path: str) -> None:
+    """Raises a `UserError` where a picture can't be written, before the work."""
+    from PIL import Image
+
+    from datasets.files import atomic_files
+
+    if os.path.splitext(path)[1].lower() not in Image.registered_extensions():
+        raise ArgumentError("ranked_lists", path, "name a PNG file, such as ranked_lists.png")
+    try:
+        atomic_files.check_writable(os.path.dirname(path) or ".")
+    except OSError as error:
+        raise ArgumentError("ranked_lists", path, f"can't be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":
@@ -39,6 +66,20 @@ if __name__ == "__main__":
         "rerank",
         None,
         "whether the table has re-ranked rows (k-reciprocal); by default --preset=strong has them",
+    )
+    flags.DEFINE_string(
+        "query",
+        "",
+        "folder or table of pictures whose persons are known, to score on instead of the target's",
+    )
+    flags.DEFINE_string(
+        "gallery", "", "the same, to be ranked; the query's pictures themselves when empty"
+    )
+    flags.DEFINE_string(
+        "names", "", "what their paths mean, like '{person_id}_{camera}_{*}'; a guess when empty"
+    )
+    flags.DEFINE_bool(
+        "same_camera", False, "whether pictures of the query's own camera count as matches"
     )
     flags.DEFINE_string(
         "ranked_lists", "", "PNG file to draw ranked lists of the adapted model into"

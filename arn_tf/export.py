@@ -13,7 +13,7 @@ from absl import flags
 from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.run import command_line
-from arn_tf.run.settings import RunSettings
+from arn_tf.run.settings import RunSettings, title
 
 if TYPE_CHECKING:
     from arn_tf.run.folder import RunDir
@@ -36,7 +36,7 @@ def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
     """Returns the sidecar's entries of the run: its data sets, and the scores of its model."""
     from arn_tf.run import results
 
-    title, metrics = results.scores_of_model(run, recipes.recipe_of(settings).served_titles()) or (
+    row, metrics = results.scores_of_model(run, recipes.recipe_of(settings).served_titles()) or (
         None,
         None,
     )
@@ -44,7 +44,7 @@ def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
         "source": settings.source,
         "target": settings.target,
         "metrics": metrics,
-        "metrics_row": title,
+        "metrics_row": row,
     }
 
 
@@ -61,10 +61,12 @@ def main() -> None:
 
     run = RunDir(os.path.expanduser(arguments.model_dir))
     settings = recipes.with_moved_folders(recipes.settings_of(run))
-    facts = _facts(run, settings)
     # As where it was trained and scored.
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
-    model = run.load_model("model.keras")
+    # The scores are to be those of this model.
+    with run.unchanged("model.keras"):
+        facts = _facts(run, settings)
+        model = run.load_model("model.keras")
     served = recipes.recipe_of(settings).served_model(model, arguments.precision)
     folder, sidecar = publish.export(served, arguments.export_dir, _pictures(run, settings), facts)
     agreement = sidecar["agreement"]
@@ -72,12 +74,12 @@ def main() -> None:
     print(f"  embedding space {sidecar['embedding_space']}, {sidecar['embedding_dim']} numbers")
     print(f"  weights {sidecar['weights_bytes'] / 1e6:.1f} MB, precision {sidecar['precision']}")
     print(
-        f"  agrees with the Keras model on {agreement['pictures']} pictures of the target: "
-        f"largest difference {agreement['max_difference']:.1e}, "
+        f"  agrees with the Keras model on {agreement['pictures']} pictures of "
+        f"{title(settings.target)}: largest difference {agreement['max_difference']:.1e}, "
         f"mean cosine {agreement['mean_cosine']:.6f}"
     )
     if "cameras" in sidecar:
-        cameras = ", ".join(map(str, sidecar["cameras"])) or "none"
+        cameras = ", ".join(sidecar["camera_names"]) or "none"
         print(f"  cameras with statistics of their own: {cameras}; others take the whole target's")
     if sidecar["metrics"] is None:
         print("  no metrics in its sidecar: run arn_tf.evaluate first to have them there")

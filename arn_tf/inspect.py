@@ -10,7 +10,7 @@ import sys
 
 from absl import flags
 
-from arn_tf.run import command_line
+from arn_tf.run import command_line, streams
 
 
 def main(path: str) -> None:
@@ -23,7 +23,7 @@ def main(path: str) -> None:
             path, arguments.names, arguments.source, arguments.json, arguments.contact_sheets
         )
     except KeyboardInterrupt:
-        print("\nstopped; nothing is left to go on with", file=sys.stderr)
+        streams.warn("\nstopped; nothing is left to go on with")
         status = 130
     sys.exit(status)
 

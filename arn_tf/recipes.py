@@ -50,10 +50,10 @@ class Recipe:
         return self._part("train").train(settings)
 
     def evaluate(
-        self, run: "RunDir", settings: RunSettings, rerank: bool | None = None
+        self, run: "RunDir", settings: RunSettings, *options: object, **more: object
     ) -> "Evaluation":
-        """Scores a finished run; `rerank` adds or leaves out re-ranked rows, None: as usual."""
-        return self._part("evaluate").evaluate(run, settings, rerank)
+        """Scores a finished run; see the `evaluate` of its package."""
+        return self._part("evaluate").evaluate(run, settings, *options, **more)
 
     def served_titles(self) -> tuple[str, ...]:
         """Returns titles of rows about the model that is served; the last one of a table counts."""

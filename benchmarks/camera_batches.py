@@ -11,6 +11,7 @@ something else with the cameras swapped; the exit status says so. It should be a
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.strong.model import StrongModel
+from serving import command
 
 INPUT_SIZE = (128, 64)
 CAMERAS, BATCH, ROUNDS, WARM_UP = 6, 64, 40, 3
@@ -91,4 +93,5 @@ def _seconds(call: Callable[[], tf.Tensor]) -> tuple[float, float]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("backbones", nargs="*", default=["MobileNetV2"], metavar="BACKBONE")
-    raise SystemExit(main(parser.parse_args().backbones))
+    backbones = parser.parse_args().backbones
+    command.run(lambda: sys.exit(main(backbones)))

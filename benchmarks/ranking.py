@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from arn_tf.ranking import protocol
+from serving import command
 
 QUERIES, PERSONS, CAMERAS, WIDTH = 3368, 750, 6, 2048
 MATCHABLE, DISTRACTORS, JUNK = 13115, 2798, 3819
@@ -209,6 +210,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--child", choices=METHODS, help=argparse.SUPPRESS)
     child = parser.parse_args().child
-    if not child:
-        raise SystemExit(main())
-    print(json.dumps(measure(child)))
+    command.run(lambda: print(json.dumps(measure(child))) if child else sys.exit(main()))

@@ -30,6 +30,7 @@ import numpy as np
 from arn_tf.ranking import reranking
 from arn_tf.strong import clustering
 from benchmarks.ranking import peak_mib
+from serving import command
 
 SMALL, LARGE = 5000, 23100
 RUNS = [
@@ -148,7 +149,7 @@ def measure(method: str, images: int, width: int, path: str) -> None:
     if isinstance(result, np.ndarray):
         np.save(path + ".npy", result)
         found["note"] = f"{len(result)} queries"
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8") as file:
         json.dump(found, file)
 
 
@@ -161,7 +162,7 @@ def main(width: int) -> int:
             command = [sys.executable, "-m", "benchmarks.reranking", f"--width={width}"]
             command += [f"--child={method},{images},{path}"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # progress bars
-            with open(path) as file:
+            with open(path, encoding="utf-8") as file:
                 found = json.load(file)
             clock, cpu = found["seconds"]
             print(
@@ -190,4 +191,4 @@ if __name__ == "__main__":
         method, images, path = arguments.child.split(",", 2)
         measure(method, int(images), arguments.width, path)
     else:
-        raise SystemExit(main(arguments.width))
+        command.run(lambda: sys.exit(main(arguments.width)))

@@ -19,7 +19,7 @@ def running(model_dir: str | os.PathLike[str]) -> Iterator[tuple[subprocess.Pope
         the process and its address, once it answers.
     """
     line = [sys.executable, "-u", "-m", "serving.server", f"--model_dir={model_dir}", "--port=0"]
-    process = subprocess.Popen(line, text=True, stdout=subprocess.PIPE)
+    process = subprocess.Popen(line, encoding="utf-8", errors="replace", stdout=subprocess.PIPE)
     try:
         for printed in process.stdout:
             if match := re.match(r"serving \S+ version \d+ on (\S+)$", printed):

@@ -13,9 +13,7 @@ figures are medians over the rounds, and ratios are taken within a round.
 import argparse
 import concurrent.futures
 import functools
-import glob
 import os
-import pathlib
 import subprocess
 import sys
 import time
@@ -29,7 +27,8 @@ from tensorflow_serving.apis import predict_pb2
 
 from arn_tf.data.images import decode
 from arn_tf.served.version_folders import published_versions
-from benchmarks import server_process
+from benchmarks import picture_folder, server_process
+from serving import command
 from serving.client import EmbeddingClient, message_classes, tensors
 
 BATCH_SIZE = 8
@@ -196,12 +195,11 @@ def main() -> None:
     """Measures everything and prints a report."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
-    parser.add_argument("--pictures", required=True, help="folder of JPEG files")
+    parser.add_argument("--pictures", required=True, help="folder of pictures")
     arguments = parser.parse_args()
-    paths = sorted(glob.glob(os.path.join(arguments.pictures, "**", "*.jpg"), recursive=True))
-    if len(paths) < _PICTURES:
-        raise SystemExit(f"--pictures={arguments.pictures}: fewer than {_PICTURES} .jpg files")
-    pictures = [pathlib.Path(path).read_bytes() for path in paths[:_PICTURES]]
+    pictures = picture_folder.read(arguments.pictures, most=_PICTURES)
+    if len(pictures) < _PICTURES:
+        raise SystemExit(f"--pictures={arguments.pictures}: fewer than {_PICTURES} pictures")
     with server_process.running(arguments.model_dir) as (_, address):
         compare_ways(Workload(arguments.model_dir, pictures, address))
     compare_starts()
@@ -209,4 +207,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

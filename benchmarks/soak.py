@@ -9,12 +9,11 @@ server's memory grew by a tenth after warming up.
 
 import argparse
 import collections
-import glob
 import io
 import os
-import pathlib
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -27,7 +26,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from arn_tf.data.images import decode
 from arn_tf.served.version_folders import published_versions
-from benchmarks import server_process
+from benchmarks import picture_folder, server_process
+from serving import command
 from serving.client import EmbeddingClient
 from serving.errors import BadImageError
 
@@ -181,14 +181,14 @@ def _bad_requests(
 
 
 def _resident_mib(process: subprocess.Popen[str]) -> float:
-    with open(f"/proc/{process.pid}/status") as file:
+    with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
         return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) / 1024
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
-    parser.add_argument("--pictures", required=True, help="folder of JPEG files")
+    parser.add_argument("--pictures", required=True, help="folder of pictures")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--requests", type=int, default=20000, help="of all callers together")
     return parser.parse_args()
@@ -210,10 +210,7 @@ def _embed(model_dir: str, pictures: Sequence[bytes]) -> tuple[np.ndarray, np.nd
 def main() -> int:
     """Runs the requests and prints a report; returns 1 where something was wrong, or 0."""
     arguments = _arguments()
-    paths = sorted(glob.glob(os.path.join(arguments.pictures, "**", "*.jpg"), recursive=True))
-    pictures = [pathlib.Path(path).read_bytes() for path in paths[:256]]
-    if not pictures:
-        raise SystemExit(f"--pictures={arguments.pictures}: no .jpg file there")
+    pictures = picture_folder.read(arguments.pictures, most=256)
     images, expected = _embed(arguments.model_dir, pictures)
     memory = []
     with server_process.running(arguments.model_dir) as (process, address):
@@ -251,4 +248,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run(lambda: sys.exit(main()))

@@ -25,6 +25,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from serving import command
+
 KINDS = ("tuned", "frozen", "cached")
 _BATCH = 32
 _STEPS = {"tuned": 4, "frozen": 6, "cached": 20}
@@ -202,4 +204,4 @@ if __name__ == "__main__":
     if arguments.child:
         measure(*arguments.child)
     else:
-        main(arguments.backbones)
+        command.run(lambda: main(arguments.backbones))

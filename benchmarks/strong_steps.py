@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.steps import Clock, layer_multiply_adds, matrix_rate
+from serving import command
 
 INPUT_SIZE = (128, 64)
 # Pictures that one step, or one call, handles.
@@ -149,4 +150,4 @@ if __name__ == "__main__":
     if arguments.child:
         measure(*arguments.child)
     else:
-        main(arguments.backbones)
+        command.run(lambda: main(arguments.backbones))

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 PATTERN = r"_c(\d+)"
 UNKNOWN_CAMERA = -1
 LARGEST_CAMERA = 2**63 - 1  # numbers of cameras are int64
-_NAMED = 2**62  # from here on, those of names that are no numbers
+# From here on, and below its double, those of names that are no numbers: exact in JSON everywhere.
+_NAMED = 2**52
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:

@@ -13,7 +13,7 @@ import matplotlib.axes
 import matplotlib.pyplot as plt
 
 DOCS = pathlib.Path(__file__).parent
-RESULTS = json.loads((DOCS / "results.json").read_text())
+RESULTS = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
 DIRECTIONS = {
     "market_to_duke": ("Market to Duke", "#33508f"),
     "duke_to_market": ("Duke to Market", "#e08a2c"),

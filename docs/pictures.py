@@ -22,6 +22,7 @@ import arn_tf  # noqa: F401 - registers the model with Keras
 from arn_tf.data.images import decode
 from arn_tf.ranking import scores
 from datasets.toy_reid import camera, roster
+from serving import command
 from serving.gallery import html_report, records, search
 
 IMAGES = pathlib.Path(__file__).parent / "images"
@@ -140,4 +141,4 @@ def save(picture: Image.Image, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

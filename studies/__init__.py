@@ -1,1 +1,7 @@
 """Measurements of accuracy; nothing of the product imports them."""
+
+from arn_tf.layers import keras_settings
+from arn_tf.run import command_line
+
+# Here, since a study imports Keras and TensorFlow first of all.
+command_line.call(keras_settings.override)

@@ -13,8 +13,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -236,7 +234,7 @@ def claim(settings: StrongSettings) -> None:
         )
     try:
         os.makedirs(settings.run_dir, exist_ok=True)
-        open(marker, "w").close()
+        open(marker, "w", encoding="utf-8").close()
     except OSError as error:
         raise ArgumentError("model_dir", settings.run_dir, str(error)) from error
 

@@ -11,16 +11,13 @@ import argparse
 import itertools
 import json
 import os
-import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
 from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.ranking import scores
-from arn_tf.run.command_line import message
+from arn_tf.run import command_line
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches
@@ -68,7 +65,7 @@ def report(path: str) -> None:
     print(f"{path}, ORACLE, by the target's labels: {best}, mAP {100 * found[best]:.1f}")
     for stage, value in found.items():
         print(f"  {stage} {100 * value:.1f}")
-    with open(run.file(CHOICE_FILE)) as file:
+    with open(run.file(CHOICE_FILE), encoding="utf-8") as file:
         kept = json.load(file)["stage"]
     print(f"  kept without labels: {kept}, {100 * (found[best] - found[kept]):.2f} points less")
 
@@ -78,12 +75,9 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN_DIR")
     paths = parser.parse_args().runs
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        for path in paths:
-            report(path)
-    except UserError as error:
-        sys.exit(f"error: {message(error)}")
+    for path in paths:
+        report(path)
 
 
 if __name__ == "__main__":
-    main()
+    command_line.call(main)

@@ -18,8 +18,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import tensorflow as tf
 
@@ -27,6 +25,7 @@ from arn_tf import recipes
 from arn_tf.data.split import Split
 from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.ranking import intervals, scores
+from arn_tf.run import command_line
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, camera_statistics
@@ -124,4 +123,4 @@ def _show(
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit("usage: python -m studies.left_out_camera RUN_DIR")
-    main(os.path.expanduser(sys.argv[1]))
+    command_line.call(lambda: main(os.path.expanduser(sys.argv[1])))

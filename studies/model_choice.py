@@ -24,8 +24,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import tensorflow as tf
 from scipy.stats import spearmanr
@@ -35,13 +33,14 @@ from arn_tf.data.reid_data import ReidData
 from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET
 from arn_tf.ranking import scores as ranking_scores
-from arn_tf.run.atomic_files import replace_text
+from arn_tf.run import command_line
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, stage_choice, unlabelled_scores
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_plain
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
+from datasets.files.atomic_files import replace_text
 from studies import label_free_scores as scores
 from studies import source_validation
 from studies.labelled_choice import stages_of
@@ -319,7 +318,7 @@ def main() -> None:
     arguments = parser.parse_args()
     kept = {}
     if os.path.exists(arguments.output):
-        with open(arguments.output) as file:
+        with open(arguments.output, encoding="utf-8") as file:
             kept = json.load(file)
     if arguments.embeddings:
         os.makedirs(arguments.embeddings, exist_ok=True)
@@ -338,4 +337,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.call(main)

@@ -3,10 +3,17 @@
 Fixtures import what they need themselves: most tests need no TensorFlow.
 """
 
+import os
 import pathlib
 import re
 
 import pytest
+
+# Keras's own settings, in this process and those that tests start, whatever the file of the user
+# says: no file is below os.devnull, and no test needs the weights of that folder.
+for variable in [name for name in os.environ if name.startswith("KERAS_")]:
+    del os.environ[variable]
+os.environ["KERAS_HOME"] = os.devnull
 
 # Session fixtures that are worth a worker: all files that name one run where it is made.
 WHOLE_RUNS = {"strong": r"\bstrong_(run|training)\b", "paper": r"\bpaper_run\b"}

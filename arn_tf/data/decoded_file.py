@@ -20,6 +20,7 @@ from arn_tf.data.images import decode
 from arn_tf.data.picture_files import PictureFiles
 from arn_tf.errors import UserError
 from datasets.files import durable
+from datasets.files.atomic_files import replace_text
 
 # Pictures between two entries of the journal.
 _CHUNK = 1024
@@ -69,6 +70,18 @@ def decoded(
         ) from error
 
 
+def in_memory(files: PictureFiles, image_size: tuple[int, int]) -> Decoded:
+    """Returns pictures decoded and resized, in memory; for as many as fit."""
+    decode_rows = _decoder(image_size)
+    parts, bad = [], dict[int, str]()
+    for start in range(0, len(files), _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, len(files)))
+        pictures, wrong = decode_rows(files, rows)
+        parts.append(pictures)
+        bad |= {int(row): text for row, text in wrong.items()}
+    return Decoded(np.concatenate(parts), bad)
+
+
 def _finished(path: str, key: dict[str, Any]) -> Decoded | None:
     known = _json(path + ".json")
     if known is None or {name: known.get(name) for name in key} != key:
@@ -104,11 +117,12 @@ def _write(files: PictureFiles, path: str, key: dict[str, Any], title: str) -> N
             known["rows"] += len(rows)
             known["pictures"] += len(pictures)
             known["bad"] |= bad
-            _replace(journal, known)
+            replace_text(journal, json.dumps(known))
             bar.update(len(rows))
         file.truncate(known["pictures"] * one)
     os.replace(partial, path + _ENDING)
-    _replace(path + ".json", key | {name: known[name] for name in ("pictures", "bad")})
+    facts = key | {name: known[name] for name in ("pictures", "bad")}
+    replace_text(path + ".json", json.dumps(facts))
     os.remove(journal)
 
 
@@ -170,11 +184,3 @@ def _json(path: str) -> dict[str, Any] | None:
         content = json.load(file)
         return content if isinstance(content, dict) else None
     return None
-
-
-def _replace(path: str, content: object) -> None:
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)

@@ -18,6 +18,8 @@ from datasets.own_cameras import listing
 
 _SHOWN = 3
 _ALL = "train"
+# Of Market-1501's names: junk, distractors.
+_MARKET = {"-1": -1, "0000": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +28,10 @@ class Place:
 
     Attributes:
         folder: for the record of the files, and for decoded pictures.
-        image_size: (height, width) of those, in pixels.
         begun: whether the run has begun to learn from them.
     """
 
     folder: str
-    image_size: tuple[int, int]
     begun: bool
 
 
@@ -43,7 +43,9 @@ class OwnData:
         path: of the folder or table.
         names: template of the paths in it; see `datasets.own_cameras.template`.
         skip_bad_images: leave out, count and list pictures that can't be read or placed.
-        place: of the run.
+        image_size: (height, width) of decoded pictures, in pixels.
+        place: of the run that learns from them; None: decoded in memory, and nothing is kept.
+        persons: {name: person_id} of persons that other data has too; new ones are added.
 
     Attributes:
         name: of the folder or table, for titles.
@@ -56,24 +58,36 @@ class OwnData:
     """
 
     def __init__(
-        self, argument: str, path: str, names: str, skip_bad_images: bool, place: Place
+        self,
+        argument: str,
+        path: str,
+        names: str,
+        skip_bad_images: bool,
+        image_size: tuple[int, int],
+        place: Place | None = None,
+        persons: dict[str, int] | None = None,
     ) -> None:
         self.name = os.path.basename(os.path.normpath(path)) or path
-        self._argument, self._skip_bad_images, self._place = argument, skip_bad_images, place
+        self._argument, self._skip_bad_images = argument, skip_bad_images
+        self._image_size, self._place = image_size, place
+        self._persons = {} if persons is None else persons
         self._splits: dict[str, Split] = {}
         try:
             found = listing.read(path, names, skip_bad_images)
             self.camera_names = _numbered(found)
         except listing.ListingError as error:
-            template = "names" if argument == "target" else "source_names"
+            template = "source_names" if argument == "source" else "names"
             raise UserError(
                 f"{argument}={path}: {error}", [argument, template, "skip_bad_images"]
             ) from error
-        stamps = picture_files.stamps(found.root, found.files)
-        self.listing, self._stamps, changes = own_record.kept(
-            os.path.join(place.folder, f"{argument}.json"), found, stamps, place.begun
-        )
-        self.notes = [*self.listing.notes, *changes]
+        self.listing, changes = found, list[str]()
+        self._stamps = picture_files.stamps(found.root, found.files)
+        if place is not None:
+            path = os.path.join(place.folder, f"{argument}.json")
+            self.listing, self._stamps, changes = own_record.kept(
+                path, found, self._stamps, place.begun
+            )
+        self.notes = [*found.notes, *changes]
 
     def told(self) -> list[str]:
         """Returns lines for the user on what the pictures are taken for."""
@@ -108,17 +122,23 @@ class OwnData:
 
     def _decoded(self, name: str) -> Split:
         rows = self._rows(name)
+        persons = _persons(self.listing, self._persons)
+        if self._argument == "source":
+            rows = self._with_persons(rows, persons)
         if not len(rows):
             raise UserError(
                 f"{self._argument} {self.name}: has no pictures for {name}; scores need query and "
                 "gallery pictures whose persons are known",
                 [self._argument],
             )
-        found, size = self.listing, self._place.image_size
+        found, size = self.listing, self._image_size
         files = PictureFiles(found.root, found.files, self._stamps, rows)
-        path = os.path.join(self._place.folder, f"{self._argument}_{name}_{size[0]}x{size[1]}")
-        title = f"decoding {self.name}"
-        decoded = decoded_file.decoded(files, size, path, files.digest, title)
+        if self._place is None:
+            decoded = decoded_file.in_memory(files, size)
+        else:
+            path = f"{self._place.folder}/{self._argument}_{name}_{size[0]}x{size[1]}"
+            title = f"decoding {self.name}"
+            decoded = decoded_file.decoded(files, size, path, files.digest, title)
         good = np.setdiff1d(np.arange(len(rows)), np.array(list(decoded.bad), int))
         if decoded.bad:
             self._tell_bad(list(decoded.bad.values()), len(rows))
@@ -128,7 +148,7 @@ class OwnData:
         )
         return Split(
             images=files.subset(good),
-            person_id=_persons(found)[rows],
+            person_id=persons[rows],
             camera_id=cameras[found.camera.codes[rows]],
             file_name=[found.files[row] for row in rows.tolist()],
             camera_names=self.camera_names,
@@ -136,6 +156,20 @@ class OwnData:
             time=None if np.isnan(found.time).all() else found.time[rows],
             pictures=decoded.pictures,
         )
+
+    def _with_persons(self, rows: np.ndarray, persons: np.ndarray) -> np.ndarray:
+        """Returns those of some pictures that a source can teach with."""
+        known = rows[persons[rows] > 0]
+        if not len(known):
+            raise UserError(
+                f"source {self.name}: no picture's person is known, and a source teaches by them. "
+                "Name them with source_names={person_id}_{camera}_{*}, or in a table's column "
+                "person_id",
+                ["source", "source_names"],
+            )
+        if len(known) < len(rows):
+            self.notes.append(f"{len(rows) - len(known)} pictures of no known person are left out")
+        return known
 
     def _tell_bad(self, bad: list[str], count: int) -> None:
         shown = "; ".join(bad[:_SHOWN])
@@ -165,8 +199,16 @@ def _numbered(found: listing.Listing) -> dict[int, str]:
     return {number: name for number, name in numbers.items() if not name.isdigit()}
 
 
-def _persons(found: listing.Listing) -> np.ndarray:
-    """Returns person_id, int64 [N]: from 1, or the numbers of an official data set; 0 unknown."""
-    names = found.person_id.names
-    numbers = [int(name) for name in names] if found.official else list(range(1, len(names) + 1))
-    return np.array([*numbers, 0], np.int64)[found.person_id.codes]
+def _persons(found: listing.Listing, numbers: dict[str, int]) -> np.ndarray:
+    """Returns person_id, int64 [N]: of every name another, from 1; -1 where it is unknown.
+
+    Args:
+        found: the pictures.
+        numbers: {name: person_id} known before; new names are added.
+    """
+    known = _MARKET if found.official == "Market-1501" else {}
+    for name in found.person_id.names:
+        if name not in known:
+            numbers.setdefault(name, len(numbers) + 1)
+    codes = [known[name] if name in known else numbers[name] for name in found.person_id.names]
+    return np.array([*codes, -1], np.int64)[found.person_id.codes]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from datasets.files.atomic_files import replace_text
 from datasets.own_cameras.listing import Labels, Listing
 
 _SHOWN = 3
@@ -78,12 +79,8 @@ def _write(path: str, found: Listing, stamps: np.ndarray) -> None:
         labels: Labels = getattr(found, name)
         content[name] = {"names": labels.names, "codes": labels.codes.tolist()}
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        # Names that aren't UTF-8 survive as escapes.
-        json.dump(content, file, ensure_ascii=True)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)
+    # Names that aren't UTF-8 survive as escapes.
+    replace_text(path, json.dumps(content, ensure_ascii=True))
 
 
 def _read(path: str) -> tuple[Listing, np.ndarray] | None:

@@ -4,7 +4,6 @@ A split is held as the encoded pictures (the 32,217 of Market-1501 take 0.2 GB),
 can be reached by its row; `images` decodes them in `tf.data`, in parallel with training.
 """
 
-import fcntl
 import importlib
 import os
 from collections.abc import Sequence
@@ -14,9 +13,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from arn_tf.data import datasets_package
+from arn_tf.data import local_folder, stored_folder
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
+from datasets.archive import DataError, fingerprint
+from datasets.files import locks
 
 # Name on the command line -> TFDS name, and the module whose import registers the builder.
 _BUILDERS = {
@@ -54,30 +55,39 @@ class ReidData:
     ) -> None:
         if name not in _BUILDERS:
             raise UserError(f"data set {name!r} is unknown; there are {', '.join(_BUILDERS)}")
-        datasets_package.check()
-        # Not at the top of the file, where its absence would end in a traceback.
-        from datasets.archive import DataError
-
         self.name = name
         self._splits: dict[str, Split] = {}
         tfds_name, module_name = _BUILDERS[name]
         module = importlib.import_module(module_name)
-        data_dir = os.path.expanduser(data_dir)
-        manual = os.path.expanduser(manual_dir or os.path.join(data_dir, "downloads", "manual"))
+        data_dir = local_folder.for_datasets("data_dir", data_dir)
+        manual = local_folder.for_datasets(
+            "manual_dir", manual_dir or os.path.join(data_dir, "downloads", "manual")
+        )
         layout = getattr(module, "LAYOUT", None)
         arguments: dict[str, Any] = {"skip_bad_images": skip_bad_images} if layout else {}
         if "/" in tfds_name:
             arguments["config"] = tfds_name.split("/")[1]
-        self._builder = module.Builder(data_dir=data_dir, **arguments)
+        self._folder = os.path.join(data_dir, tfds_name, str(module.Builder.VERSION))
+
+        def opened() -> tfds.core.DatasetBuilder:
+            with stored_folder.readable(name, self._folder):
+                return module.Builder(data_dir=data_dir, **arguments)
+
         try:
-            os.makedirs(data_dir, exist_ok=True)
-            # Two runs that want one data set: the second waits, then finds it prepared.
-            with open(os.path.join(data_dir, f".{name}.lock"), "w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if self._builder.is_prepared():
-                    self._check_origin(manual, layout, skip_bad_images)
-                else:
-                    self._prepare(manual)
+            # It appears whole, so that who only reads needs no lock, which a read-only disk and
+            # another user's folder don't give.
+            self._builder = opened()
+            prepared = self._builder.is_prepared()
+            if not prepared:
+                os.makedirs(data_dir, exist_ok=True)
+                with locks.held(os.path.join(data_dir, f".{name}.lock"), self._wait):
+                    # Another process may have prepared it meanwhile.
+                    self._builder = opened()
+                    prepared = self._builder.is_prepared()
+                    if not prepared:
+                        self._prepare(manual)
+            if prepared:
+                self._check_origin(manual, layout, skip_bad_images)
         except DataError as error:
             raise self._error(str(error), ["skip_bad_images"]) from error
         except (OSError, tf.errors.OpError) as error:
@@ -88,9 +98,13 @@ class ReidData:
 
         Args:
             name: train, query or gallery.
+
+        Raises:
+            UserError: the prepared data set is damaged.
         """
         if name not in self._splits:
-            self._splits[name] = _read(self._builder, name)
+            with stored_folder.readable(self.name, self._folder):
+                self._splits[name] = _read(self._builder, name)
         return self._splits[name]
 
     def told(self) -> list[str]:
@@ -104,7 +118,7 @@ class ReidData:
     @property
     def notes(self) -> list[str]:
         """Lines for the user: differences from the official counts, pictures left out."""
-        metadata = self._builder.info.metadata or {}
+        metadata = self._metadata()
         lines = list(metadata.get("official_comparison", ()))
         skipped = metadata.get("skipped") or ()
         if skipped:
@@ -112,6 +126,9 @@ class ReidData:
                 f"{len(skipped)} unusable pictures were left out: {'; '.join(skipped[:5])}"
             )
         return lines
+
+    def _wait(self, holder: str) -> None:
+        print(f"data set {self.name}: waiting for {holder}, which prepares it", flush=True)
 
     def _prepare(self, manual: str) -> None:
         print(f"preparing data set {self.name} ...", flush=True)
@@ -122,14 +139,10 @@ class ReidData:
 
     def _check_origin(self, manual: str, layout: Any, skip_bad_images: bool) -> None:
         """Raises a `UserError` unless the data set was prepared from what is asked for."""
-        from datasets.archive import DataError, fingerprint
-
         if layout is None:
             return
-        metadata = self._builder.info.metadata or {}
-        way_out = "Remove that folder to prepare it again, or name another data_dir"
-        folder = self._builder.data_dir
-        if "fingerprint" not in metadata:
+        metadata, folder, way_out = self._metadata(), self._folder, stored_folder.WAY_OUT
+        if not {"fingerprint", "skipped"} <= metadata.keys():
             raise self._error(f"{folder} was prepared by another program. {way_out}", ["data_dir"])
         if metadata["skipped"] and not skip_bad_images:
             raise self._error(
@@ -148,6 +161,10 @@ class ReidData:
                 f"{folder} was prepared from other pictures than those in {manual}. {way_out}",
                 ["data_dir"],
             )
+
+    def _metadata(self) -> dict[str, Any]:
+        with stored_folder.readable(self.name, self._folder):
+            return dict(self._builder.info.metadata or {})
 
     def _error(self, problem: str, also: Sequence[str] = ()) -> UserError:
         """Returns an error that names the data set, and other arguments in `also`."""

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +20,14 @@ class Split:
 
     Attributes:
         images: the encoded pictures, bytes objects [N], in memory or in their files.
-        person_id: int64 [N]; -1 junk, 0 distractor or unknown.
+        person_id: int64 [N]; -1 junk or unknown, 0 distractor.
         camera_id: int64 [N], see `datasets.camera_names.number_of`; -1 unknown.
         file_name: N names.
         camera_names: {camera_id: name} of cameras whose names are no numbers.
         tracklet: int64 [N], -1 where there is none; None where none is known.
         time: float64 [N], seconds, NaN where it is unknown; None where none is known.
         pictures: uint8 [N, height, width, 3], decoded at the size of the run; None until then.
+        views: int64 [N]; a match must come from another view. None: from another camera.
     """
 
     images: np.ndarray | PictureFiles
@@ -36,9 +38,15 @@ class Split:
     tracklet: np.ndarray | None = None
     time: np.ndarray | None = None
     pictures: np.ndarray | None = None
+    views: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def view_id(self) -> np.ndarray:
+        """int64 [N], `views` or the cameras."""
+        return self.camera_id if self.views is None else self.views
 
     @functools.cached_property
     def digest(self) -> str:
@@ -62,10 +70,29 @@ class Split:
             for image in self.images[start : start + _CHUNK]
         ]
 
+    def subset(self, rows: np.ndarray) -> "Split":
+        """Returns some of the pictures.
+
+        Args:
+            rows: int64 [M].
+        """
+        images = self.images
+        arrays = ("person_id", "camera_id", "tracklet", "time", "pictures", "views")
+        chosen: dict[str, Any] = {
+            name: None if (values := getattr(self, name)) is None else values[rows]
+            for name in arrays
+        }
+        return dataclasses.replace(
+            self,
+            images=images.subset(rows) if isinstance(images, PictureFiles) else images[rows],
+            file_name=[self.file_name[row] for row in rows.tolist()],
+            **chosen,
+        )
+
     def camera(self, row: int) -> str:
-        """Returns the name of a picture's camera."""
+        """Returns a picture's camera for a reader: its name, or c and its number."""
         number = int(self.camera_id[row])
-        return self.camera_names.get(number, str(number))
+        return self.camera_names.get(number, f"c{number}")
 
     def labels(self) -> tuple[np.ndarray, int]:
         """Returns the row of each picture's identity in a classifier, and the number of rows.

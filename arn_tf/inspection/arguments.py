@@ -4,6 +4,7 @@ import os
 
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.settings import DATASETS
+from datasets.files import atomic_files
 from datasets.own_cameras.template import Template, TemplateError
 
 
@@ -41,6 +42,7 @@ def check(path: str, names: str, source: str, json: str, sheets: str) -> None:
             raise ArgumentError("json", json, "is no file, but a folder or device; name a file")
         if not os.path.isdir(os.path.dirname(os.path.abspath(json))):
             raise ArgumentError("json", json, "there is no such folder to write it into")
+        _check_writable("json", json)
     if sheets:
         if os.path.exists(sheets) and not os.path.isdir(sheets):
             raise ArgumentError("contact_sheets", sheets, "is no folder")
@@ -48,6 +50,20 @@ def check(path: str, names: str, source: str, json: str, sheets: str) -> None:
             raise ArgumentError(
                 "contact_sheets", sheets, "lies among the pictures; name a folder elsewhere"
             )
+        _check_writable("contact_sheets", os.path.join(sheets, "sheet"))
+
+
+def _check_writable(argument: str, path: str) -> None:
+    """Checks the first folder above a path that is there: nobody waits for an hour in vain."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    try:
+        atomic_files.check_writable(folder)
+    except OSError as error:
+        raise ArgumentError(
+            argument, path, f"{folder} can't be written ({error.strerror or error})"
+        ) from error
 
 
 def _is_table(path: str) -> bool:

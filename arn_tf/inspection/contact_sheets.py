@@ -13,6 +13,7 @@ from arn_tf.inspection.cameras import Camera
 from arn_tf.inspection.finding import Pictures
 from arn_tf.inspection.names import printable, shortened
 from datasets.files import pictures
+from datasets.files.atomic_files import replaced
 
 COLUMNS, ROWS = 10, 5
 # Pixels.
@@ -51,7 +52,8 @@ def write(folder: str, cameras: Sequence[Camera], pictures: Pictures) -> list[st
         sheet, _ = draw(name, camera.pictures, files)
         # The number makes it unique, whatever a disk takes for the same.
         paths.append(os.path.join(folder, f"{number:03d}_{_safe(camera.name or name)}.jpg"))
-        sheet.save(paths[-1], quality=90)
+        with replaced(paths[-1]) as partial:
+            sheet.save(partial, quality=90)
     return paths
 
 

@@ -27,7 +27,7 @@ import json
 from collections.abc import Sequence
 
 from arn_tf.inspection.report import Report
-from arn_tf.run.atomic_files import replace_text
+from datasets.files.atomic_files import replace_text
 
 VERSION = 1
 

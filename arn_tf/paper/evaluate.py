@@ -5,16 +5,16 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data.own_data import OwnData
-from arn_tf.data.reid_data import ReidData
+from arn_tf.data.split import Split
+from arn_tf.errors import UserError
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import embedding
-from arn_tf.paper.feature_cache import cached_maps
+from arn_tf.paper.feature_cache import UnwritableCacheError, cached_maps
 from arn_tf.paper.model import ARN
 from arn_tf.paper.settings import Settings
 from arn_tf.ranking import reranking, scores
 from arn_tf.ranking.evaluation import Evaluation, Row
-from arn_tf.run.data import opened
+from arn_tf.run import scored
 from arn_tf.run.folder import RunDir
 
 UNTRAINED = "untrained"
@@ -32,7 +32,12 @@ SERVED_TITLES = (TITLES[ADAPTED],)
 _RERANKED_KEY, _RERANKED_TITLE = "_reranked", " + re-ranking"
 
 
-def evaluate(run: RunDir, settings: Settings, rerank: bool | None = None) -> Evaluation:
+def evaluate(
+    run: RunDir,
+    settings: Settings,
+    rerank: bool | None = None,
+    labelled: scored.Labelled = scored.TARGETS_OWN,
+) -> Evaluation:
     """Scores every model of a finished run on the target.
 
     Args:
@@ -40,19 +45,25 @@ def evaluate(run: RunDir, settings: Settings, rerank: bool | None = None) -> Eva
         settings: of the run.
         rerank: whether each row is followed by one that is re-ranked, which uses the gallery as a
             whole; None: no.
+        labelled: pictures to score on; see `scored.splits`.
 
     Raises:
-        UserError: the run isn't finished, or its data can't be read.
+        UserError: the run isn't finished, its data can't be read, or no person is known.
     """
-    data = opened(settings, "target", run)
-    query, gallery = data.split("query"), data.split("gallery")
-    run.keep_data({"target query": query.digest, "target gallery": gallery.digest})
     tf.config.experimental.enable_tensor_float_32_execution(False)
+    found = scored.splits(settings, run, labelled)
+    if found is None:
+        raise UserError(
+            "no person of the target is known, so nothing can be scored: name pictures whose "
+            "persons are known with query and gallery",
+            ["query", "gallery"],
+        )
+    query, gallery = found
     rows = []
 
     def add(key: str, embed: Callable[..., np.ndarray], model: ARN) -> list[np.ndarray]:
         embeddings = [
-            embed(model, split, _maps(model, data, name, settings))
+            embed(model, split, _maps(model, split, f"{settings.direction} {name}", settings))
             for name, split in (("query", query), ("gallery", gallery))
         ]
         rows.append(Row(key, TITLES[key], scores.score(*embeddings, query, gallery)))
@@ -73,10 +84,12 @@ def evaluate(run: RunDir, settings: Settings, rerank: bool | None = None) -> Eva
     return Evaluation(rows, scores.draw_ranked_lists(*embeddings, query, gallery, title), [])
 
 
-def _maps(
-    model: ARN, data: ReidData | OwnData, split: str, settings: Settings
-) -> np.ndarray | None:
+def _maps(model: ARN, split: Split, title: str, settings: Settings) -> np.ndarray | None:
     if settings.feature_cache != "disk":
         return None
-    title = f"{data.name} {split}"
-    return cached_maps(model, data.split(split), 1, settings.feature_dir, title)
+    try:
+        return cached_maps(model, split, 1, settings.feature_dir, title)
+    except UnwritableCacheError as error:
+        # Somebody else's, perhaps; this needs them once or twice, not in every step.
+        print(f"feature cache, {title}: computed here, not kept: {error.__cause__}", flush=True)
+        return None

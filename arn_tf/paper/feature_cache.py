@@ -6,7 +6,6 @@ its mirror image. Its name is the fingerprint of everything that decides the num
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,8 @@ from arn_tf.data.images import decoded_batches
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.paper.model import ARN
-from arn_tf.run.atomic_files import replace_text
+from datasets.files import durable, locks
+from datasets.files.atomic_files import is_refusal, replace_text
 
 _BATCH = 32
 # Rows between two entries of the journal.
@@ -30,6 +30,10 @@ _CHUNK = 512
 _FORMAT = 1
 # Names in the errors.
 _ARGUMENTS = ("cache_dir", "feature_cache")
+
+
+class UnwritableCacheError(UserError):
+    """Maps are missing, and their folder is to be read alone."""
 
 
 def cached_maps(model: ARN, split: Split, views: int, directory: str, title: str) -> np.ndarray:
@@ -46,20 +50,29 @@ def cached_maps(model: ARN, split: Split, views: int, directory: str, title: str
         float16 [N, views, h, w, C].
 
     Raises:
-        UserError: no room on the disk, a folder that can't be written, a broken cache file, or
-            maps too large or too small for float16.
+        UnwritableCacheError: they are missing, and the folder can't be written.
+        UserError: no room on the disk, a broken cache file, or maps too large or too small for
+            float16.
     """
     key = _key(model, split, views)
     path = os.path.join(directory, hashlib.sha256(key.encode()).hexdigest()[:32] + ".npy")
     shape = (len(split), views, *model.map_shape)
+    if os.path.exists(path):
+        return _open(path, shape)  # It appeared whole: who reads needs no lock.
+
+    def wait(holder: str) -> None:
+        print(f"feature cache, {title}: waiting for {holder}, which computes it", flush=True)
+
     try:
         os.makedirs(directory, exist_ok=True)
-        with _locked(path + ".lock"):
+        with locks.held(f"{path}.lock", wait):
+            # Another run may have computed it meanwhile.
             if not os.path.exists(path):
                 _write(model, split, path, shape, title)
-            return _open(path, shape)
+        return _open(path, shape)
     except OSError as error:
-        raise UserError(
+        kind = UnwritableCacheError if is_refusal(error) else UserError
+        raise kind(
             f"cache_dir={directory}: {error}. Name a folder with room, or pass feature_cache=none",
             _ARGUMENTS,
         ) from error
@@ -105,14 +118,6 @@ def _device() -> str:
     return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 
-@contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
-    """Holds the lock of a cache: a second run that wants it waits, then finds it complete."""
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _write(model: ARN, split: Split, path: str, shape: tuple[int, ...], title: str) -> None:
     partial, journal = path + ".partial", path + ".journal"
     done = _resume(partial, journal, shape)
@@ -129,10 +134,11 @@ def _write(model: ARN, split: Split, path: str, shape: tuple[int, ...], title: s
         # One of an earlier file would pass off empty rows as done.
         with contextlib.suppress(FileNotFoundError):
             os.remove(journal)
-        np.lib.format.open_memmap(partial, "w+", np.float16, shape).flush()
-        with open(partial, "r+b") as file:
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+        with open(partial, "w+b") as file:
+            np.lib.format.write_array_header_1_0(file, header)
             # A memory map on a disk that fills up kills the process: claim the room now.
-            os.posix_fallocate(file.fileno(), 0, os.path.getsize(partial))
+            durable.reserve(file, file.tell() + needed)
     maps = np.lib.format.open_memmap(partial, "r+")
     print(f"feature cache, {title}: {shape[0]} pictures, {shape[1]} views", flush=True)
     bar = keras.utils.Progbar(shape[0], unit_name="picture")
@@ -155,7 +161,7 @@ def _write(model: ARN, split: Split, path: str, shape: tuple[int, ...], title: s
 def _resume(partial: str, journal: str, shape: tuple[int, ...]) -> int:
     """Returns the number of rows of an interrupted cache that are safely on disk."""
     try:
-        with open(journal) as file:
+        with open(journal, encoding="utf-8") as file:
             rows = json.load(file)["rows"]
         found = np.load(partial, mmap_mode="r")
     except (OSError, EOFError, ValueError, KeyError):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
 from arn_tf.layers import replicas
+from arn_tf.layers.arithmetic import in_float32
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import losses, networks, optimizers
 from arn_tf.paper.constants import PAPER_LEARNING_RATES, PAPER_WEIGHTS, TERMS
@@ -47,6 +48,7 @@ class ARN(keras.Model):
         seed: of the initial weights and the dropout masks.
     """
 
+    @in_float32
     def __init__(
         self,
         num_identities: int,

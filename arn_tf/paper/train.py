@@ -200,7 +200,8 @@ class _Trainer:
             model.loss_weights[term] for term in ("reconstruction", "difference")
         )
         source = self._data(model, self._source, ("train",), cached)
-        monitored = ("query", "gallery") if settings.monitor_every else ()
+        monitors = settings.monitor_every and self._target.has_split("query")
+        monitored = ("query", "gallery") if monitors else ()
         target = self._data(model, self._target, ("train", *monitored), cached)
         pictures = [
             split.images if maps is None else maps
@@ -227,7 +228,7 @@ class _Trainer:
             callbacks.CollapseWarning(self._sampler.labels.max() + 1, writer),
             callbacks.ScalarLog(writer, steps),
         ]
-        if settings.monitor_every:
+        if monitors:
             watchers.append(
                 callbacks.TargetMonitor(writer, target, settings.monitor_every, branch.last_epoch)
             )
@@ -244,11 +245,12 @@ class _Trainer:
 
     def _estimate_statistics(self, model: ARN, log_dir: str) -> None:
         """Sets the target's batch statistics, and shows its embeddings in TensorBoard."""
-        target = self._data(model, self._target, ("train", "query"), cached=True)
+        shown = "query" if self._target.has_split("query") else "train"
+        target = self._data(model, self._target, ("train", shown), cached=True)
         embedding.estimate_target_statistics(model, *target["train"])
-        query = target["query"]
+        split = target[shown]
         try:
-            tensorboard.write_projector(log_dir, query[0], embedding.embed_split(model, *query))
+            tensorboard.write_projector(log_dir, split[0], embedding.embed_split(model, *split))
         except OSError as error:
             raise ArgumentError("model_dir", self._run.path, str(error)) from error
 
@@ -273,4 +275,6 @@ class _Trainer:
 
 
 def _as_markdown(settings: Settings) -> str:
-    return "\n".join(f"    {name}: {value}" for name, value in dataclasses.asdict(settings).items())
+    lines = (f"    {name}: {value}" for name, value in dataclasses.asdict(settings).items())
+    # A folder's name need not be UTF-8; what TensorBoard shows must.
+    return "\n".join(lines).encode(errors="backslashreplace").decode()

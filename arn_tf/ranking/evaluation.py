@@ -27,14 +27,16 @@ class Evaluation:
     """A table of rows in its order.
 
     Attributes:
-        rows: in the order of the table.
+        rows: in the order of the table; none where no person of the target is known.
         ranked_lists: picture of the ranked lists of the adapted model.
         notes: what a reader of the table must know, a list of sentences.
+        without_labels: {title of a model: {name of a number: its value}}, where there are no rows.
     """
 
     rows: list[Row]
     ranked_lists: Image.Image
     notes: list[str]
+    without_labels: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, key: str) -> RankingResult:
         """Returns the result of the row with this key.

@@ -24,7 +24,9 @@ class Split(Protocol):
     def person_id(self) -> np.ndarray: ...
 
     @property
-    def camera_id(self) -> np.ndarray: ...
+    def view_id(self) -> np.ndarray: ...
+
+    def camera(self, row: int) -> str: ...
 
     def __len__(self) -> int: ...
 
@@ -54,8 +56,8 @@ def score(
             gallery_embeddings,
             query.person_id,
             gallery.person_id,
-            query.camera_id,
-            gallery.camera_id,
+            query.view_id,
+            gallery.view_id,
             distance=distance,
         )
     except ValueError as error:
@@ -91,17 +93,46 @@ def draw_ranked_lists(
             gallery_embeddings,
             int(query.person_id[row]),
             gallery.person_id,
-            int(query.camera_id[row]),
-            gallery.camera_id,
+            int(query.view_id[row]),
+            gallery.view_id,
         )
-        first = ranked_lists.Thumbnail(query.images[row], f"query c{query.camera_id[row]}", None)
+        first = ranked_lists.Thumbnail(query.images[row], f"query {query.camera(row)}", None)
         ranked = [
             ranked_lists.Thumbnail(
                 gallery.images[i],
-                f"{value:.3f} c{gallery.camera_id[i]}",
+                f"{value:.3f} {gallery.camera(i)}",
                 bool(gallery.person_id[i] == query.person_id[row]),
             )
             for i, value in zip(found, similarity, strict=True)
+        ]
+        lists.append(ranked_lists.Row(first, ranked))
+    return ranked_lists.draw(lists, header=title)
+
+
+def draw_lists_across_cameras(
+    embeddings: np.ndarray, split: Split, title: str, count: int = 8, length: int = 10
+) -> Image.Image:
+    """Draws what is nearest to some pictures in other cameras, where nobody knows the persons.
+
+    Args:
+        embeddings: real [N, D], of unit length.
+        split: the N pictures.
+        title: a line above the lists.
+        count: lists to draw, of evenly spread pictures.
+        length: of a list.
+
+    Returns:
+        an RGB image; see `ranked_lists.draw`.
+    """
+    lists = []
+    for row in np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)):
+        others = np.flatnonzero(split.view_id != split.view_id[row])
+        similarity = embeddings[others] @ embeddings[row]
+        best = np.argsort(-similarity, kind="stable")[:length]
+        first = ranked_lists.Thumbnail(split.images[row], f"query {split.camera(row)}", None)
+        ranked = [
+            ranked_lists.Thumbnail(split.images[i], f"{value:.3f} {split.camera(i)}", None)
+            for i, value in zip(others[best], similarity[best], strict=True)
         ]
         lists.append(ranked_lists.Row(first, ranked))
     return ranked_lists.draw(lists, header=title)

@@ -11,6 +11,7 @@ from types import ModuleType
 from absl import app, flags, logging
 
 from arn_tf.errors import UserError
+from arn_tf.run import streams
 
 # What TensorFlow's C++ prints as it starts, whatever TF_CPP_MIN_LOG_LEVEL is; cuInit fails where
 # there is no GPU.
@@ -54,36 +55,64 @@ def run(main: Callable[..., None], argument: str = "") -> None:
 
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)
-        try:
-            given = arguments[1:]
-            expected = bool(argument)
-            if len(given) > expected:
-                raise UserError(f"what is {' '.join(given[expected:])!r}? Flags begin with --")
-            if len(given) < expected:
-                raise UserError(f"name {argument}")
-            main(*given)
-        except UserError as error:
-            print(f"error: {message(error)}", file=sys.stderr)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            print("\nstopped. The same command goes on from the last checkpoint.", file=sys.stderr)
-            sys.exit(130)
+        given = arguments[1:]
+        expected = bool(argument)
+        if len(given) > expected:
+            raise UserError(f"what is {' '.join(given[expected:])!r}? Flags begin with --")
+        if len(given) < expected:
+            raise UserError(f"name {argument}")
+        main(*given)
 
     def parse(arguments: list[str]) -> list[str]:
         try:
             return flags.FLAGS(arguments)
         except flags.Error as error:
-            print(f"error: {error}\nPass --help to see every flag.", file=sys.stderr)
+            streams.warn(f"error: {error}\nPass --help to see every flag.")
             sys.exit(2)
         except SystemExit:
             # absl ends --help with status 1.
             sys.exit(0)
-        except BrokenPipeError:
-            # The reader of --help, `head` say, has seen enough.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
 
-    app.run(guarded, flags_parser=parse)
+    call(lambda: app.run(guarded, flags_parser=parse))
+
+
+def call(main: Callable[[], object]) -> None:
+    """Calls `main()`, which has read its arguments itself; errors end as those of a command.
+
+    A user's mistake ends in a message and exit status 2, Ctrl-C in 130, and stdout that can't be
+    written, on a full disk, in 1.
+    """
+    streams.prepare()
+    try:
+        try:
+            main()
+        except SystemExit as end:
+            if end.code:
+                raise
+        sys.stdout.flush()
+    except UserError as error:
+        streams.warn(f"error: {message(error)}")
+        sys.exit(2)
+    except UnicodeEncodeError as error:
+        if not re.search("[\udc80-\udcff]", error.object):
+            raise
+        streams.warn(
+            f"error: {error.object}: TensorFlow takes only names in UTF-8, and this isn't one here."
+            " Rename it, or set PYTHONUTF8=1 where the terminal's encoding is another"
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        streams.warn("\nstopped. The same command goes on from the last checkpoint.")
+        sys.exit(130)
+    except OSError as error:
+        if streams.stdout_works():
+            raise
+        # A reader of our output that has gone, `head` say, has seen enough.
+        if not isinstance(error, BrokenPipeError):
+            streams.warn(f"error: stdout can't be written: {error.strerror}")
+        sys.exit(1)
+    finally:
+        streams.drop_unwritable()
 
 
 def start_tensorflow(replicas: int = 1) -> ModuleType:
@@ -98,7 +127,10 @@ def start_tensorflow(replicas: int = 1) -> ModuleType:
         the module `tensorflow`.
     """
     logging.get_absl_logger().addFilter(lambda record: record.msg != _EMPTY_FOLDER)
+    from arn_tf.layers import keras_settings
+
     with without_startup_notes():
+        keras_settings.override()
         import tensorflow
 
         tensorflow.config.list_physical_devices()
@@ -127,4 +159,5 @@ def without_startup_notes() -> Iterator[None]:
             printed.seek(0)
             for line in printed:
                 if not _STARTUP_NOTE.match(line):
-                    os.write(2, line)
+                    with contextlib.suppress(OSError):
+                        os.write(2, line)

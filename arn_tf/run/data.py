@@ -26,5 +26,6 @@ def opened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnD
         given,
         names,
         settings.skip_bad_images,
-        Place(run.file("pictures"), settings.image_size, run.begun),
+        settings.image_size,
+        Place(run.file("pictures"), run.begun),
     )

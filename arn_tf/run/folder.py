@@ -15,7 +15,6 @@ results.json       written by arn_tf.evaluate
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -27,9 +26,11 @@ from typing import Any
 
 import keras
 
+from arn_tf.data import local_folder
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.settings import RunSettings
+from datasets.files import locks
+from datasets.files.atomic_files import check_writable, is_refusal, replace_text
 
 
 class RunDir:
@@ -63,18 +64,22 @@ class RunDir:
         Raises:
             UserError: it can't be written, or is in use.
         """
-        try:
-            os.makedirs(self.file("checkpoints"), exist_ok=True)
-            lock = open(self.file(".lock"), "w")  # noqa: SIM115 - held for the whole run
-        except OSError as error:
-            raise ArgumentError("model_dir", self.path, str(error)) from error
-        with lock:
+        local_folder.refuse_url("model_dir", self.path)
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.makedirs(self.file("checkpoints"), exist_ok=True)
+                check_writable(self.path)
+                stack.enter_context(locks.held(self.file(".lock")))
+            except locks.Held as held:
+                raise ArgumentError("model_dir", self.path, f"{held} is training there") from held
             except OSError as error:
-                raise ArgumentError(
-                    "model_dir", self.path, "another process is training there"
-                ) from error
+                problem = str(error)
+                if is_refusal(error):
+                    problem = (
+                        f"can't be written ({error.strerror}). Name a folder of your own, such as "
+                        "a copy of it"
+                    )
+                raise ArgumentError("model_dir", self.path, problem) from error
             yield
 
     @contextlib.contextmanager
@@ -102,7 +107,7 @@ class RunDir:
                 "no settings.json there; name the folder of a run of arn_tf.train",
             )
         try:
-            with open(path) as file:
+            with open(path, encoding="utf-8") as file:
                 return dict(json.load(file))
         except (OSError, TypeError, ValueError) as error:
             raise UserError(
@@ -112,6 +117,8 @@ class RunDir:
     def keep_data(self, digests: Mapping[str, str]) -> None:
         """Records the data that the run learns from, or checks that it is still the same.
 
+        Says so where the folder is to be read alone.
+
         Args:
             digests: {"source train": `Split.digest`, ...}; those not recorded yet are added.
 
@@ -120,23 +127,39 @@ class RunDir:
         """
         path = self.file("data.json")
         try:
-            known = {}
-            if os.path.exists(path) and self.begun:
-                with open(path) as file:
-                    known = json.load(file)
-            for name, digest in digests.items():
-                if known.get(name, digest) != digest:
-                    raise ArgumentError(
-                        "model_dir",
-                        self.path,
-                        f"the pictures of {name} are not those that the run began with. Check "
-                        "data_dir and manual_dir, or name another model_dir",
-                        also=["data_dir", "manual_dir"],
-                    )
-            if known != (both := {**known, **digests}):
-                replace_text(path, json.dumps(both, indent=2))
+            known = self._known_data(digests)
+            if known == {**known, **digests}:
+                return
+            with locks.held(f"{path}.lock", lambda holder: print(f"{path}: {holder} writes it")):
+                # Another command may have added its own meanwhile.
+                known = self._known_data(digests)
+                replace_text(path, json.dumps({**known, **digests}, indent=2))
         except (OSError, json.JSONDecodeError) as error:
-            raise UserError(f"{path}: {error}") from error
+            if not isinstance(error, OSError) or not is_refusal(error):
+                raise UserError(f"{path}: {error}") from error
+            print(
+                f"{path} can't be written ({error.strerror}): fingerprints of "
+                f"{' and '.join(digests)} are not kept"
+            )
+
+    @contextlib.contextmanager
+    def unchanged(self, name: str) -> Iterator[str]:
+        """Checks that no other process replaces one of the run's files before the block ends.
+
+        Yields:
+            the SHA-256 of the file, hexadecimal; empty where there is none yet.
+
+        Raises:
+            UserError: it was replaced.
+        """
+        path = self.file(name)
+        before = self.digest(name) if os.path.exists(path) else ""
+        yield before
+        if before != (self.digest(name) if os.path.exists(path) else ""):
+            raise UserError(
+                f"{path} was replaced meanwhile, as by arn_tf.calibrate or the end of a training. "
+                "Give the same command again"
+            )
 
     def save_model(self, model: keras.Model, name: str) -> None:
         """Writes a model beside its place and renames it there.
@@ -193,6 +216,23 @@ class RunDir:
             if match and int(match[1]) != keep:
                 os.remove(self.file(os.path.join("checkpoints", entry)))
 
+    def _known_data(self, digests: Mapping[str, str]) -> dict[str, str]:
+        """Returns the recorded fingerprints; raises a `UserError` where some are others."""
+        known: dict[str, str] = {}
+        if os.path.exists(self.file("data.json")) and self.begun:
+            with open(self.file("data.json"), encoding="utf-8") as file:
+                known = json.load(file)
+        for name, digest in digests.items():
+            if known.get(name, digest) != digest:
+                raise ArgumentError(
+                    "model_dir",
+                    self.path,
+                    f"the pictures of {name} are not those that the run began with. Check "
+                    "data_dir and manual_dir, or name another model_dir",
+                    also=["data_dir", "manual_dir"],
+                )
+        return known
+
     def _keep_settings(self, settings: RunSettings) -> None:
         """Writes the settings of a new run; those of one that goes on must be equal."""
         path = self.file("settings.json")
@@ -215,7 +255,8 @@ class RunDir:
 
     def _write(self, name: str, write: Callable[[str], object]) -> None:
         path = self.file(name)
-        # Keras wants the suffix.
+        # Keras wants the suffix. One name for all: who writes models has claimed the folder, and
+        # what a killed process left is written over.
         partial = os.path.join(os.path.dirname(path), ".partial.keras")
         try:
             write(partial)

@@ -6,18 +6,55 @@ from collections.abc import Mapping, Sequence
 from arn_tf.errors import UserError
 from arn_tf.ranking import scores
 from arn_tf.ranking.evaluation import Evaluation
-from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import RunSettings
+from datasets.files.atomic_files import is_refusal, replace_text
 
 
-def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
+def report(
+    run: RunDir, settings: RunSettings, evaluation: Evaluation, model: str | None = None
+) -> None:
     """Prints the table and writes `results.json`, scores and intervals of every row.
+
+    Where the folder is to be read alone, it says so instead of writing.
+
+    Args:
+        run: folder of the run.
+        settings: of the run.
+        evaluation: what to report.
+        model: `RunDir.digest` of the model.keras that was scored; by default of the one there now.
 
     Raises:
         UserError: the file can't be written.
     """
     rows = {row.title: scores.metrics([row.result]) for row in evaluation.rows}
+    if rows:
+        _print_scores(settings, evaluation, rows)
+    else:
+        _print_without_labels(settings, evaluation)
+    for note in evaluation.notes:
+        print(f"Note: {note}.")
+    record = {
+        "source": settings.source,
+        "target": settings.target,
+        "rows": rows,
+        "without_labels": evaluation.without_labels,
+        "notes": evaluation.notes,
+    }
+    try:
+        record["model"] = model or run.digest("model.keras")
+        replace_text(run.file("results.json"), json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        if not is_refusal(error):
+            raise UserError(f"model_dir={run.path}: {error}", ["model_dir"]) from error
+        print(f"results.json can't be written in {run.path}: {error.strerror}")
+
+
+def _print_scores(
+    settings: RunSettings,
+    evaluation: Evaluation,
+    rows: Mapping[str, Mapping[str, scores.Metric]],
+) -> None:
     counts = evaluation.rows[-1].result
     print(f"\n{settings.direction}, in percent:\n")
     print(scores.table(list(rows.items())))
@@ -26,19 +63,20 @@ def report(run: RunDir, settings: RunSettings, evaluation: Evaluation) -> None:
         f"count; {counts.junk} junk pictures dropped, {counts.distractors} distractors kept. "
         "mAP 95%: where mAP would lie with other queries (bootstrap)."
     )
-    for note in evaluation.notes:
-        print(f"Note: {note}.")
-    record = {
-        "source": settings.source,
-        "target": settings.target,
-        "rows": rows,
-        "notes": evaluation.notes,
-    }
-    try:
-        record["model"] = run.digest("model.keras")
-        replace_text(run.file("results.json"), json.dumps(record, indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"model_dir={run.path}: {error}", ["model_dir"]) from error
+
+
+def _print_without_labels(settings: RunSettings, evaluation: Evaluation) -> None:
+    print(f"\n{settings.direction}, without labels:\n")
+    names = list(next(iter(evaluation.without_labels.values())))
+    width = max(map(len, evaluation.without_labels))
+    print(f"{'':{width}}  " + "  ".join(names))
+    for title, numbers in evaluation.without_labels.items():
+        cells = (f"{numbers[name]:{len(name)}.3f}" for name in names)
+        print(f"{title:{width}}  " + "  ".join(cells))
+    print(
+        "\nother_camera_share: of the 10 nearest, over chance; mutual_rate: pictures that are each "
+        "other's nearest across cameras; similarity_entropy: nats. Higher is better for all three."
+    )
 
 
 def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[str, object]] | None:
@@ -57,8 +95,10 @@ def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[st
     """
     path = run.file("results.json")
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             found = json.load(file)
+        if not found["rows"]:
+            return None
         if found["model"] != run.digest("model.keras"):
             print(f"{path} is of another model than this; run arn_tf.evaluate again")
             return None

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.run.atomic_files import replace_text
 
 # Data sets that have a name; others are a user's own.
 DATASETS = ("market", "duke", "toy_market", "toy_duke")
@@ -104,7 +103,7 @@ class RunSettings:
     @property
     def direction(self) -> str:
         """ "SOURCE to TARGET", for titles."""
-        return " to ".join(_title(each) for each in (self.source, self.target))
+        return f"{title(self.source)} to {title(self.target)}"
 
     @property
     def run_dir(self) -> str:
@@ -140,6 +139,9 @@ class RunSettings:
 
     def save(self, path: str) -> None:
         """Writes the settings as JSON."""
+        # Not at the top: --help needs no more than this file.
+        from datasets.files.atomic_files import replace_text
+
         replace_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     def differences(self, there: Mapping[str, object]) -> list[str]:
@@ -205,6 +207,6 @@ class RunSettings:
             raise ArgumentError(name, value, f"must be less than {limits['less_than']}")
 
 
-def _title(data: str) -> str:
+def title(data: str) -> str:
     """Returns a data set's name, or that of a user's folder or table, as part of a path."""
     return data if data in DATASETS else os.path.splitext(os.path.basename(data))[0]

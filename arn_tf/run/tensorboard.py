@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 from tensorboard.plugins import projector
+from tensorboard.plugins.projector import metadata
 
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
@@ -65,7 +66,8 @@ class MeansLog(keras.callbacks.Callback):
 @contextlib.contextmanager
 def log_writer(run: RunDir, name: str) -> Iterator[tf.summary.SummaryWriter]:
     """Yields a `tf.summary` writer of a stage, written out and closed at the end."""
-    writer = tf.summary.create_file_writer(os.path.join(run.logs, name))
+    # As bytes: a folder's name need not be UTF-8.
+    writer = tf.summary.create_file_writer(os.fsencode(os.path.join(run.logs, name)))
     try:
         yield writer
         flush(writer)
@@ -99,7 +101,8 @@ def write_projector(log_dir: str, split: Split, embeddings: np.ndarray) -> None:
     """
     count = min(len(split), _PROJECTOR_POINTS)
     rows = np.linspace(0, len(split) - 1, count).astype(int)
-    with open(os.path.join(log_dir, "metadata.tsv"), "w") as file:
+    path = os.path.join(log_dir, "metadata.tsv")
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write("person_id\tcamera_id\tfile_name\n")
         for row in rows:
             file.write(f"{split.person_id[row]}\t{split.camera_id[row]}\t{split.file_name[row]}\n")
@@ -119,4 +122,6 @@ def write_projector(log_dir: str, split: Split, embeddings: np.ndarray) -> None:
     entry.metadata_path = "metadata.tsv"
     entry.sprite.image_path = "sprite.png"
     entry.sprite.single_image_dim.extend([_SPRITE_SIDE, _SPRITE_SIDE])
-    projector.visualize_embeddings(log_dir, config)
+    # Not by `projector.visualize_embeddings`, which takes paths as UTF-8.
+    with open(os.path.join(log_dir, metadata.PROJECTOR_FILENAME), "w", encoding="utf-8") as file:
+        file.write(str(config))

@@ -50,6 +50,7 @@ class ServedModel:
             float32 [N, D] of unit length; the computation that is saved.
         reference: NumPy pictures and cameras, int64 [N], or None -> embeddings by the Keras model.
         table: of the cameras; None for a model that takes none.
+        camera_names: {camera_id: name} of those in the table.
         embedding_space: 16 hexadecimal digits, equal if and only if embeddings may be compared.
         embedding_dim: D.
         input_size: (height, width) in pixels.
@@ -61,6 +62,7 @@ class ServedModel:
     embed: Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
     reference: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
     table: Cameras | None = None
+    camera_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
     embedding_space: str
     embedding_dim: int
     input_size: tuple[int, int]
@@ -93,6 +95,7 @@ class ServedModel:
         }
         if self.table is not None:
             facts["cameras"] = [int(camera) for camera in self.table.cameras]
+            facts["camera_names"] = {name: camera for camera, name in self.camera_names.items()}
         return facts
 
     def examples(

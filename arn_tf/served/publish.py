@@ -14,9 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.errors import UserError
+from arn_tf.data import local_folder
+from arn_tf.errors import ArgumentError, UserError
 from arn_tf.served import warmup
 from arn_tf.served.graph import ServedModel
+from arn_tf.served.plain_path import plain_path
 from arn_tf.served.version_folders import new_version
 
 SIDECAR = os.path.join("assets.extra", "arn.json")
@@ -46,13 +48,15 @@ def export(
     Raises:
         UserError: it can't be written, or differs from the model; then there is no new version.
     """
+    local_folder.refuse_url("export_dir", export_dir)
     export_dir = os.path.abspath(os.path.expanduser(export_dir))
-    with new_version(export_dir) as (folder, version):
+    name = _served_name(export_dir)
+    with new_version(export_dir) as (partial, version), plain_path(partial) as folder:
         save(served, folder)
         agreement = _compare(served, folder, pictures)
         _refuse_disagreement(agreement, served.exact)
         inputs = {name: specs for name, (_, specs) in served.signatures().items()}
-        warmup.write(folder, os.path.basename(export_dir), inputs)
+        warmup.write(folder, name, inputs)
         sidecar = {
             **served.facts(),
             **(facts or {}),
@@ -61,10 +65,24 @@ def export(
             "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
             "exported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        with open(os.path.join(folder, SIDECAR), "w") as file:
+        with open(os.path.join(folder, SIDECAR), "w", encoding="utf-8") as file:
             json.dump(sidecar, file, indent=2)
             file.write("\n")
     return os.path.join(export_dir, str(version)), sidecar
+
+
+def _served_name(export_dir: str) -> str:
+    """Returns the name that an export is served under; every request has it, as UTF-8."""
+    name = os.path.basename(export_dir)
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError(
+            "export_dir",
+            export_dir,
+            "the folder's last part is the name that the model is served under, and must be UTF-8",
+        ) from error
+    return name
 
 
 def save(served: ServedModel, folder: str) -> None:

@@ -1,7 +1,6 @@
 """Version folders as TensorFlow Serving watches them: a new one appears whole or not at all."""
 
 import contextlib
-import fcntl
 import glob
 import os
 import re
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from arn_tf.errors import ArgumentError
+from datasets.files import locks
 
 # Not a number: TensorFlow Serving passes over such a folder.
 _PARTIAL = ".partial-"
@@ -32,30 +32,30 @@ def new_version(export_dir: str) -> Iterator[tuple[str, int]]:
     Raises:
         UserError: the folder can't be written, or another export is writing there.
     """
-    try:
-        os.makedirs(export_dir, exist_ok=True)
-        # Unbuffered: a full disk shows where it is written, and not again where it is closed.
-        lock = open(os.path.join(export_dir, ".last_version"), "ab+", 0)  # noqa: SIM115 - held
-    except OSError as error:
-        raise ArgumentError("export_dir", export_dir, str(error)) from error
-    with lock:
+    with contextlib.ExitStack() as stack:
+        numbers = os.path.join(export_dir, ".last_version")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.makedirs(export_dir, exist_ok=True)
+            stack.enter_context(locks.held(os.path.join(export_dir, ".lock")))
+            # Earlier versions know no other lock.
+            stack.enter_context(locks.held(numbers, content=True))
+            # Unbuffered: a full disk shows where it is written, and not again where it is closed.
+            last_version = stack.enter_context(open(numbers, "ab+", 0))
+        except locks.Held as held:
+            raise ArgumentError("export_dir", export_dir, f"{held} is exporting there") from held
         except OSError as error:
-            raise ArgumentError(
-                "export_dir", export_dir, "another process is exporting there"
-            ) from error
+            raise ArgumentError("export_dir", export_dir, str(error)) from error
         for left_behind in glob.glob(os.path.join(glob.escape(export_dir), _PARTIAL + "*", "")):
             shutil.rmtree(left_behind, ignore_errors=True)
-        lock.seek(0)
-        given = [int(number) for number in lock.read().split() if number.isdigit()]
+        last_version.seek(0)
+        given = [int(number) for number in last_version.read().split() if number.isdigit()]
         version = max([0, *given, *published_versions(export_dir)]) + 1
         partial = os.path.join(export_dir, f"{_PARTIAL}{version}")
         try:
             os.mkdir(partial)
             yield partial, version
             _make_lasting(partial)
-            lock.write(f"{version}\n".encode())
+            last_version.write(f"{version}\n".encode())
             os.rename(partial, os.path.join(export_dir, str(version)))
         # TensorFlow has a kind of error of its own for a full disk.
         except (OSError, tf.errors.OpError) as error:

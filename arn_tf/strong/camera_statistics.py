@@ -62,6 +62,7 @@ def estimate(
     pictures: np.ndarray,
     camera_id: np.ndarray,
     least: int = LEAST_PICTURES,
+    names: Mapping[int, str] | None = None,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     """Gives a model rows for the target and for each camera that has pictures enough.
 
@@ -70,6 +71,7 @@ def estimate(
         pictures: uint8 [N, height, width, 3], of the target's training split.
         camera_id: int [N].
         least: pictures that a camera needs.
+        names: {camera_id: name} of cameras whose names are no numbers.
 
     Returns:
         a `StrongModel` with the same weights and a new table, and {camera_id: `Outcome`} of every
@@ -80,7 +82,8 @@ def estimate(
     """
     if not len(pictures):
         raise ValueError("there are no pictures to estimate statistics from")
-    return _adapted(with_cameras(model, []), pictures, camera_id, least, whole_target=True)
+    model = with_cameras(model, [])
+    return _adapted(model, pictures, camera_id, least, names or {}, whole_target=True)
 
 
 def refresh(
@@ -88,17 +91,23 @@ def refresh(
     pictures: np.ndarray,
     camera_id: np.ndarray,
     least: int = LEAST_PICTURES,
+    names: Mapping[int, str] | None = None,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     """Adds the cameras of some pictures to a model's table, or estimates them anew.
 
     Arguments and results are those of `estimate`; the row of the whole target stays, and a camera
     that has too few pictures keeps what it had.
     """
-    return _adapted(model, pictures, camera_id, least, whole_target=False)
+    return _adapted(model, pictures, camera_id, least, names or {}, whole_target=False)
 
 
 def _adapted(
-    model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray, least: int, whole_target: bool
+    model: StrongModel,
+    pictures: np.ndarray,
+    camera_id: np.ndarray,
+    least: int,
+    names: Mapping[int, str],
+    whole_target: bool,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     camera_id = np.asarray(camera_id)
     cameras, counts = np.unique(camera_id[camera_id != UNKNOWN_CAMERA], return_counts=True)
@@ -112,7 +121,7 @@ def _adapted(
         for camera, count in zip(cameras.tolist(), counts.tolist(), strict=True)
     }
     enough = [camera for camera, outcome in outcomes.items() if outcome.estimated]
-    adapted = with_cameras(model, sorted({*model.cameras, *enough}))
+    adapted = with_cameras(model, sorted({*model.cameras, *enough}), names)
     own = {int(adapted.table.rows_of([c])[0]): pictures[camera_id == c] for c in enough}
     if whole_target:
         # The source's embeddings stay as they are by its running statistics.
@@ -122,9 +131,20 @@ def _adapted(
     return adapted, outcomes
 
 
-def with_cameras(model: StrongModel, cameras: Sequence[int]) -> StrongModel:
-    """Returns the same model with a table for other cameras; rows that stay are copied."""
-    other = StrongModel.from_config(model.get_config() | {"cameras": list(cameras)})
+def with_cameras(
+    model: StrongModel, cameras: Sequence[int], names: Mapping[int, str] | None = None
+) -> StrongModel:
+    """Returns the same model with a table for other cameras; rows that stay are copied.
+
+    Args:
+        model: `StrongModel`; it is left as it is.
+        cameras: camera_id of each row of the table after the first two.
+        names: {camera_id: name} of new cameras whose names are no numbers.
+    """
+    config = model.get_config()
+    config["cameras"] = list(cameras)
+    config["camera_names"] |= {str(camera): name for camera, name in (names or {}).items()}
+    other = StrongModel.from_config(config)
     for new, value in zip(_without_table(other), _without_table(model), strict=True):
         new.assign(value)
     # Some layers compute with copies of their statistics.

@@ -7,11 +7,11 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.data import datasets_package
 from arn_tf.data.images import decode
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.strong import camera_statistics
+from datasets import camera_names
 
 
 def read_crops(
@@ -32,9 +32,6 @@ def read_crops(
     Raises:
         UserError: no pictures, one that can't be read, or a name without a camera.
     """
-    datasets_package.check()
-    from datasets import camera_names
-
     try:
         pattern = camera_names.compile_pattern(camera_pattern)
     except ValueError as error:

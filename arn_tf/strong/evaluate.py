@@ -15,9 +15,10 @@ from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import reranking, scores
 from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.run import scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import batches, camera_statistics, stage_choice
+from arn_tf.strong import batches, camera_statistics, stage_choice, unlabelled_scores
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_by_camera, embed_plain
 from arn_tf.strong.model import StrongModel
@@ -52,21 +53,28 @@ SERVED_TITLES = (
 )
 
 
-def evaluate(run: RunDir, settings: StrongSettings, rerank: bool | None = None) -> Evaluation:
-    """Scores every stage of a finished run on the target.
+def evaluate(
+    run: RunDir,
+    settings: StrongSettings,
+    rerank: bool | None = None,
+    labelled: scored.Labelled = scored.TARGETS_OWN,
+) -> Evaluation:
+    """Scores every stage of a finished run on the target, or says what can be said without labels.
 
     Args:
         run: folder of the run.
         settings: of the run.
         rerank: whether there are rows (c), which are re-ranked; None: yes.
+        labelled: pictures to score on; see `scored.splits`.
 
     Raises:
         UserError: the run isn't finished, or its data can't be read.
     """
-    data = opened(settings, "target", run)
-    splits = [data.split(name) for name in ("query", "gallery")]
-    run.keep_data({"target query": splits[0].digest, "target gallery": splits[1].digest})
     tf.config.experimental.enable_tensor_float_32_execution(False)
+    found = scored.splits(settings, run, labelled)
+    if found is None:
+        return _without_labels(run, settings)
+    splits = list(found)
     pictures = [batches.decoded(split, settings.image_size) for split in splits]
     model = run.load_model(strong_train.RESULT)
     rows = []
@@ -88,7 +96,7 @@ def evaluate(run: RunDir, settings: StrongSettings, rerank: bool | None = None) 
     initial = run.load_model(strong_train.INITIAL)
     plain = [embed_plain(initial, each) for each in pictures]
     add(UNTRAINED, plain)
-    train = data.split("train")
+    train = opened(settings, "target", run).split("train")
     known = embed_plain(initial, batches.decoded(train, settings.image_size))
     standardized = [
         _standardized(each, split.camera_id, known, train.camera_id)
@@ -107,14 +115,50 @@ def evaluate(run: RunDir, settings: StrongSettings, rerank: bool | None = None) 
     return Evaluation(rows, scores.draw_ranked_lists(*embeddings, *splits, title), notes)
 
 
+def _without_labels(run: RunDir, settings: StrongSettings) -> Evaluation:
+    """Returns the label-free numbers of the stages, and lists of the kept one."""
+    split = opened(settings, "target", run).split("train")
+    pictures = batches.decoded(split, settings.image_size)
+    model = run.load_model(strong_train.RESULT)
+    stages = {
+        TITLES[UNTRAINED]: embed_plain(run.load_model(strong_train.INITIAL), pictures),
+        TITLES[SOURCE_ONLY_CAMERAS]: embed_by_camera(
+            run.load_model(ADAPTED_FILE), pictures, split.camera_id
+        ),
+    }
+    notes = [
+        "no person of the target is known, so nothing can be scored: these numbers only compare "
+        "models on one target. Name pictures whose persons are known with query and gallery"
+    ]
+    kept = TITLES[SOURCE_ONLY_CAMERAS]
+    if os.path.exists(run.file(round_file(1))):
+        kept = TITLES[ADAPTED_CAMERAS]
+        stages[kept] = embed_by_camera(model, pictures, split.camera_id)
+        notes.append(f"the self-trained row is that of {_kept(run)}")
+    numbers = {
+        title: {
+            "other_camera_share": unlabelled_scores.other_camera_share(each, split.camera_id),
+            "mutual_rate": unlabelled_scores.mutual_rate(each, split.camera_id),
+            "similarity_entropy": unlabelled_scores.similarity_entropy(each, split.camera_id),
+        }
+        for title, each in stages.items()
+    }
+    title = f"{settings.direction}: nearest in other cameras, {kept}"
+    lists = scores.draw_lists_across_cameras(stages[kept], split, title)
+    return Evaluation([], lists, notes, numbers)
+
+
 def _cameras_without_statistics(model: StrongModel, splits: list[Split]) -> list[str]:
     cameras = np.unique(np.concatenate([split.camera_id for split in splits]))
-    missing = [int(camera) for camera in cameras if camera not in model.cameras]
+    names = {number: name for split in splits for number, name in split.camera_names.items()}
+    missing = [
+        names.get(int(camera), str(camera)) for camera in cameras if camera not in model.cameras
+    ]
     if not missing:
         return []
     return [
         "query or gallery pictures of these cameras use the statistics of the whole target, as the "
-        f"model has none of theirs: {', '.join(map(str, missing))}"
+        f"model has none of theirs: {', '.join(missing)}"
     ]
 
 
@@ -122,7 +166,7 @@ def _kept(run: RunDir) -> str:
     """Returns the stage that the run keeps, and why."""
     path = run.file(stage_choice.CHOICE_FILE)
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             choice = json.load(file)
         return f"{choice['stage']} ({choice['reason']})"
     except (OSError, ValueError, KeyError, TypeError) as error:

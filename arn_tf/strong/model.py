@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
 from arn_tf.layers import replicas
+from arn_tf.layers.arithmetic import in_float32
 from arn_tf.layers.normalization import (
     BatchStatistics,
     DomainBatchNormalization,
@@ -39,9 +40,11 @@ class StrongModel(keras.Model):
         weight_decay: L2, added to every gradient.
         precision: "float32", or "bfloat16" for the arithmetic of E_I.
         cameras: camera_id of each row of the table after the first two.
+        camera_names: {camera_id as a string: name} of those whose names are no numbers.
         seed: of the weights.
     """
 
+    @in_float32
     def __init__(
         self,
         num_identities: int,
@@ -54,6 +57,7 @@ class StrongModel(keras.Model):
         weight_decay: float = 5e-4,
         precision: str = "float32",
         cameras: Sequence[int] = (),
+        camera_names: Mapping[str, str] | None = None,
         seed: int = 0,
         name: str = "strong",
         **kwargs: Any,
@@ -70,6 +74,7 @@ class StrongModel(keras.Model):
             "precision": precision,
             "seed": seed,
         }
+        self._camera_names = {int(key): name for key, name in (camera_names or {}).items()}
         self.num_identities = num_identities
         self.input_size = tuple(input_size)
         self.label_smoothing = label_smoothing
@@ -92,6 +97,11 @@ class StrongModel(keras.Model):
     def cameras(self) -> list[int]:
         """camera_id of those that have statistics of their own."""
         return self.table.cameras
+
+    @property
+    def camera_names(self) -> dict[int, str]:
+        """{camera_id: name} of every camera in `cameras`."""
+        return {camera: self._camera_names.get(camera, str(camera)) for camera in self.cameras}
 
     def running_statistics(self) -> list[np.ndarray]:
         """Returns running means and variances of E_I, float32 [table.channels] each."""
@@ -256,7 +266,14 @@ class StrongModel(keras.Model):
         return list(self._means.values())
 
     def get_config(self) -> dict:
-        return {"name": self.name, "cameras": self.cameras, **self._settings}
+        # JSON has texts for keys.
+        names = {str(key): name for key, name in self.camera_names.items() if name != str(key)}
+        return {
+            "name": self.name,
+            "cameras": self.cameras,
+            "camera_names": names,
+            **self._settings,
+        }
 
     @classmethod
     def from_config(cls, config: dict) -> "StrongModel":

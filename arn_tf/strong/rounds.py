@@ -9,6 +9,7 @@ the log marks as such.
 
 import json
 import os
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -18,7 +19,6 @@ from arn_tf.data.sampling import Sampler
 from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
 from arn_tf.run import tensorboard
-from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics, clustering, self_training, unlabelled_scores
@@ -26,6 +26,7 @@ from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
+from datasets.files.atomic_files import replace_text
 
 ADAPTED = "adapted.keras"
 
@@ -72,7 +73,7 @@ class TargetRounds:
 
     def adapt(self, tuned: StrongModel) -> None:
         """Saves the source's model with a table of the target's cameras."""
-        for note in notes(self._split.camera_id):
+        for note in notes(self._split.camera_id, self._split.camera_names):
             print(note)
         self._save_calibrated(tuned, 0)
 
@@ -224,40 +225,49 @@ class TargetRounds:
         return trainer.model
 
     def _save_calibrated(self, model: StrongModel, number: int) -> None:
-        adapted, _ = camera_statistics.estimate(model, self._pictures, self._split.camera_id)
+        adapted, _ = camera_statistics.estimate(
+            model, self._pictures, self._split.camera_id, names=self._split.camera_names
+        )
         self._run.save_model(adapted, round_file(number))
         self._current = number, adapted
 
 
-def notes(camera_id: np.ndarray) -> list[str]:
+def notes(camera_id: np.ndarray, names: Mapping[int, str] | None = None) -> list[str]:
     """Returns sentences about what the cameras of a target make different.
 
     Args:
         camera_id: int [N] of the training pictures; -1 unknown.
+        names: {camera_id: name} of cameras whose names are no numbers.
     """
+    names = names or {}
     known = camera_id[camera_id != UNKNOWN_CAMERA]
     cameras, counts = np.unique(known, return_counts=True)
     if not len(cameras):
         return [
-            "no picture of the target has a camera's number: all use the statistics of the whole "
+            "no picture of the target has a camera: all use the statistics of the whole "
             "target, and clusters may come from one camera"
         ]
     found = []
     if len(known) < len(camera_id):
         found.append(
-            f"{len(camera_id) - len(known)} pictures of the target have no camera's number and use "
+            f"{len(camera_id) - len(known)} pictures of the target have no camera and use "
             "the statistics of the whole target"
         )
     least = camera_statistics.LEAST_PICTURES
-    few = {int(c): int(n) for c, n in zip(cameras, counts, strict=True) if n < least}
+    few = [
+        f"{names.get(camera, camera)} ({count})"
+        for camera, count in zip(cameras.tolist(), counts.tolist(), strict=True)
+        if count < least
+    ]
     if few:
         found.append(
             f"cameras with fewer than {least} pictures use the statistics of the whole target: "
-            f"{few}"
+            f"{', '.join(few)}"
         )
     if len(cameras) == 1:
+        only = names.get(int(cameras[0]), cameras[0])
         found.append(
-            f"the target has one camera, {cameras[0]}: clusters can't be held to two, and what "
-            "tells cameras apart can't be learnt"
+            f"the target has one camera, {only}: clusters can't be held to two, and what tells "
+            "cameras apart can't be learnt"
         )
     return found

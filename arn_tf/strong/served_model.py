@@ -30,6 +30,7 @@ def served_model(model: StrongModel, precision: str | None = None) -> ServedMode
         embed=served.compiled_call,
         reference=reference,
         table=served.table,
+        camera_names=model.camera_names,
         embedding_space=embedding_space(
             facts | {"preset": "strong", "precision": precision},
             [*model.encoder_i.get_weights(), *model.table.domain_rows()],

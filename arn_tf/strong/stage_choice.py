@@ -9,9 +9,9 @@ import numpy as np
 from arn_tf.ranking import arguments, protocol
 from arn_tf.ranking.arguments import units_of
 from arn_tf.run import tensorboard
-from arn_tf.run.atomic_files import replace_text
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import clustering
+from datasets.files.atomic_files import replace_text
 
 CHOICE_FILE = "choice.json"
 

@@ -1,11 +1,12 @@
 """What is written lasts, as far as the disk and the system can promise it."""
 
-import contextlib
 import errno
 import os
+import sys
 from typing import BinaryIO
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FAILED = (errno.EIO, *_NO_ROOM)
 _ZEROS = bytes(2**20)
 
 
@@ -15,21 +16,24 @@ def sync_folder(folder: str) -> None:
     VirtualBox's shared folders, old SMB and some FUSE mounts refuse, and Windows opens no folder:
     what was renamed there is still renamed.
 
+    Args:
+        folder: one that exists; it may be one that can be written, but not read.
+
     Raises:
-        OSError: the disk failed.
+        OSError: the disk failed, or is full.
     """
-    if os.name == "nt":
+    if sys.platform == "win32":
         return
-    # A folder may be written and searched, but not read.
-    with contextlib.suppress(PermissionError):
+    try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
-        except OSError as error:
-            if error.errno in (errno.EIO, *_NO_ROOM):
-                raise
         finally:
             os.close(descriptor)
+    except OSError as error:
+        # Each system has its own word for "not on this disk"; a failed disk has these.
+        if error.errno in _FAILED:
+            raise
 
 
 def reserve(file: BinaryIO, size: int) -> None:
@@ -43,7 +47,7 @@ def reserve(file: BinaryIO, size: int) -> None:
         OSError: there isn't that much.
     """
     file.flush()
-    if hasattr(os, "posix_fallocate"):
+    if sys.platform != "win32" and hasattr(os, "posix_fallocate"):  # macOS has none
         try:
             os.posix_fallocate(file.fileno(), 0, size)
             return

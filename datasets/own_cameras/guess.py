@@ -9,14 +9,18 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
+from datasets import camera_names
+from datasets.own_cameras.template import Template
+
 # {data set: the beginning of its pictures' names}; what both forms share comes last.
 _OFFICIAL = {
-    "MSMT17": re.compile(r"(?P<person_id>\d{4})_\d{3}_(?P<camera>\d{2})_"),
-    "VeRi": re.compile(r"(?P<person_id>\d{4})_c(?P<camera>\d{3})_\d{8}_"),
-    "Market-1501": re.compile(r"(?P<person_id>-1|\d{4})_c(?P<camera>\d)s\d_\d{6}_"),
-    "DukeMTMC-reID": re.compile(r"(?P<person_id>\d{4})_c(?P<camera>\d)_f\d{7}"),
-    "CUHK03-np": re.compile(r"(?P<person_id>\d{4})_c(?P<camera>\d)_\d+"),
+    "MSMT17": re.compile(r"^(?P<person_id>\d{4})_\d{3}_(?P<camera>\d{2})_"),
+    "VeRi": re.compile(r"^(?P<person_id>\d{4})_c(?P<camera>\d{3})_\d{8}_"),
+    "Market-1501": re.compile(r"^(?P<person_id>-1|\d{4})_c(?P<camera>\d)s\d_\d{6}_"),
+    "DukeMTMC-reID": re.compile(r"^(?P<person_id>\d{4})_c(?P<camera>\d)_f\d{7}"),
+    "CUHK03-np": re.compile(r"^(?P<person_id>\d{4})_c(?P<camera>\d)_\d+"),
 }
+_NUMBER = re.compile(camera_names.PATTERN.replace("(", "(?P<camera>", 1))
 SPLIT_FOLDERS = {
     "bounding_box_train": "train",
     "image_train": "train",
@@ -41,19 +45,32 @@ class Guess:
 
     Attributes:
         title: for the user: what was found, and by what.
-        official: name of the official data set, or "".
-        template: of `template.Template`, or "" where the names of an official data set are read,
-            or nothing.
+        official: name of the official data set whose names these are, or "".
+        pattern: of the names, where they tell; its groups are fields.
+        template: of the paths, where folders tell.
     """
 
     title: str
     official: str = ""
-    template: str = ""
+    pattern: re.Pattern[str] | None = None
+    template: Template | None = None
 
-    def official_values(self, name: str) -> dict[str, str] | None:
-        """Returns camera and person of a file's name by the official data set's rule, or None."""
-        match = _OFFICIAL[self.official].match(name)
-        return match.groupdict() if match else None
+    def values(self, path: str) -> dict[str, str] | None:
+        """Returns what is known of a picture, or None if its path is not like the others.
+
+        Args:
+            path: relative to the folder; parts end in /.
+        """
+        if self.template is not None:
+            return self.template.values(path)
+        if self.pattern is None:
+            return {}
+        folders, _, name = path.rpartition("/")
+        match = self.pattern.search(name)
+        splits = [SPLIT_FOLDERS[part] for part in folders.split("/") if part in SPLIT_FOLDERS]
+        if match is None:
+            return None
+        return match.groupdict() | ({"split": splits[-1]} if splits and self.official else {})
 
 
 def guess(paths: Sequence[str]) -> Guess:
@@ -66,11 +83,12 @@ def guess(paths: Sequence[str]) -> Guess:
         UnknownLayoutError: the folders in it may be cameras or persons.
     """
     names = [path.rpartition("/")[2] for path in paths]
-    for official, pattern in _OFFICIAL.items():
-        matches = [match for name in names if (match := pattern.match(name))]
+    for official, pattern in (*_OFFICIAL.items(), ("", _NUMBER)):
+        matches = [match for name in names if (match := pattern.search(name))]
         if len(matches) >= _MOST * len(names):
             cameras = len({match["camera"] for match in matches})
-            return Guess(f"{cameras} cameras, from names as {official} has them", official)
+            how = f"names as {official} has them" if official else "_c and a number in their names"
+            return Guess(f"{cameras} cameras, from {how}", official, pattern)
     return _by_folders(paths)
 
 
@@ -104,4 +122,4 @@ def _cameras(firsts: collections.Counter[str], paths: Sequence[str], above: int)
     place = "the first folder" if above == 0 else f"the folder at depth {above + 1}"
     shown = ", ".join(sorted(firsts)[:_SHOWN]) + (", ..." if len(firsts) > _SHOWN else "")
     template = "{*}/" * above + "{camera}/" + "{**}"
-    return Guess(f"{len(firsts)} cameras from {place}: {shown}", template=template)
+    return Guess(f"{len(firsts)} cameras from {place}: {shown}", template=Template(template))

@@ -128,12 +128,7 @@ def _of_folder(root: str, names: str, skip_bad: bool) -> Listing:
     else:
         guessed = guess.guess(files)
         told_by, official = guessed.title, guessed.official
-        if official:
-            values = [_official(guessed, file) for file in files]
-        elif guessed.template:
-            values, _ = _by_template(root, files, guessed.template, skip_bad)
-        else:
-            values = [{} for _ in files]
+        values = [guessed.values(file) for file in files]
     kept = [(file, value) for file, value in zip(files, values, strict=True) if value is not None]
     return _listing(root, kept, told_by, official, notes)
 
@@ -157,17 +152,6 @@ def _by_template(
             "{**} for any folders"
         )
     return list(values), [f"left out: {problem}"]
-
-
-def _official(guessed: guess.Guess, file: str) -> _Values | None:
-    folders, _, name = file.rpartition("/")
-    values = guessed.official_values(name)
-    if values is None:
-        return None
-    splits = [
-        guess.SPLIT_FOLDERS[part] for part in folders.split("/") if part in guess.SPLIT_FOLDERS
-    ]
-    return values | ({"split": splits[-1]} if splits else {})
 
 
 def _of_table(path: str, skip_bad: bool) -> Listing:

@@ -124,22 +124,5 @@ def camera_pattern(text: str) -> re.Pattern[str]:
         raise BadInputError(str(error), arguments={"camera_pattern": text}) from error
 
 
-def camera_numbers(files: Sequence[str], pattern: str) -> list[int]:
-    """Returns the camera's number of each file.
-
-    Args:
-        files: paths.
-        pattern: see `camera_pattern`.
-
-    Raises:
-        BadInputError: the pattern is wrong, or finds no number in a file's name.
-    """
-    numbers = camera_names.numbers_of(files, camera_pattern(pattern))
-    if camera_names.UNKNOWN_CAMERA in numbers:
-        file = files[numbers.index(camera_names.UNKNOWN_CAMERA)]
-        raise BadInputError("no camera's number in its name by `camera_pattern`", file)
-    return numbers
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -3,9 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from datasets import camera_names
 from serving import command
-from serving.client.flags import add_server_flags
+from serving.client.flags import add_camera_flags, add_server_flags
 
 
 @command.naming_flags()
@@ -33,18 +32,18 @@ def _parser() -> argparse.ArgumentParser:
     subcommands = parser.add_subparsers(dest="command", metavar="{embed,status}", required=True)
 
     embed = subcommands.add_parser("embed", help="embed picture files and write one .npz file")
-    embed.add_argument("paths", nargs="+", help="JPEG and PNG files, or folders of them")
+    embed.add_argument("paths", nargs="+", help="picture files, or folders of them")
     embed.add_argument("--output", required=True, help=".npz file to write")
     embed.add_argument(
         "--skip_bad_images",
         action="store_true",
         help="leave out files that can't be read or decoded, and list them at the end",
     )
-    embed.add_argument(
-        "--camera_pattern",
-        metavar="REGEXP",
-        help="embed by the statistics of cameras: regular expression whose one group is the "
-        f"number of the camera in a file's name, like {camera_names.PATTERN}; off by default",
+    add_camera_flags(
+        embed,
+        "camera",
+        "embed by the statistics of cameras; this is the one of all pictures",
+        "no cameras, but those that a table names",
     )
     add_server_flags(embed)
 

@@ -1,14 +1,15 @@
 """What the subcommands of `serving.client` do, given their parsed arguments."""
 
 import argparse
-import sys
+import os
 from collections.abc import Sequence
 
+from datasets import camera_names
 from serving import client
-from serving.client import arguments, results
+from serving.client import picture_cameras, results
 from serving.client.npz_file import EmbeddingFile
-from serving.client.picture_files import find
-from serving.command import printable
+from serving.client.picture_files import find, link_note
+from serving.command import printable, warn
 from serving.errors import BadImageError, BadInputError
 
 # A PNG of one black pixel: its embedding comes with the name of the embedding space.
@@ -21,18 +22,22 @@ _PIXEL = bytes.fromhex(
 def embed(args: argparse.Namespace) -> None:
     """`embed`: writes the embeddings of picture files to one .npz file."""
     with client.from_arguments(args) as server, EmbeddingFile(args.output) as file:
-        paths, camera_id = find(args.paths), None
-        if args.camera_pattern is not None:
-            camera_id = arguments.camera_numbers(paths, args.camera_pattern)
+        links: dict[str, str] = {}
+        named_paths, named = picture_cameras.tables(args.paths)
+        paths = find(named_paths, links)
+        if links:
+            warn(printable(link_note(links)))
+        cameras = _cameras(args, paths, named)
+        camera_id = None if cameras is None else list(map(camera_names.number_of, cameras))
         file.reserve(len(paths), server.describe().embedding_dim)
         embeddings = server.embed_files(
             paths, args.skip_bad_images, progress=True, camera_id=camera_id
         )
         _list_skipped(embeddings.skipped)
         for line in results.camera_notes(
-            embeddings.unknown_cameras, args.model, embeddings.version
+            embeddings.unknown_cameras, args.model, embeddings.version, cameras or ()
         ):
-            print(printable(line), file=sys.stderr)
+            warn(printable(line))
         if not embeddings.files:
             raise BadInputError(
                 f"none of the {len(paths)} files could be embedded; nothing written"
@@ -44,6 +49,27 @@ def embed(args: argparse.Namespace) -> None:
         f"{embeddings.vectors.shape[1]}{skipped}; model {printable(args.model)} version "
         f"{embeddings.version}, embedding space {embeddings.space}"
     )
+
+
+def _cameras(
+    args: argparse.Namespace, paths: Sequence[str], named: dict[str, str]
+) -> list[str] | None:
+    """Returns the name of each picture's camera, or None where no flag and no table tells any."""
+    if (args.camera, args.camera_pattern, args.names) == (None, None, None) and not any(
+        named.values()
+    ):
+        return None
+    files = [os.path.abspath(path) for path in paths]
+    camera_of = picture_cameras.function(
+        args.paths, files, named, args.camera, args.camera_pattern, args.names
+    )
+    found = []
+    for path, file in zip(paths, files, strict=True):
+        camera = camera_of(file)
+        if not camera:
+            raise BadInputError("no camera by `camera_pattern`, `names` or its table", path)
+        found.append(camera)
+    return found
 
 
 def status(args: argparse.Namespace) -> None:
@@ -65,6 +91,6 @@ def status(args: argparse.Namespace) -> None:
 
 def _list_skipped(skipped: Sequence[BadImageError]) -> None:
     if skipped:
-        print(f"skipped {len(skipped)}:", file=sys.stderr)
+        warn(f"skipped {len(skipped)}:")
     for error in skipped:
-        print(f"  {printable(str(error))}", file=sys.stderr)
+        warn(f"  {printable(str(error))}")

@@ -84,10 +84,12 @@ class EmbeddingClient(BaseClient):
         progress: bool = False,
         camera_id: Sequence[int] | np.ndarray | None = None,
     ) -> Embeddings:
-        """Embeds JPEG and PNG files.
+        """Embeds picture files.
 
-        Files are read as they are sent. Without `skip_bad_images` the first bytes of each are
-        checked before the first file is sent.
+        The content decides what a file is, not its name. JPEG and PNG are sent as they are, unless
+        they are stored turned (EXIF orientation); other formats, BMP, GIF, TIFF and WebP among
+        them, as PNG. Files are read as they are sent. Without `skip_bad_images` the first bytes of
+        each are checked before the first file is sent.
 
         Args:
             paths: of the files; they name the rows.
@@ -137,7 +139,7 @@ class EmbeddingClient(BaseClient):
         """As `embed_files`, for pictures in memory.
 
         Args:
-            encoded: bytes objects, each a JPEG or PNG file.
+            encoded: bytes objects, each the content of a picture file.
             names: of the pictures, as many; "image 0", ... by default.
             skip_bad_images: see `embed_files`.
             camera_id: see `embed_files`.

@@ -3,6 +3,7 @@
 import argparse
 import typing
 
+from datasets import camera_names
 from serving.errors import BadInputError
 
 if typing.TYPE_CHECKING:
@@ -30,6 +31,31 @@ def add_server_flags(parser: argparse.ArgumentParser) -> None:
         "--tls_certificate", metavar="FILE", help="PEM of our own certificate, for mTLS"
     )
     group.add_argument("--tls_key", metavar="FILE", help="PEM of the certificate's key")
+
+
+def add_camera_flags(parser: argparse.ArgumentParser, flag: str, text: str, default: str) -> None:
+    """Adds the flags that say which camera took pictures; one of them may be given.
+
+    Args:
+        parser: of a command.
+        flag: name of the flag that names the one camera of all.
+        text: help of that flag.
+        default: what is done without any of them, for the help.
+    """
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(f"--{flag}", metavar="NAME", help=text)
+    group.add_argument(
+        "--camera_pattern",
+        metavar="REGEXP",
+        help="regular expression whose one group is the camera in a file's name, like "
+        f"{camera_names.PATTERN}",
+    )
+    group.add_argument(
+        "--names",
+        metavar="TEMPLATE",
+        help="what the paths below the folders mean, like '{camera}/{*}'. Without any of these "
+        f"three: {default}",
+    )
 
 
 def from_arguments(args: argparse.Namespace) -> "EmbeddingClient":

@@ -7,18 +7,15 @@ model, version   what made them
 """
 
 import contextlib
-import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
+from datasets.files import durable, locks
 from serving.client.results import Embeddings
 from serving.errors import BadInputError
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class EmbeddingFile:
@@ -35,7 +32,9 @@ class EmbeddingFile:
         self._output = output
         folder, name = os.path.split(output)
         self._partial = os.path.join(folder, f".{name}.partial")
+        self._lock = os.path.join(folder, f".{name}.lock")
         self._file: BinaryIO
+        self._held = contextlib.ExitStack()
         self._written = False
 
     def __enter__(self) -> "EmbeddingFile":
@@ -43,17 +42,25 @@ class EmbeddingFile:
             raise self._refused("that is not a file")
         if not self._output.endswith(".npz"):
             raise self._refused("give a name that ends in .npz")
-        while not self._lock():
-            self._file.close()
+        with contextlib.ExitStack() as stack, self._named():
+            # Not left to the lock, which may make its folder.
+            os.stat(os.path.join(os.path.dirname(self._output) or os.curdir, ""))
+            try:
+                stack.enter_context(locks.held(self._lock))
+            except locks.Held as held:
+                raise self._refused(f"another command is writing there: {held}") from held
+            self._file = open(self._partial, "wb")
+            self._held = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._written:
-            with contextlib.suppress(OSError):
-                os.remove(self._partial)
-        # What couldn't be written is an error already; it mustn't be a second one.
-        with contextlib.suppress(OSError):
-            self._file.close()
+        with self._held:
+            if not self._written:
+                # What couldn't be written is an error already; it mustn't be a second one.
+                with contextlib.suppress(OSError):
+                    self._file.close()
+                with contextlib.suppress(OSError):
+                    os.remove(self._partial)
 
     def reserve(self, pictures: int, dim: int) -> None:
         """Takes the disk space of that many float32 vectors of length `dim`.
@@ -62,12 +69,7 @@ class EmbeddingFile:
             BadInputError: there isn't that much.
         """
         with self._named():
-            try:
-                os.posix_fallocate(self._file.fileno(), 0, max(1, 4 * pictures * dim))
-            except OSError as error:
-                if error.errno in _NO_ROOM:
-                    raise
-                # This file system can't promise room.
+            durable.reserve(self._file, max(1, 4 * pictures * dim))
 
     def write(self, embeddings: Embeddings, model: str) -> None:
         """Writes embeddings of the model of this name.
@@ -87,24 +89,11 @@ class EmbeddingFile:
             self._file.truncate()
             self._file.flush()
             os.fsync(self._file.fileno())
+            # Windows renames no open file.
+            self._file.close()
             os.replace(self._partial, self._output)
             self._written = True
-
-    def _lock(self) -> bool:
-        """Opens and locks the partial file; False if another command ended in between."""
-        with self._named():
-            # For writing anywhere, without cutting short what another command has there.
-            descriptor = os.open(self._partial, os.O_RDWR | os.O_CREAT, 0o666)
-            self._file = os.fdopen(descriptor, "r+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise self._refused("another command is writing there") from error
-        # What we opened may have become that command's output, or have been removed.
-        with contextlib.suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(descriptor), os.stat(self._partial))
-        return False
+        self._held.close()
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:

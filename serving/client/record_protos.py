@@ -11,6 +11,8 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2
 
+from serving import command
+
 _RECORD = pathlib.Path(__file__).with_name("tensorflow_serving.binpb")
 
 
@@ -38,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -44,13 +44,19 @@ def of_files(
 ) -> Iterator[RequestBatch]:
     """Yields batches of files, each file read when its batch is asked for; none is empty.
 
+    Pictures are upright, and JPEG or PNG (`picture_files.upright`).
+
     Args:
         paths: of the files; they name the pictures.
         batch_size: pictures in a batch at most.
         skip: whether bad pictures are left out; else the first one ends the batches.
         camera_id: a number for each path, or None.
     """
-    reads = (functools.partial(picture_files.read, path) for path in paths)
+
+    def read(path: str) -> bytes:
+        return picture_files.upright(picture_files.read(path), path)
+
+    reads = (functools.partial(read, path) for path in paths)
     return _batches(paths, reads, camera_id, batch_size, skip)
 
 
@@ -62,12 +68,9 @@ def of_encoded(
     camera_id: list[int] | None = None,
 ) -> Iterator[RequestBatch]:
     """As `of_files`, from N encoded pictures and their N names."""
-
-    def checked(data: bytes, name: str) -> bytes:
-        picture_files.check_encoded(data, name)
-        return data
-
-    reads = (functools.partial(checked, *each) for each in zip(encoded, names, strict=True))
+    reads = (
+        functools.partial(picture_files.upright, *each) for each in zip(encoded, names, strict=True)
+    )
     return _batches(names, reads, camera_id, batch_size, skip)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from datasets import camera_names
 from datasets.camera_names import UNKNOWN_CAMERA
 from serving.errors import BadImageError
 
@@ -117,17 +118,21 @@ def progress_bar(pictures: int, shown: bool) -> Iterator[Callable[[int], object]
         yield bar.update
 
 
-def camera_notes(unknown: Iterable[int], model: str, version: int) -> list[str]:
+def camera_notes(
+    unknown: Iterable[int], model: str, version: int, names: Iterable[str | None] = ()
+) -> list[str]:
     """Returns lines for a user on cameras without statistics of their own.
 
     Args:
-        unknown: their numbers, each once; -1 stands for pictures whose camera has no number.
+        unknown: their numbers, each once; -1 stands for pictures whose camera is unknown.
         model: name of the model.
         version: of the model.
+        names: of the cameras that the numbers stand for, where they are known.
     """
+    name_of = {camera_names.number_of(name): name for name in set(names)}
     unknown = sorted(unknown)
     lines = []
-    numbers = [str(camera) for camera in unknown if camera != UNKNOWN_CAMERA]
+    numbers = [name_of.get(camera) or str(camera) for camera in unknown if camera != UNKNOWN_CAMERA]
     if numbers:
         lines.append(
             f"note: model {model} version {version} has no statistics of camera "
@@ -136,7 +141,7 @@ def camera_notes(unknown: Iterable[int], model: str, version: int) -> list[str]:
         )
     if UNKNOWN_CAMERA in unknown:
         lines.append(
-            "note: pictures whose camera has no number were embedded by the statistics of the "
+            "note: pictures whose camera is unknown were embedded by the statistics of the "
             "whole target"
         )
     return lines

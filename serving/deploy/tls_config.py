@@ -72,17 +72,20 @@ def write(config: Any, path: str | os.PathLike[str]) -> None:
             _refuse_to_replace_another_file(path)
         with contextlib.suppress(FileNotFoundError):
             os.remove(partial)  # of a run that was killed
-        # Never readable by others, not even for a moment.
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with open(partial, "x", encoding="utf-8", newline="\n", opener=_open_secret) as file:
             file.write(text_format.MessageToString(config))
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.remove(partial)
         raise BadInputError(f"can't be written: {error.strerror}", path) from error
+
+
+def _open_secret(path: str, flags: int) -> int:
+    """Opens a new file that others can't read, not even for a moment."""
+    return os.open(path, flags, 0o600)
 
 
 def _pem_blocks(path: str | os.PathLike[str], kind: str) -> list[str]:
@@ -171,7 +174,10 @@ def _main() -> None:
     flags = parser.parse_args()
     write(build(flags.key, flags.certificate, flags.client_ca), flags.output)
     clients = "must show a certificate" if flags.client_ca else "need no certificate"
-    print(f"Wrote {flags.output} (mode 0600, keep it secret); clients {clients}")
+    # Windows, and disks of theirs, have other rights.
+    open_to_others = stat.S_IMODE(os.stat(flags.output).st_mode) & 0o077
+    rights = "see that nobody else can read it" if open_to_others else "mode 0600, keep it secret"
+    print(f"Wrote {flags.output} ({rights}); clients {clients}")
 
 
 if __name__ == "__main__":

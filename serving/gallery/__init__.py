@@ -4,6 +4,7 @@
     python -m serving.gallery add --server=localhost:8500 --gallery=gal/ new_crops/
     python -m serving.gallery search --server=localhost:8500 --gallery=gal/ query.jpg --html=r.html
     python -m serving.gallery remove --gallery=gal/ --older_than=30d
+    python -m serving.gallery check --gallery=gal/ --remove
     python -m serving.gallery info --gallery=gal/
 
 A gallery holds embeddings and paths, not the pictures. The commands that embed nothing need no

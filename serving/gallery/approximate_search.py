@@ -120,13 +120,15 @@ def _build(store: GalleryStore) -> tuple[Any, dict[str, Any]]:
         with store.locked():
             store.check_revision(revision)
             # A writer that comes later removes these names, half written or not.
-            faiss.write_index(index, path)
+            # By Python, which knows how each system writes names of files.
+            with open(path, "wb") as opened:
+                faiss.write_index(index, faiss.PyCallbackIOWriter(opened.write))
             note["sha256"] = _digest(path)
             partial = os.path.join(store.folder, _NOTE + ".new")
-            with open(partial, "w") as file:
+            with open(partial, "w", encoding="utf-8") as file:
                 json.dump(note, file)
             os.replace(partial, os.path.join(store.folder, _NOTE))
-    # faiss raises RuntimeError for a file that it can't write.
+    # faiss raises RuntimeError for what it can't write.
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             os.remove(path)
@@ -177,7 +179,7 @@ def _walk(index: Any, vectors: np.ndarray, top: int) -> tuple[np.ndarray, np.nda
 def _read_note(store: GalleryStore) -> dict[str, Any] | None:
     """Returns the note of an index for the gallery as it is now, or None. Needs a snapshot."""
     try:
-        with open(os.path.join(store.folder, _NOTE)) as file:
+        with open(os.path.join(store.folder, _NOTE), encoding="utf-8") as file:
             note = json.load(file)
         Quality(**note["quality"])
         return note if note["revision"] == store.revision() and note["sha256"] else None
@@ -190,7 +192,10 @@ def _read_index(store: GalleryStore, note: dict[str, Any]) -> Any:
     path = os.path.join(store.folder, _INDEX)
     try:
         # faiss trusts what it reads; a damaged graph would lead it anywhere in memory.
-        return faiss.read_index(path) if _digest(path) == note["sha256"] else None
+        if _digest(path) != note["sha256"]:
+            return None
+        with open(path, "rb") as opened:
+            return faiss.read_index(faiss.PyCallbackIOReader(opened.read))
     except (OSError, RuntimeError):
         return None
 

@@ -12,16 +12,16 @@ from serving.errors import BadImageError, BadInputError
 _SECONDS = {"d": 86400, "h": 3600, "m": 60}
 
 
-def find(paths: Iterable[str]) -> list[str]:
+def find(paths: Iterable[str], links: dict[str, str] | None = None) -> list[str]:
     """Returns absolute paths of the pictures that `serving.client.picture_files.find` finds."""
-    return [os.path.abspath(path) for path in picture_files.find(paths)]
+    return [os.path.abspath(path) for path in picture_files.find(paths, links)]
 
 
 def content_hash(file: str) -> bytes:
-    """Returns the SHA-256 of a picture's file, 32 bytes.
+    """Returns the SHA-256 of a picture's file as it is, 32 bytes.
 
     Raises:
-        BadImageError: it can't be read, is no JPEG or PNG, or a gallery can't hold its name.
+        BadImageError: it can't be read, is no picture, or a gallery can't hold its name.
     """
     try:
         file.encode()
@@ -39,6 +39,16 @@ def content_hash(file: str) -> bytes:
 def file_pattern(text: str) -> str:
     """Returns a glob pattern made absolute; the working folder's name is no pattern in it."""
     return os.path.normpath(os.path.join(glob.escape(os.getcwd()), text))
+
+
+def below(folder: str) -> str:
+    """Returns a glob pattern of all files below a folder, which needn't be there.
+
+    Raises:
+        BadInputError: it is empty or not UTF-8.
+    """
+    path = os.path.abspath(storable("folder", folder))
+    return os.path.join(glob.escape(path), "*")
 
 
 def storable(argument: str, text: str) -> str:

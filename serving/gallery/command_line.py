@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-from datasets import camera_names
 from serving import command, gallery
-from serving.client.flags import add_server_flags
+from serving.client.flags import add_camera_flags, add_server_flags
+
+_GUESS = "the number after _c in the names, else a guess by the folders, which is told"
 
 
 @command.naming_flags()
@@ -41,19 +42,23 @@ def _parser() -> argparse.ArgumentParser:
         "adds pictures to a gallery",
         "A file that is there already, with the same content and camera, is passed over; with "
         "other content or another camera it is embedded anew and takes the old one's place. With "
-        "other content its age, for remove --older_than, begins anew.",
+        "other content its age, for remove --older_than, begins anew. A file whose content is "
+        "there under a name that no longer has it has moved: the row gets the new name and keeps "
+        "its age. A copy, of the same camera, of a picture that is there gets no row.",
     )
     for filling in (build, add):
         add_server_flags(filling)
-        camera = filling.add_mutually_exclusive_group()
-        camera.add_argument("--camera", metavar="NAME", help="the camera of all these pictures")
-        _add_camera_pattern(camera)
+        add_camera_flags(filling, "camera", "the camera of all these pictures", _GUESS)
         filling.add_argument(
             "--skip_bad_images",
             action="store_true",
             help="leave out and report pictures that can't be read or decoded",
         )
-        filling.add_argument("paths", nargs="+", help="pictures, and folders with pictures below")
+        filling.add_argument(
+            "paths",
+            nargs="+",
+            help="pictures, folders with pictures below, and tables (CSV) that name pictures",
+        )
 
     remove = _command(
         subcommands,
@@ -75,6 +80,29 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("--older_than", metavar="AGE", help="in the gallery for 30d, 12h or 90m")
     remove.add_argument("--dry_run", action="store_true", help="only list what would be removed")
 
+    check = _command(
+        subcommands,
+        "check",
+        "lists pictures whose files are gone or changed",
+        "All files are read. Give add the new places of files that moved first: their rows then "
+        "keep their age.",
+    )
+    check.add_argument(
+        "--folder",
+        action="append",
+        default=[],
+        help="only pictures below this folder, as the gallery has its name; repeatable. A folder "
+        "of which no file is left, as where a disk isn't mounted, has to be named for --remove",
+    )
+    check.add_argument(
+        "--remove",
+        action="store_true",
+        help="remove the pictures whose files are gone, and erase their traces as remove does",
+    )
+    check.add_argument(
+        "--dry_run", action="store_true", help="with --remove: only list what would be removed"
+    )
+
     search = _command(
         subcommands,
         "search",
@@ -91,9 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out pictures of the query's camera; pictures without a camera stay",
     )
-    camera = search.add_mutually_exclusive_group()
-    camera.add_argument("--query_camera", metavar="NAME", help="the camera of all queries")
-    _add_camera_pattern(camera)
+    add_camera_flags(search, "query_camera", "the camera of all queries", _GUESS)
     search.add_argument(
         "--approximate",
         action="store_true",
@@ -119,13 +145,3 @@ def _command(
     )
     parser.add_argument("--gallery", required=True, metavar="FOLDER", help="where the gallery is")
     return parser
-
-
-def _add_camera_pattern(parser: argparse._MutuallyExclusiveGroup) -> None:
-    parser.add_argument(
-        "--camera_pattern",
-        default=camera_names.PATTERN,
-        metavar="REGEXP",
-        help="regular expression whose one group is the camera in a file's name (%(default)s); "
-        "a model that takes cameras embeds by it where it is a number",
-    )

@@ -3,28 +3,29 @@
 import argparse
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
-from datasets import camera_names
 from serving import client
+from serving.client import picture_cameras, picture_files
 from serving.client.arguments import camera_pattern
 from serving.client.results import camera_notes
-from serving.command import printable
+from serving.command import printable, warn
 from serving.errors import BadInputError, GalleryError, ServingError
 from serving.gallery import (
     approximate_search,
     arguments,
     html_report,
     ingest,
+    same_content,
     sqlite_file,
     text_report,
 )
+from serving.gallery import check as row_check
 from serving.gallery.approximate_search import Quality
-from serving.gallery.ingest import Outcome
+from serving.gallery.outcome import Outcome
 from serving.gallery.records import Selection
 from serving.gallery.search import Hit, Result, exact
 from serving.gallery.store import GalleryStore
@@ -32,40 +33,38 @@ from serving.gallery.store import GalleryStore
 
 def build(args: argparse.Namespace) -> None:
     """`build`: makes a gallery."""
-    camera = _camera_of(args, "camera")
-    if sqlite_file.exists(args.gallery):
-        raise GalleryError("is a gallery already; use add to put more pictures in", args.gallery)
+    _check_camera(args, "camera")
+    sqlite_file.check_new(args.gallery)
     outcome = Outcome()
-    files = arguments.find(args.paths)
+    files, camera = _found(args, args.paths, args.camera)
     pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
     with client.from_arguments(args) as server, _reporting(args, outcome):
         ingest.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
     print(
         f"{printable(args.gallery)}: {outcome.added} pictures added, {outcome.bad} bad ones skipped"
+        f"{text_report.same_content_counts(outcome)}"
     )
 
 
 def add(args: argparse.Namespace) -> None:
     """`add`: adds pictures, or newer ones under the same names."""
-    camera = _camera_of(args, "camera")
+    _check_camera(args, "camera")
     outcome = Outcome()
     with GalleryStore(args.gallery) as store:
-        files = arguments.find(args.paths)
+        store.check_writable()
+        files, camera = _found(args, args.paths, args.camera)
         pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
-        with store.snapshot():
-            known = {old.file: (old.content_hash, old.camera) for old in store.pictures()}
-        new = {
-            file: picture
-            for file, picture in pictures.items()
-            if known.get(file) != (picture.content_hash, picture.camera)
-        }
-        if new:
-            with client.from_arguments(args) as server, _reporting(args, outcome):
-                ingest.add(store, server, new, args.skip_bad_images, outcome)
+        with _reporting(args, outcome):
+            new = same_content.settle(store, pictures, outcome)
+            settled = {*new, *outcome.moved, *outcome.copies}
+            if new:
+                with client.from_arguments(args) as server:
+                    ingest.add(store, server, new, args.skip_bad_images, outcome)
         store.finish_erasure()
     print(
-        f"{printable(args.gallery)}: {outcome.added} pictures added, {len(pictures) - len(new)} "
-        f"were there already, {outcome.bad} bad ones skipped"
+        f"{printable(args.gallery)}: {outcome.added} pictures added, "
+        f"{len(pictures) - len(settled)} were there already, {outcome.bad} bad ones skipped"
+        f"{text_report.same_content_counts(outcome)}"
     )
 
 
@@ -80,6 +79,8 @@ def remove(args: argparse.Namespace) -> None:
         for text in getattr(args, flag):
             arguments.storable(flag, text)
     with GalleryStore(args.gallery) as store:
+        if not args.dry_run:
+            store.check_writable()
         with store.snapshot():
             selection, unmatched = _selected(store, args, before)
             found = store.pictures(selection) if args.dry_run else []
@@ -95,16 +96,33 @@ def remove(args: argparse.Namespace) -> None:
             print(f"{printable(args.gallery)}: {len(found)} pictures would be removed")
             return
         removed = store.remove(selection)
-        try:
-            store.finish_erasure()
-        except GalleryError as error:
-            raise GalleryError(
-                f"{removed} pictures are removed, but the file still has to be rewritten to erase "
-                f"their traces; the next add or remove does it, this one couldn't: {error}",
-                args.gallery,
-            ) from error
+        _erase(store, removed)
     if not removed and args.older_than is None:
         raise GalleryError("no picture matches all of it; nothing was removed", args.gallery)
+    print(f"{printable(args.gallery)}: {removed} pictures removed")
+
+
+def check(args: argparse.Namespace) -> None:
+    """`check`: lists rows whose files are gone or changed, and removes the first."""
+    patterns = [arguments.below(text) for text in args.folder]
+    with GalleryStore(args.gallery) as store:
+        for text, pattern in zip(args.folder, patterns, strict=True):
+            if not store.count(Selection(patterns=(pattern,))):
+                raise GalleryError(f"no picture is below --folder={text}", args.gallery)
+        report = row_check.compare(store, Selection(patterns=tuple(patterns)))
+        for state, picture in report.wrong:
+            print(f"{state.value:<10}  {text_report.picture_line(picture)}")
+        print(f"{printable(args.gallery)}: {text_report.check_counts(report)}")
+        if not args.remove:
+            if report.lost_folders:
+                _note(f"note: {row_check.lost(report)}")
+            return
+        pictures = row_check.removable(store, report, named=bool(args.folder))
+        if args.dry_run:
+            print(f"{printable(args.gallery)}: {len(pictures)} pictures would be removed")
+            return
+        removed = store.remove_rows(pictures)
+        _erase(store, removed)
     print(f"{printable(args.gallery)}: {removed} pictures removed")
 
 
@@ -114,17 +132,17 @@ def search(args: argparse.Namespace) -> None:
         raise BadInputError("give a whole number of at least 1", arguments={"top": args.top})
     if args.html is not None:
         html_report.check_destination(args.html)
-    camera_of = _camera_of(args, "query_camera")
+    _check_camera(args, "query_camera")
     with GalleryStore(args.gallery) as store:
         _check_cameras(store, args.camera)
-        files = arguments.find(args.queries)
+        files, camera_of = _found(args, args.queries, args.query_camera)
         names = [camera_of(file) for file in files]
         if args.exclude_same_camera:
             _note_unknown(store, names)
         if args.exclude_same_camera and None in names:
             raise BadInputError(
                 "its name tells no camera, and --exclude_same_camera needs one; give "
-                "--query_camera or --camera_pattern",
+                "--query_camera, --camera_pattern or --names",
                 files[names.index(None)],
             )
         vectors = _embed(store, args, files, names)
@@ -146,14 +164,43 @@ def info(args: argparse.Namespace) -> None:
             print(text_report.info(store, _quality_text(quality) if quality else None))
 
 
-def _camera_of(args: argparse.Namespace, flag: str) -> Callable[[str], str | None]:
-    """Returns a function from a file to its camera: the flag's, or the one in the file's name."""
-    name = getattr(args, flag)
-    if name is not None:
+def _erase(store: GalleryStore, removed: int) -> None:
+    try:
+        store.finish_erasure()
+    except GalleryError as error:
+        raise GalleryError(
+            f"{removed} pictures are removed, but the file still has to be rewritten to erase "
+            f"their traces; the next add or remove does it, this one couldn't: {error}",
+            store.folder,
+        ) from error
+
+
+def _found(
+    args: argparse.Namespace, paths: list[str], camera: str | None
+) -> tuple[list[str], Callable[[str], str | None]]:
+    """Returns the pictures that a command line names, and a function from one to its camera.
+
+    Tells of links to the same ones, and of a guess about cameras.
+    """
+    links: dict[str, str] = {}
+    named_paths, named = picture_cameras.tables(paths)
+    files = arguments.find(named_paths, links)
+    if links:
+        _note(picture_files.link_note(links))
+    camera_of = picture_cameras.function(
+        paths, files, named, camera, args.camera_pattern, args.names
+    )
+    return files, camera_of
+
+
+def _check_camera(args: argparse.Namespace, flag: str) -> None:
+    """Raises a `BadInputError` where the flags about cameras can't be meant, before any work."""
+    if (name := getattr(args, flag)) is not None:
         arguments.storable(flag, name)
-        return lambda file: name
-    pattern = camera_pattern(args.camera_pattern)
-    return lambda file: camera_names.name_of(file, pattern)
+    if args.camera_pattern is not None:
+        camera_pattern(args.camera_pattern)
+    if args.names is not None:
+        picture_cameras.check_template(args.names)
 
 
 @contextlib.contextmanager
@@ -163,18 +210,21 @@ def _reporting(args: argparse.Namespace, outcome: Outcome) -> Iterator[None]:
         yield
     except (ServingError, KeyboardInterrupt):
         if outcome.added:
-            print(
+            warn(
                 f"{printable(args.gallery)}: {outcome.added} pictures were added before this and "
-                "are kept; add with the same pictures goes on",
-                file=sys.stderr,
+                "are kept; add with the same pictures goes on"
             )
         raise
     finally:
-        _note_cameras(outcome.unknown_cameras, args.model, outcome.version)
+        for line in text_report.same_content(outcome):
+            _note(line)
+        _note_cameras(outcome.unknown_cameras, args.model, outcome.version, outcome.cameras)
 
 
-def _note_cameras(unknown: Collection[int], model: str, version: int) -> None:
-    for line in camera_notes(unknown, model, version):
+def _note_cameras(
+    unknown: Collection[int], model: str, version: int, names: Collection[str | None]
+) -> None:
+    for line in camera_notes(unknown, model, version, names):
         _note(line)
 
 
@@ -238,7 +288,7 @@ def _embed(
             ingest.check_space(store, model, part)
             vectors.append(part.vectors)
             unknown.update(part.unknown_cameras)
-    _note_cameras(unknown, model.name, model.version)
+    _note_cameras(unknown, model.name, model.version, names)
     return np.concatenate(vectors)
 
 
@@ -262,4 +312,4 @@ def _quality_text(quality: Quality) -> str:
 
 
 def _note(line: str) -> None:
-    print(printable(line), file=sys.stderr)
+    warn(printable(line))

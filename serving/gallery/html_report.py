@@ -8,20 +8,18 @@ import base64
 import contextlib
 import io
 import os
-import warnings
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
-from PIL import Image
-
+from datasets.files import pictures
+from serving.client import picture_files
 from serving.command import printable
-from serving.errors import BadInputError
+from serving.errors import BadImageError, BadInputError
+from serving.gallery.file_state import gone
 from serving.gallery.search import Hit, Result
 from serving.gallery.text_report import moment
 
 _THUMBNAIL = (192, 384)  # width, height at most; twice what a page shows
-_MOST_PIXELS = 50_000_000
 _HEAD = """<!doctype html>
 <html lang="en">
 <head>
@@ -160,7 +158,7 @@ def _about(camera: str | None, file: str) -> str:
 def _frame(file: str, what: str) -> str:
     encoded = _thumbnail(file)
     if encoded is None:
-        why = "file can't be shown" if os.path.exists(file) else "file is gone"
+        why = "file is gone" if gone(file) else "file can't be shown"
         return f'<div class="frame gone">{why}</div>'
     alt = _text(f"{what}: {os.path.basename(file)}")
     return f'<div class="frame"><img alt="{alt}" src="data:image/jpeg;base64,{encoded}"></div>'
@@ -169,29 +167,12 @@ def _frame(file: str, what: str) -> str:
 def _thumbnail(file: str) -> str | None:
     """A small JPEG in base64, or None if the file is gone or no picture."""
     try:
-        # A pipe would make us wait.
-        if not os.path.isfile(file):
-            return None
-        with warnings.catch_warnings(), Image.open(file, formats=("JPEG", "PNG")) as picture:
-            warnings.simplefilter("ignore")
-            if picture.width * picture.height > _MOST_PIXELS:
-                return None
-            picture.draft("RGB", _THUMBNAIL)
-            small = _eight_bits(picture).convert("RGB")
-        small.thumbnail(_THUMBNAIL)
-        encoded = io.BytesIO()
-        small.save(encoded, "JPEG", quality=85)
-        return base64.b64encode(encoded.getvalue()).decode()
-    # Pillow has many ways to say that a file is damaged.
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        small = pictures.thumbnail(picture_files.read(file), _THUMBNAIL)
+    except (BadImageError, pictures.PictureError):
         return None
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """A picture of 16 bits a pixel, which is grey, in 8; Pillow would cut it off at 255."""
-    if not picture.mode.startswith("I"):
-        return picture
-    return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    encoded = io.BytesIO()
+    small.save(encoded, "JPEG", quality=85)
+    return base64.b64encode(encoded.getvalue()).decode()
 
 
 def _text(text: str) -> str:

@@ -4,38 +4,22 @@ They are committed before the next are asked for, so whatever ends the job, thos
 and the same `add` goes on where it stopped.
 """
 
-import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import tqdm
 
 from datasets import camera_names
 from serving.client import EmbeddingClient, Embeddings, ModelDescription
-from serving.command import printable
+from serving.command import printable, warn
 from serving.errors import BadImageError, GalleryError
 from serving.gallery.arguments import content_hash
+from serving.gallery.outcome import Outcome
 from serving.gallery.records import Binding, Picture
+from serving.gallery.same_content import plan, to_embed, without_copies
 from serving.gallery.store import GalleryStore
 
 _WAYS_OUT = "have that model served, or build another gallery with this one"
-
-
-@dataclasses.dataclass
-class Outcome:
-    """What became of pictures.
-
-    Attributes:
-        added: how many are committed.
-        bad: how many were left out.
-        unknown_cameras: the cameras among those committed that the model has no statistics for.
-        version: of the model that embedded them.
-    """
-
-    added: int = 0
-    bad: int = 0
-    unknown_cameras: set[int] = dataclasses.field(default_factory=set)
-    version: int = 0
 
 
 def read_pictures(
@@ -79,6 +63,8 @@ def build(
 ) -> None:
     """Makes a gallery of pictures; if none of them can be embedded, there is none.
 
+    Copies are told from pictures as in `serving.gallery.same_content`.
+
     Args:
         folder: where.
         client: embeds them.
@@ -89,6 +75,7 @@ def build(
     Raises:
         ServingError: the server or the gallery failed. What `outcome` counts is kept.
     """
+    pictures = without_copies(pictures, plan(pictures), outcome)
     model = client.describe()
     parts = _parts(client, model, pictures, skip_bad_images, outcome)
     first = next(parts, None)
@@ -97,7 +84,7 @@ def build(
     binding = Binding(first.space, model.name, first.version, first.vectors.shape[1])
     rows = [pictures[file] for file in first.files]
     with GalleryStore.create(folder, binding, rows, first.vectors) as store:
-        _count(first, outcome)
+        _count(first, pictures, outcome)
         _commit(store, model, pictures, parts, outcome)
 
 
@@ -108,12 +95,14 @@ def add(
     skip_bad_images: bool,
     outcome: Outcome,
 ) -> None:
-    """Adds pictures to an open gallery; other arguments and errors are those of `build`.
+    """Adds what `same_content.settle` returned to its gallery; the rest is as in `build`.
 
-    Pictures that it replaces are erased with `GalleryStore.finish_erasure`, by the caller.
+    A picture that moved is not embedded again where its new camera decides nothing. Pictures
+    that it replaces are erased with `GalleryStore.finish_erasure`, by the caller.
     """
     model = client.describe()
     check_model(store, model)
+    pictures = to_embed(store, model, pictures, outcome)
     parts = _parts(client, model, pictures, skip_bad_images, outcome)
     _commit(store, model, pictures, parts, outcome)
 
@@ -187,13 +176,21 @@ def _commit(
 ) -> None:
     for part in parts:
         check_space(store, model, part)
-        store.add([pictures[file] for file in part.files], part.vectors)
-        _count(part, outcome)
+        rows = [pictures[file] for file in part.files]
+        copies = store.add(rows, part.vectors, once=True)
+        outcome.copies.update(copies)
+        _count(part, pictures, outcome, copies)
 
 
-def _count(part: Embeddings, outcome: Outcome) -> None:
-    outcome.added += len(part.files)
+def _count(
+    part: Embeddings,
+    pictures: Mapping[str, Picture],
+    outcome: Outcome,
+    copies: Collection[str] = (),
+) -> None:
+    outcome.added += sum(file not in outcome.moved and file not in copies for file in part.files)
     outcome.unknown_cameras.update(part.unknown_cameras)
+    outcome.cameras.update(pictures[file].camera for file in part.files)
     outcome.version = part.version
 
 
@@ -217,8 +214,14 @@ def _parts(
 
 
 def _report_bad(error: BadImageError, outcome: Outcome) -> None:
-    outcome.bad += 1
-    tqdm.tqdm.write(f"skipped: {printable(str(error))}", file=sys.stderr)
+    # The same bytes are as bad under another name.
+    same = [file for file, there in outcome.copies.items() if there == error.file]
+    for each in [error, *(BadImageError(error.message, file) for file in same)]:
+        outcome.bad += 1
+        outcome.copies.pop(str(each.file), None)
+        outcome.apart.pop(str(each.file), None)
+        with tqdm.tqdm.external_write_mode(sys.stderr):  # beside the progress bar
+            warn(f"skipped: {printable(str(each))}")
 
 
 def _name(model: ModelDescription | Binding) -> str:

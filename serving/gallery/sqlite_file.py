@@ -17,18 +17,26 @@ What the file system, its snapshots and the disk below keep of erased blocks is 
 """
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import sqlite3
+import sys
+import urllib.parse
 from collections.abc import Callable, Iterator
 
+from datasets.files import durable, locks
+from serving.command import printable
 from serving.errors import GalleryError
+from serving.gallery import disk
 
 FILE = "gallery.sqlite"
 _APPLICATION_ID = 0x41524E47  # "ARNG"
 _SCHEMA_VERSION = 1
 _WAIT_FOR_LOCK = 60  # seconds
+# What SQLite says of a lock that was refused, unless it takes it for another process.
+_LOCK_ERRORS = frozenset(
+    f"SQLITE_IOERR_{step}" for step in ("LOCK", "RDLOCK", "UNLOCK", "CHECKRESERVEDLOCK")
+)
 # Rows of 512 numbers leave half of SQLite's usual pages, of 4096 bytes, empty.
 _PAGE_SIZE = 32768
 _SCHEMA = """
@@ -51,11 +59,25 @@ CREATE TABLE pictures (
 );
 CREATE INDEX pictures_by_camera ON pictures (camera, inserted_at);
 """
+# Not of the first galleries, which get it when pictures are added. Programs that don't know it
+# read and write such a file all the same: SQLite itself keeps an index.
+CONTENT_INDEX = "CREATE INDEX IF NOT EXISTS pictures_by_content ON pictures (content_hash)"
 
 
 def exists(folder: str) -> bool:
     """Whether there is a gallery, or what looks like one, in the folder."""
     return os.path.lexists(os.path.join(folder, FILE))
+
+
+def check_new(folder: str) -> None:
+    """Checks that a gallery can be made in a folder, before anything is done for it.
+
+    Raises:
+        GalleryError: there is one already, it can't be written there, or its disk has no locks.
+    """
+    if exists(folder):
+        raise GalleryError("is a gallery already; use add to put more pictures in", folder)
+    disk.check_new(folder)
 
 
 def create(folder: str, fill: Callable[[sqlite3.Connection], object]) -> None:
@@ -69,40 +91,21 @@ def create(folder: str, fill: Callable[[sqlite3.Connection], object]) -> None:
         GalleryError: there is one already, or it can't be written. Whatever `fill` raises
             passes through. Either way nothing of the new gallery stays.
     """
-    path = os.path.join(folder, FILE)
-    fresh = path + ".new"
-    made = not os.path.exists(folder)
-    descriptor = None
+    missing = _missing(folder)
     try:
-        os.makedirs(folder, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # one process makes it
-        if exists(folder):
-            raise GalleryError("is a gallery already; use add to put more pictures in", folder)
-        _discard(fresh)  # left by a process that was killed
-        with gallery_errors(fresh):
-            connection = _connect(fresh, "rwc")
-            with contextlib.closing(connection):
-                connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
-                with writing(connection, fresh):
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-                    for statement in _SCHEMA.split(";\n"):
-                        connection.execute(statement)
-                    fill(connection)
-        os.rename(fresh, path)
-        os.fsync(descriptor)
+        with _making(folder):
+            for each in missing:
+                durable.sync_folder(os.path.dirname(each))
+            check_new(folder)
+            _make(os.path.join(folder, FILE), fill)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            _discard(fresh)
-            if made:
-                os.rmdir(folder)
+        for each in missing:
+            # Another process may have begun one there.
+            with contextlib.suppress(OSError):
+                os.rmdir(each)
         if isinstance(error, OSError):
             raise GalleryError(f"can't be written: {error.strerror}", folder) from error
         raise
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def connect(folder: str) -> sqlite3.Connection:
@@ -114,6 +117,7 @@ def connect(folder: str) -> sqlite3.Connection:
     path = os.path.join(folder, FILE)
     if not exists(folder):
         raise GalleryError("is no gallery; make one with: python -m serving.gallery build", folder)
+    disk.check_readable(folder)
     with gallery_errors(path):
         # Not "ro": who reads first after a crash must be able to roll back what was half done.
         connection = _connect(path, "rw")
@@ -200,12 +204,77 @@ def gallery_errors(path: str) -> Iterator[None]:
         raise GalleryError(f"{_advice(name)} (SQLite: {error})", path) from error
 
 
+def _missing(folder: str) -> list[str]:
+    """Returns the folder, if it isn't there, and those above that aren't, the innermost first."""
+    missing = []
+    folder = os.path.abspath(folder)
+    while not os.path.lexists(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    return missing
+
+
+@contextlib.contextmanager
+def _making(folder: str) -> Iterator[None]:
+    """A context in which the folder is there, and no other process makes a gallery in it."""
+
+    def say(holder: str) -> None:
+        print(f"{printable(folder)}: waiting for {printable(holder)}", file=sys.stderr)
+
+    with contextlib.ExitStack() as stack:
+        held = False
+        while not held:
+            os.makedirs(folder, exist_ok=True)
+            try:
+                stack.enter_context(locks.held(os.path.join(folder, f"{FILE}.lock"), say))
+                held = True
+            except FileNotFoundError:
+                # Another process, which failed, may have taken the folder away.
+                if os.path.isdir(folder):
+                    raise
+        yield
+
+
+def _make(path: str, fill: Callable[[sqlite3.Connection], object]) -> None:
+    """Makes the file of a gallery beside its place, and renames it there."""
+    written = fresh = path + ".new"
+    _discard(fresh)  # left by a process that was killed
+    try:
+        with gallery_errors(fresh):
+            connection = _connect(fresh, "rwc")
+            with contextlib.closing(connection):
+                connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+                with writing(connection, fresh):
+                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+                    for statement in (*_SCHEMA.split(";\n"), CONTENT_INDEX):
+                        connection.execute(statement)
+                    fill(connection)
+        os.replace(fresh, path)
+        written = path
+        durable.sync_folder(os.path.dirname(os.path.abspath(path)))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _discard(written)
+        raise
+
+
 def _connect(path: str, mode: str) -> sqlite3.Connection:
-    address = f"{pathlib.Path(os.path.abspath(path)).as_uri()}?mode={mode}"
+    address = f"{_uri(pathlib.Path(os.path.abspath(path)))}?mode={mode}"
     connection = sqlite3.connect(address, uri=True, timeout=_WAIT_FOR_LOCK, isolation_level=None)
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def _uri(path: pathlib.PurePath) -> str:
+    """Returns an absolute path as SQLite takes it.
+
+    `PurePath.as_uri` makes the server of a Windows share the host, which SQLite refuses.
+    """
+    text = path.as_posix()
+    begins = "file://" if text.startswith("/") else "file:///"  # a drive's letter
+    return begins + urllib.parse.quote(os.fsencode(text), safe="/:")
 
 
 def _discard(path: str) -> None:
@@ -215,10 +284,13 @@ def _discard(path: str) -> None:
 
 
 def _advice(name: str) -> str:
+    if name in _LOCK_ERRORS:
+        return disk.NO_LOCKS
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return (
             f"another process has been reading or writing for {_WAIT_FOR_LOCK} s; wait until it is "
-            "done and give the same command again"
+            "done and give the same command again. If there is none, this disk has no locks: copy "
+            "the gallery to a local one"
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return "can't be opened or written; check the rights of the file and of its folder"

@@ -9,19 +9,18 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from serving.errors import GalleryError
-from serving.gallery import sqlite_file
+from serving.gallery import disk, rows, sqlite_file
 from serving.gallery.records import EVERYTHING, Binding, Picture, Selection
 
 # Files with this prefix are derived from the rows, and go whenever the rows change.
 DERIVED = "approximate."
-_COLUMNS = "id, file, camera, inserted_at, content_hash"
 # Float32 sums over a few thousand numbers stay far below this.
 _NORM_TOLERANCE = 1e-3
 
@@ -89,11 +88,17 @@ class GalleryStore:
         """Closes the file."""
         self._connection.close()
 
+    def check_writable(self) -> None:
+        """Raises GalleryError, with the reason, if pictures can't be added or removed."""
+        disk.check_writable(self.folder, self._path)
+
     def snapshot(self) -> AbstractContextManager[None]:
         """A context in which all that is read is of one moment. Writers wait: keep it short."""
         return sqlite_file.reading(self._connection, self._path)
 
-    def add(self, pictures: Sequence[Picture], vectors: np.ndarray) -> None:
+    def add(
+        self, pictures: Sequence[Picture], vectors: np.ndarray, once: bool = False
+    ) -> dict[str, str]:
         """Adds pictures, all or none; one whose file is there already takes its place.
 
         It keeps the old one's `inserted_at` if its content is the same.
@@ -101,12 +106,56 @@ class GalleryStore:
         Args:
             pictures: N rows.
             vectors: float32 [N, dim], unit length.
+            once: whether to leave out new files whose content is there under another name, of
+                the same camera.
+
+        Returns:
+            {file that was left out: name that its picture has}.
         """
         _check(vectors, len(pictures), self.binding.dim)
+        copies: dict[str, str] = {}
         with sqlite_file.writing(self._connection, self._path):
-            self._begin_change()
-            if _insert(self._connection, pictures, vectors):
+            if once:
+                copies = self._copies(pictures)
+                keep = [row for row, each in enumerate(pictures) if each.file not in copies]
+                pictures, vectors = [pictures[row] for row in keep], vectors[keep]
+            if pictures:
+                self._begin_change()
+                if _insert(self._connection, pictures, vectors):
+                    self._note_erased()
+        return copies
+
+    def move(
+        self, moves: Sequence[tuple[Picture, Picture]], stale: Sequence[Picture] = ()
+    ) -> list[tuple[Picture, Picture]]:
+        """Gives pictures new names and cameras; their age and embeddings stay.
+
+        All or none, but for rows that another process has changed since they were read. A
+        picture that has such a new name, and doesn't move itself, is removed.
+        `finish_erasure` comes next, for the old names.
+
+        Args:
+            moves: (a picture of this store, the same with its new file and camera).
+            stale: pictures of this store to remove as well.
+
+        Returns:
+            The moves that were done.
+        """
+        with sqlite_file.writing(self._connection, self._path):
+            done = rows.move(self._connection, moves)
+            if rows.delete(self._connection, stale) or done:
+                self._begin_change()
                 self._note_erased()
+        return done
+
+    def remove_rows(self, pictures: Sequence[Picture]) -> int:
+        """As `remove`, of pictures of this store; those changed since they were read stay."""
+        with sqlite_file.writing(self._connection, self._path):
+            count = rows.delete(self._connection, pictures)
+            if count:
+                self._begin_change()
+                self._note_erased()
+        return count
 
     def remove(self, selection: Selection) -> int:
         """Removes pictures, all or none; returns how many. `finish_erasure` comes next."""
@@ -164,13 +213,42 @@ class GalleryStore:
     def pictures(self, selection: Selection = EVERYTHING) -> list[Picture]:
         """Returns the selected pictures, in the order of their files."""
         condition, parameters = selection.sql()
-        query = f"SELECT {_COLUMNS} FROM pictures WHERE {condition} ORDER BY file"
-        return [_picture(row) for row in self._all(query, parameters)]
+        query = f"SELECT {rows.COLUMNS} FROM pictures WHERE {condition} ORDER BY file"
+        return [rows.picture(row) for row in self._all(query, parameters)]
 
     def pictures_by_id(self, ids: Iterable[int]) -> dict[int, Picture]:
         """Returns {id: picture} of these rows."""
-        query = f"SELECT {_COLUMNS} FROM pictures WHERE id = ?"
-        return {int(row): _picture(self._one(query, (int(row),))) for row in set(ids)}
+        query = f"SELECT {rows.COLUMNS} FROM pictures WHERE id = ?"
+        return {int(row): rows.picture(self._one(query, (int(row),))) for row in set(ids)}
+
+    def by_file(self, files: Collection[str]) -> dict[str, Picture]:
+        """Returns {file: picture} of those of these files that are there."""
+        with sqlite_file.gallery_errors(self._path):
+            return rows.by_file(self._connection, files)
+
+    def by_content(self, hashes: Collection[bytes]) -> dict[bytes, list[Picture]]:
+        """Returns {content_hash: pictures} of those contents that are there, the oldest row first.
+
+        A gallery of an earlier version gets its index of contents here.
+        """
+        if not self._all("SELECT 1 FROM sqlite_master WHERE name = 'pictures_by_content'"):
+            with sqlite_file.writing(self._connection, self._path):
+                self._connection.execute(sqlite_file.CONTENT_INDEX)
+        with sqlite_file.gallery_errors(self._path):
+            return rows.by_content(self._connection, hashes)
+
+    def page(self, selection: Selection, after: int, count: int) -> list[Picture]:
+        """Returns the next selected pictures by row, so that large galleries take no memory.
+
+        Args:
+            selection: which pictures.
+            after: id of the last page's last picture, 0 for the first page.
+            count: how many, at most.
+        """
+        condition, parameters = selection.sql()
+        query = f"SELECT {rows.COLUMNS} FROM pictures WHERE {condition} AND id > ? ORDER BY id"
+        found = self._all(f"{query} LIMIT ?", [*parameters, after, count])
+        return [rows.picture(row) for row in found]
 
     def cameras(self) -> list[tuple[str | None, int, int, int]]:
         """Returns [(camera or None, pictures, first, last inserted_at)] by camera."""
@@ -191,11 +269,11 @@ class GalleryStore:
         condition, parameters = selection.sql()
         pictures = []
         vectors = np.empty((self.count(selection), self.binding.dim), np.float32)
-        query = f"SELECT {_COLUMNS}, embedding FROM pictures WHERE {condition} ORDER BY id"
+        query = f"SELECT {rows.COLUMNS}, embedding FROM pictures WHERE {condition} ORDER BY id"
         for row, (*columns, blob) in enumerate(self._connection.execute(query, parameters)):
             if not isinstance(blob, bytes) or len(blob) != 4 * self.binding.dim:
                 raise self._damaged(f"the embedding of row {columns[0]} has a wrong size")
-            pictures.append(_picture(columns))
+            pictures.append(rows.picture(columns))
             vectors[row] = np.frombuffer(blob, "<f4")
         wrong = _not_unit(vectors)
         if wrong.size:
@@ -213,6 +291,20 @@ class GalleryStore:
             raise GalleryError(f"can't be written: {error.strerror}", self.folder) from error
         query = "UPDATE gallery SET revision = ?"
         self._connection.execute(query, (_new_revision(),))
+
+    def _copies(self, pictures: Sequence[Picture]) -> dict[str, str]:
+        """Returns {file: name there} of new files whose picture is there. Needs a transaction."""
+        files = {each.file for each in pictures}
+        known = rows.by_file(self._connection, files)
+        copies = {}
+        for each in pictures:
+            old = known.get(each.file)
+            if old is None or old.content_hash != each.content_hash:
+                there = rows.same_picture(self._connection, each)
+                # One of these themselves is just about to change.
+                if there is not None and there not in files:
+                    copies[each.file] = there
+        return copies
 
     def _note_erased(self) -> None:
         self._connection.execute("UPDATE gallery SET unerased = ?", (_new_revision(),))
@@ -260,11 +352,6 @@ def _insert(
         ),
     )
     return len(old)
-
-
-def _picture(row: Sequence[Any]) -> Picture:
-    identity, file, camera, inserted_at, content_hash = row
-    return Picture(file, camera, content_hash, inserted_at, identity)
 
 
 def _new_revision() -> str:

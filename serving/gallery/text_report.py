@@ -5,8 +5,11 @@ import datetime
 import os
 from collections.abc import Iterable
 
-from serving.command import printable
+from serving.command import examples, printable
 from serving.gallery import sqlite_file
+from serving.gallery.check import Report
+from serving.gallery.file_state import FileState, gone
+from serving.gallery.outcome import Outcome
 from serving.gallery.records import Picture
 from serving.gallery.search import Result
 from serving.gallery.store import GalleryStore
@@ -25,9 +28,54 @@ def results(found: Iterable[Result]) -> str:
             continue
         lines.append(_COLUMNS.format("rank", "score", "camera", "inserted", "file"))
         for rank, hit in enumerate(result.hits, 1):
-            lines.append(_COLUMNS.format(rank, f"{hit.score:.4f}", *_cells(hit.picture)))
+            mark = "  (file is gone)" if gone(hit.picture.file) else ""
+            line = _COLUMNS.format(rank, f"{hit.score:.4f}", *_cells(hit.picture))
+            lines.append(line + mark)
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def same_content(outcome: Outcome) -> list[str]:
+    """Returns lines on files that are pictures of the gallery under other names."""
+    lines = []
+    if outcome.moved:
+        cameras = f", {outcome.recameraed} with another camera" if outcome.recameraed else ""
+        names = examples([f"{old} is now {new}" for new, old in outcome.moved.items()])
+        lines.append(
+            f"note: {len(outcome.moved)} pictures moved: their rows have the new names{cameras}: "
+            f"{names}"
+        )
+    if outcome.copies:
+        names = examples([f"{file} is {there}" for file, there in outcome.copies.items()])
+        lines.append(
+            f"note: {len(outcome.copies)} files are copies of pictures of the same camera, and "
+            f"each picture is kept once, under the second name: {names}"
+        )
+    if outcome.apart:
+        names = examples([f"{file} and {there}" for file, there in outcome.apart.items()])
+        lines.append(
+            f"note: {len(outcome.apart)} files have the bytes of a picture of another camera, and "
+            f"both are kept: {names}"
+        )
+    return lines
+
+
+def same_content_counts(outcome: Outcome) -> str:
+    """Returns the counts of `same_content` as the end of a line; empty where all are 0."""
+    moved = f", {len(outcome.moved)} moved" if outcome.moved else ""
+    return moved + (f", {len(outcome.copies)} copies" if outcome.copies else "")
+
+
+def check_counts(report: Report) -> str:
+    """Returns how many rows were compared with their files, and what was found."""
+    gone, changed, unreadable = (
+        len(report.of(state)) for state in (FileState.GONE, FileState.CHANGED, FileState.UNREADABLE)
+    )
+    more = " (add embeds them again)" if changed else ""
+    return (
+        f"{report.count} pictures checked; {gone} files are gone, {changed} changed{more}, "
+        f"{unreadable} can't be read"
+    )
 
 
 def picture_line(picture: Picture) -> str:

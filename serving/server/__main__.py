@@ -1,11 +1,14 @@
 """`python -m serving.server`."""
 
 import argparse
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
 from serving import command
+from serving.errors import ServingError
 from serving.server import arguments
 
 
@@ -66,7 +69,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         ServingError: for `serving.command.run`.
     """
     args = _parser().parse_args(argv)
+    if sys.platform != "linux":
+        raise ServingError(
+            f"the server for development runs on Linux alone, and this is {sys.platform}; client "
+            "and gallery run on macOS and Windows, too"
+        )
     arguments.check(args.model_dir, args.host, args.port, args.ssl_config_file)
+    # TensorFlow imports Keras, which the server doesn't use, and which fails at settings for other
+    # programs: a backend that isn't installed, or its file, and none is below os.devnull.
+    for name in [name for name in os.environ if name.startswith("KERAS_")]:
+        del os.environ[name]
+    os.environ["KERAS_HOME"] = os.devnull
     # TensorFlow takes seconds to import, so it comes after the flags.
     with command.without_startup_notes():
         from serving.server.server import Server
@@ -86,13 +99,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     server.start()
-    print(
+    command.say(
         "arn_tf's server for development. In production use TensorFlow Serving: see docs/serving.md"
     )
     version = server.versions.current.version
-    print(f"serving {server.model_name} version {version} on {args.host}:{server.port}", flush=True)
+    command.say(f"serving {server.model_name} version {version} on {args.host}:{server.port}")
     stopping.wait()
-    print("stopping: answering what was taken", flush=True)
+    command.say("stopping: answering what was taken")
     server.stop()
 
 

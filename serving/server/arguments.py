@@ -32,6 +32,27 @@ def check(model_dir: str | os.PathLike[str], host: str, port: int, ssl_config_fi
     addresses(host, port)
 
 
+def served_name(model_dir: str, model_name: str = "") -> str:
+    """Returns the name that a model is served under; every request has it, as UTF-8.
+
+    Args:
+        model_dir: folder of the version folders, absolute; its last part is the name.
+        model_name: another name.
+
+    Raises:
+        BadInputError: the name isn't UTF-8.
+    """
+    name = model_name or os.path.basename(model_dir)
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        given = {"model_name": model_name} if model_name else {"model_dir": model_dir}
+        raise BadInputError(
+            "the name of the model must be UTF-8; give one with `model_name`", arguments=given
+        ) from error
+    return name
+
+
 def versions(model_dir: str | os.PathLike[str]) -> list[int]:
     """Returns the versions of a model in ascending order, at least one.
 

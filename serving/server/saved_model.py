@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.errors import ServingError
+from serving.errors import BadInputError, ServingError
+from serving.server.plain_path import plain_path
 
 _WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 
@@ -32,19 +33,25 @@ class SavedModel:
     def __init__(self, folder: str, version: int) -> None:
         self.version = version
         try:
-            with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
-                meta_graph = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0]
-            self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
-            # What the functions need lives as long as this object.
-            self._loaded = tf.saved_model.load(folder)
-            self._functions = dict(self._loaded.signatures)
-            self._warm_up(os.path.join(folder, _WARMUP))
+            with plain_path(folder) as path:
+                self._load(path)
+        except BadInputError:
+            raise
         # A folder of somebody else's making may fail in any way.
         except Exception as error:
             text = str(error).strip().split("\n")[0][:300] or type(error).__name__
             raise ServingError(
                 f"can't be loaded ({text}). Export it again with arn_tf.export", file=folder
             ) from error
+
+    def _load(self, folder: str) -> None:
+        with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
+            meta_graph = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0]
+        self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
+        # What the functions need lives as long as this object.
+        self._loaded = tf.saved_model.load(folder)
+        self._functions = dict(self._loaded.signatures)
+        self._warm_up(os.path.join(folder, _WARMUP))
 
     def run(self, signature: str, inputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         """Returns {output: array} of one signature.

@@ -56,7 +56,7 @@ class Server:
     ) -> None:
         credentials = _credentials(ssl_config_file) if ssl_config_file else None
         model_dir = os.path.abspath(os.path.expanduser(model_dir))
-        self.model_name = model_name or os.path.basename(model_dir)
+        self.model_name = arguments.served_name(model_dir, model_name)
         self.versions = Versions(model_dir)
         self._batcher = Batcher(max_batch_size, max_queued_requests)
         threads = max_queued_requests + max_batch_size + _SPARE_THREADS

@@ -1,9 +1,9 @@
 """Watches a model's version folders and keeps the newest good one loaded."""
 
 import os
-import sys
 import threading
 
+from serving import command
 from serving.errors import ServingError
 from serving.server import arguments
 from serving.server.saved_model import SavedModel
@@ -41,7 +41,7 @@ class Versions:
             except ServingError as error:
                 if version == versions[0]:
                     raise
-                print(f"version {version} is refused: {error}", file=sys.stderr)
+                command.warn(f"version {version} is refused: {error}")
         self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class Versions:
             try:
                 self.poll()
             except Exception as error:  # whatever a folder does, the thread must live
-                print(f"still serving version {self._current.version}: {error}", file=sys.stderr)
+                command.warn(f"still serving version {self._current.version}: {error}")
 
     def poll(self) -> None:
         """Loads the newest version folder, if there is one that isn't served yet.
@@ -91,7 +91,7 @@ class Versions:
         old = self._current.version
         self._load(newest)
         self._set_state(old, "END")
-        print(f"serving version {newest} in place of {old}", flush=True)
+        command.say(f"serving version {newest} in place of {old}")
 
     def _load(self, version: int) -> None:
         folder = self._folder(version)

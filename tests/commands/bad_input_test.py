@@ -129,8 +129,8 @@ def test_a_data_folder_that_cannot_be_written(tmp_path, manual):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"source": "cuhk"}, ["--source=cuhk", "choose one of market, duke"]),
-        ({"target": "cuhk"}, ["--target=cuhk", "choose one of market, duke"]),
+        ({"source": "cuhk"}, ["--source=cuhk", "data sets that have a name are market, duke"]),
+        ({"target": "cuhk"}, ["--target=cuhk", "data sets that have a name are market, duke"]),
         ({"target": "market"}, ["--source and --target are both market"]),
         ({"batch_size": 9}, ["--batch_size=9", "--images_per_identity=2"]),
         ({"replicas": 3}, ["--batch_size=8 can't be divided by --replicas=3"]),

@@ -30,4 +30,4 @@ def test_a_wrong_flag_is_answered_at_once(tmp_path, door):
 def test_the_refusal_refuses(tmp_path):
     done = answer(tmp_path, "arn_tf.evaluate", "--model_dir=nowhere", refused=HEAVY)
     assert done.returncode == 1
-    assert "ImportError: tensorflow is imported before" in done.stderr
+    assert "ImportError: keras is imported before" in done.stderr

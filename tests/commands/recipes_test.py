@@ -91,7 +91,10 @@ def test_a_field_of_both_has_one_type():
         ({"batch_size": 30}, "--batch_size=30 is not a multiple of --images_per_identity=4"),
         ({"input_size": "128"}, "--input_size=128: give HEIGHTxWIDTH"),
         ({"target": "toy_market"}, "--source and --target are both toy_market"),
-        ({"source": "pku"}, "--source=pku: choose one of market, duke"),
+        (
+            {"source": "pku"},
+            "--source=pku: no such folder or table; data sets that have a name are market, duke",
+        ),
         ({"preset": "paper"}, "--preset=paper: choose one of strong"),
     ],
 )

@@ -16,11 +16,10 @@ import sys, types
 package = types.ModuleType("arn_tf")
 package.__path__ = [sys.argv[1] + "/arn_tf"]
 sys.modules["arn_tf"] = package
-from arn_tf.data import datasets_package
 from arn_tf.errors import UserError
 
 try:
-    datasets_package.check()
+    import arn_tf.data
 except UserError as error:
     sys.exit(str(error))
 import datasets.layout

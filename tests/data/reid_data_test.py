@@ -1,5 +1,8 @@
 """Splits in memory."""
 
+import os
+import shutil
+import threading
 import zipfile
 
 import numpy as np
@@ -8,7 +11,10 @@ import pytest
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
-from tests.support import small_data
+from datasets.files import locks
+from tests.support import shared_folders, small_data
+
+MARKET = "market1501"
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +92,63 @@ def test_a_prepared_data_set_outlives_its_archive(tmp_path, market):
 def test_an_unknown_name_lists_the_known():
     with pytest.raises(UserError, match=r"'cuhk' is unknown; there are market, duke, toy_market"):
         ReidData("cuhk", "")
+
+
+@pytest.fixture
+def prepared(tmp_path, market):
+    """A folder of its own, where `market` is prepared."""
+    folder = tmp_path / "data"
+    shutil.copytree(os.path.join(small_data.inputs()["data_dir"], "market1501"), folder / MARKET)
+    return folder
+
+
+def test_a_prepared_data_set_may_be_read_only(prepared, market):
+    with shared_folders.read_only(prepared):
+        found = ReidData("market", prepared, small_data.inputs()["manual_dir"])
+        assert found.split("query").digest == market.split("query").digest
+
+
+@pytest.mark.parametrize("name", ["EROFS", "EACCES", "EPERM", "ENOSPC"])
+def test_a_reader_needs_no_lock_that_it_cannot_take(prepared, market, monkeypatch, name):
+    with shared_folders.no_new_files(monkeypatch, prepared, name):
+        found = ReidData("market", prepared, small_data.inputs()["manual_dir"])
+    assert found.split("query").digest == market.split("query").digest
+
+
+def test_a_reader_waits_for_nobody(prepared, market):
+    with locks.held(str(prepared / ".market.lock")):
+        ReidData("market", prepared, small_data.inputs()["manual_dir"])
+
+
+def test_a_read_only_folder_without_the_data_set_is_named(tmp_path):
+    (tmp_path / "data").mkdir()
+    words = r"data_dir=.*data: .*(Read-only|Permission)"
+    with shared_folders.read_only(tmp_path / "data"), pytest.raises(UserError, match=words):
+        ReidData("market", tmp_path / "data", small_data.inputs()["manual_dir"])
+
+
+@pytest.mark.parametrize("disk", ["locks", "none"])
+def test_the_second_of_two_waits_and_finds_it_prepared(tmp_path, market, monkeypatch, capsys, disk):
+    if disk == "none":
+        shared_folders.without_locks(monkeypatch)
+    folder, waits, found = tmp_path / "data", threading.Event(), []
+    folder.mkdir()
+    said = ReidData._wait
+    monkeypatch.setattr(ReidData, "_wait", lambda *words: (said(*words), waits.set()))
+
+    def second():
+        found.append(ReidData("market", folder, small_data.inputs()["manual_dir"]))
+
+    with locks.held(str(folder / ".market.lock")):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waits.wait(60)
+        source = os.path.join(small_data.inputs()["data_dir"], MARKET)
+        shutil.copytree(source, folder / "partial")
+        os.rename(folder / "partial", folder / MARKET)
+    thread.join()
+    assert found[0].split("query").digest == market.split("query").digest
+    shown = capsys.readouterr().out
+    assert f"data set market: waiting for process {os.getpid()} on " in shown
+    assert "preparing" not in shown
+    assert os.listdir(folder) == [MARKET]

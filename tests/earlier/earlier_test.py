@@ -1,5 +1,6 @@
 """Runs, Keras files, exports and galleries of an earlier version still load, go on and agree."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -16,10 +17,11 @@ from arn_tf import ARN, StrongModel, recipes
 from arn_tf.paper import train as paper_train
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import train as strong_train
-from serving.gallery import search
+from serving import client
+from serving.gallery import command_line, search
 from serving.gallery.store import GalleryStore
 from tests.support import small_data, small_strong
-from tests.support.fake_embedder import by_content, unit
+from tests.support.fake_embedder import FakeClient, by_content, unit
 from tests.support.places import ROOT
 from tests.support.small_export import PICTURES, served
 from tests.support.small_tolerance import assert_moved_alike, rounding
@@ -112,6 +114,20 @@ def test_a_gallery_is_searched(earlier):
             (hits,) = search.exact(store, query[None], 2)
             assert hits[0].picture.file == f"/crops/{file.name}"
             assert hits[0].score == pytest.approx(1, abs=1e-6)
+
+
+def test_pictures_of_a_gallery_that_moved_since_keep_their_rows(earlier, tmp_path, monkeypatch):
+    shutil.copytree(earlier / "gallery", tmp_path / "gal")
+    with GalleryStore(str(tmp_path / "gal")) as store:
+        before = {pathlib.Path(each.file).name: each for each in store.pictures()}
+    monkeypatch.setattr(client, "from_arguments", lambda _: FakeClient())
+    command_line.main(["add", "--server=none", f"--gallery={tmp_path}/gal", f"{earlier}/crops"])
+    with GalleryStore(str(tmp_path / "gal")) as store:
+        for each in store.pictures():
+            old = before.pop(pathlib.Path(each.file).name)
+            expected = str(earlier / "crops" / pathlib.Path(old.file).name)
+            assert each == dataclasses.replace(old, file=expected)
+    assert not before
 
 
 LOADED = """

@@ -54,6 +54,8 @@ def test_links_in_a_circle_end(tmp_path):
         ({"json": "crops"}, "--json=crops: is no file, but a folder"),
         ({"json": "/dev/null"}, "--json=/dev/null: is no file, but a folder or device"),
         ({"sheets": "crops/sheets"}, "--contact_sheets=.* among the pictures"),
+        ({"sheets": "/proc/new/sheets"}, "--contact_sheets=.*: /proc can't be written"),
+        ({"json": "/proc/report.json"}, "--json=.*: /proc can't be written"),
         ({"sheets": "table.csv"}, "--contact_sheets=table.csv: is no folder"),
     ],
 )

@@ -15,7 +15,8 @@ from arn_tf.errors import UserError
 from arn_tf.paper import feature_cache, train
 from arn_tf.paper.feature_cache import cached_maps, maps_of_pictures
 from arn_tf.paper.model import ARN
-from tests.support import small_data
+from datasets.files import locks
+from tests.support import shared_folders, small_data
 
 
 def tiny_model(**changes):
@@ -289,3 +290,59 @@ def test_training_does_not_notice_the_cache(tmp_path, monkeypatch):
     }
     assert 0 < differences["right"] < 0.01, differences
     assert min(differences["mirrored"], differences["next_row"]) > 0.5, differences
+
+
+def test_a_complete_cache_may_be_read_only(tmp_path, model, split, computed):
+    expected = np.array(cached_maps(model, split, 1, str(tmp_path), "title"))
+    computed.clear()
+    with shared_folders.read_only(tmp_path):
+        found = cached_maps(model, split, 1, str(tmp_path), "title")
+        np.testing.assert_array_equal(found, expected)
+        del found
+        with pytest.raises(feature_cache.UnwritableCacheError, match=r"cache_dir=.*feature_cache"):
+            cached_maps(model, split, 2, str(tmp_path), "title")
+    assert not computed
+
+
+@pytest.mark.parametrize("disk", ["locks", "none"])
+def test_who_waits_says_for_whom(tmp_path, model, split, computed, monkeypatch, capsys, disk):
+    if disk == "none":
+        shared_folders.without_locks(monkeypatch)
+    path = cached_maps(model, split, 1, str(tmp_path), "title").filename
+    kept = tmp_path / "kept"
+    os.rename(path, kept)
+    computed.clear()
+    taken, waits = locks.held, threading.Event()
+
+    def held(path, waiting):
+        return taken(path, lambda holder: (waiting(holder), waits.set()))
+
+    monkeypatch.setattr(locks, "held", held)
+    found = []
+    with taken(f"{path}.lock"):
+        thread = threading.Thread(
+            target=lambda: found.append(cached_maps(model, split, 1, str(tmp_path), "title"))
+        )
+        thread.start()
+        assert waits.wait(60)
+        os.rename(kept, path)
+    thread.join()
+    assert len(found) == 1 and not computed
+    assert f"feature cache, title: waiting for process {os.getpid()} on" in capsys.readouterr().out
+
+
+def test_room_is_taken_without_posix_fallocate(tmp_path, model, split, monkeypatch):
+    expected = np.array(cached_maps(model, split, 1, str(tmp_path / "with"), "title"))
+    monkeypatch.delattr(os, "posix_fallocate")
+    opened, sizes = np.lib.format.open_memmap, []
+
+    def mapped(path, *rest, **named):
+        state = os.stat(path)
+        sizes.append((state.st_size, state.st_blocks * 512 >= state.st_size))
+        return opened(path, *rest, **named)
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", mapped)
+    found = cached_maps(model, split, 1, str(tmp_path / "without"), "title")
+    np.testing.assert_array_equal(found, expected)
+    # Whole, without holes, before it is mapped: a page that finds no room kills the process.
+    assert sizes[0] == (os.path.getsize(found.filename), True)

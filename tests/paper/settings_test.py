@@ -83,8 +83,6 @@ def test_which_fields_are_numbers_and_choices():
     assert len(NUMBERS) == 21
     assert CHOICES == [
         "preset",
-        "source",
-        "target",
         "shared_encoder",
         "loss_normalization",
         "feature_cache",

@@ -2,9 +2,11 @@
 
 import errno
 import fcntl
+import json
 import os
 import subprocess
 import sys
+import threading
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from arn_tf import recipes
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
 from arn_tf.run.folder import RunDir
+from tests.support import shared_folders
 
 
 class Saved:
@@ -204,3 +207,62 @@ def test_a_broken_model_is_named(run, keep):
     os.truncate(run.file("model.keras"), int(size * keep) if isinstance(keep, float) else keep)
     with pytest.raises(UserError, match=r"model.keras: can't be loaded"):
         run.load_model("model.keras")
+
+
+@pytest.mark.parametrize("name", [None, "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOLCK", "EINVAL"])
+def test_who_trains_there_is_named_on_every_disk(run, monkeypatch, name):
+    if name:
+        shared_folders.without_locks(monkeypatch, name)
+    words = rf"model_dir=.*: process {os.getpid()} on .* is training there"
+    with run.claimed(), pytest.raises(UserError, match=words), run.claimed():
+        pass
+    with run.claimed():
+        pass
+    assert sorted(os.listdir(run.path)) == ["checkpoints", "settings.json"]
+
+
+def test_a_folder_to_be_read_alone_is_refused_before_the_work(run):
+    words = "model_dir=.* can't be written .*Name a folder of your own"
+    with (
+        shared_folders.read_only(run.path),
+        pytest.raises(UserError, match=words),
+        run.claimed(),
+    ):
+        pass
+
+
+def test_a_reader_of_new_data_is_told_that_they_are_not_kept(run, capsys):
+    run.keep_data({"source train": "a"})
+    with open(run.file("initial.keras"), "w"):
+        pass
+    with shared_folders.read_only(run.path):
+        run.keep_data({"target query": "b"})
+        with pytest.raises(UserError, match="source train are not those"):
+            run.keep_data({"source train": "b"})
+    shown = capsys.readouterr().out
+    assert "data.json can't be written" in shown
+    assert "fingerprints of target query are not kept" in shown
+
+
+def test_two_that_record_data_at_once_lose_nothing(run):
+    with open(run.file("initial.keras"), "w"):
+        pass
+    names = [f"{number}" for number in range(8)]
+    threads = [threading.Thread(target=run.keep_data, args=({name: name},)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(json.loads(read(run, "data.json"))) == names
+
+
+def test_a_model_that_is_replaced_meanwhile(run):
+    run.save_model(Saved("one"), "model.keras")
+    with run.unchanged("model.keras") as digest:
+        run.save_model(Saved("one"), "model.keras")
+    assert digest == run.digest("model.keras")
+    with (
+        pytest.raises(UserError, match=r"model.keras was replaced meanwhile.*same command again"),
+        run.unchanged("model.keras"),
+    ):
+        run.save_model(Saved("two"), "model.keras")

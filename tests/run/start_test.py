@@ -17,7 +17,7 @@ def split(names, persons=None):
 
 
 def data(name, **splits):
-    return types.SimpleNamespace(name=name, split=splits.__getitem__)
+    return types.SimpleNamespace(name=name, split=splits.__getitem__, has_split=splits.__contains__)
 
 
 def target(train=("t1",), query=("q1",), gallery=("g1",)):
@@ -45,3 +45,9 @@ def test_pictures_of_the_target_that_the_source_has(name):
     (warning,) = start.warnings(large_source(), target(**shared))
     assert f"2 of 3 pictures of the target's {name} split are in the source too" in warning
     assert "first: s7.jpg" in warning
+
+
+def test_a_target_without_query_and_gallery():
+    own = data("crops", train=split(["s7", "own"]))
+    (warning,) = start.warnings(large_source(), own)
+    assert "1 of 2 pictures of the target's train split are in the source too" in warning

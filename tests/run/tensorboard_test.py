@@ -20,6 +20,7 @@ from arn_tf.paper.callbacks import CollapseWarning, ScalarLog, TargetMonitor
 from arn_tf.paper.model import PAPER_WEIGHTS, TERMS
 from arn_tf.run import tensorboard
 from arn_tf.run.callbacks import ProgressBar
+from arn_tf.run.folder import RunDir
 from tests.support import small_data
 
 GROUPS = ["encoder_i", "encoder_c", "encoder_s", "encoder_t", "decoder_c", "classifier_s"]
@@ -234,3 +235,17 @@ def test_curves_of_long_epochs_have_ten_points(tmp_path):
         callback.on_train_batch_end(0, logs)
     writer.close()
     assert [at for at, _ in events(tmp_path)["loss/total"]] == list(range(40, 401, 40))
+
+
+@pytest.mark.parametrize("name", ["run[1]", "x*", "a\\b", "ü #1", os.fsdecode(b"caf\xe9")])
+def test_a_run_in_a_folder_of_any_name(tmp_path, name):
+    run = RunDir(str(tmp_path / name))
+    tensorboard.write_stage(run, "stage", 3, {"value": 0.5}, "text")
+    query = ReidData("market", **small_data.inputs()).split("query")
+    folder = os.path.join(run.logs, "stage")
+    tensorboard.write_projector(folder, query, np.eye(len(query), 4))
+    assert {"projector_config.pbtxt", "sprite.png"} < set(os.listdir(folder))
+    # TensorBoard itself reads no folder that isn't UTF-8.
+    os.rename(tmp_path / name, tmp_path / "plain")
+    ((step, value),) = events(tmp_path / "plain" / "logs" / "stage")["value"]
+    assert (step, value) == (3, 0.5)

@@ -11,7 +11,8 @@ import pytest
 
 from arn_tf import ARN
 from arn_tf.errors import UserError
-from tests.support import small_export
+from arn_tf.served.version_folders import new_version
+from tests.support import shared_folders, small_export
 from tests.support.small_export import PICTURES
 
 
@@ -84,3 +85,29 @@ def test_a_folder_that_can_not_be(model, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UserError, match=r"export_dir=.*file"):
         small_export.export_model(model, tmp_path / "file" / "arn", PICTURES)
+
+
+@pytest.mark.parametrize("name", [None, "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOLCK", "EINVAL"])
+def test_who_exports_there_is_named_on_every_disk(tmp_path, monkeypatch, name):
+    if name:
+        shared_folders.without_locks(monkeypatch, name)
+    words = rf"export_dir=.*: process {os.getpid()} on .* is exporting there"
+    with new_version(str(tmp_path)):
+        with pytest.raises(UserError, match=words), new_version(str(tmp_path)):
+            pass
+        # An earlier version, which knows this lock alone, is kept out too.
+        with open(tmp_path / ".last_version") as lock, pytest.raises(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with new_version(str(tmp_path)) as (_, version):
+        assert version == 2
+    assert sorted(os.listdir(tmp_path)) == [".last_version", "1", "2"]
+    assert (tmp_path / ".last_version").read_text() == "1\n2\n"
+
+
+def test_a_read_only_folder_is_named(tmp_path):
+    with (
+        shared_folders.read_only(tmp_path),
+        pytest.raises(UserError, match=r"export_dir=.*(Read-only|Permission)"),
+        new_version(str(tmp_path)),
+    ):
+        pass

@@ -49,6 +49,14 @@ def test_arguments_become_flags(error, text, flags):
     assert caught.value is error and str(error) == flags
 
 
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [([], ""), (["a"], "a"), (["a", "b", "c"], "a, b, c"), (list("abcde"), "a, b, c, and 2 more")],
+)
+def test_examples(items, text):
+    assert command.examples(items) == text
+
+
 NOTES = """
 import os, sys
 # As a command: arn_tf imports no TensorFlow then.
@@ -80,6 +88,20 @@ def test_startup_notes_are_dropped_and_nothing_else(module, arguments):
         "a line of Python",
     ]
     assert lines[-1] == ("ImportError: no such library" if arguments else "after")
+
+
+BREAK = """
+import os, signal, sys
+from serving import command
+signal.SIGBREAK = signal.SIGUSR1  # Windows has a signal of this name
+sys.platform = "win32"
+command.run(lambda: os.kill(os.getpid(), signal.SIGBREAK))
+"""
+
+
+def test_ctrl_break_ends_a_command_as_sigterm_does():
+    done = subprocess.run([sys.executable, "-c", BREAK], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 143 and done.stderr.endswith("stopped\n")
 
 
 DOORS = ("client", "gallery", "server", "deploy.check_config", "deploy.tls_config")

@@ -81,12 +81,12 @@ def rounds_on(
 @pytest.mark.parametrize(
     "camera_id, cameras, printed_first",
     [
-        (lambda known: np.full_like(known, UNKNOWN), [], "no picture of the target has a camera's"),
+        (lambda known: np.full_like(known, UNKNOWN), [], "no picture of the target has a camera"),
         (np.ones_like, [1], "the target has one camera, 1: clusters can't be held to two"),
         (
             lambda known: np.where(np.arange(len(known)) < 3, 9, known),
             [1, 2],
-            "cameras with fewer than 64 pictures use the statistics of the whole target: {9: 3}",
+            "cameras with fewer than 64 pictures use the statistics of the whole target: 9 (3)",
         ),
     ],
     ids=["none", "one", "three pictures of a camera"],
@@ -110,7 +110,7 @@ def test_nothing_to_say_of_ordinary_cameras():
 
 def test_some_cameras_unknown():
     (note,) = strong_rounds.notes(np.repeat([1, 2, UNKNOWN], [64, 64, 5]))
-    assert note.startswith("5 pictures of the target have no camera's number")
+    assert note.startswith("5 pictures of the target have no camera")
 
 
 def test_a_stage_is_embedded_and_logged_once(run, tmp_path, capsys):

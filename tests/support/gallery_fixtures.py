@@ -26,7 +26,8 @@ def work(tmp_path, monkeypatch, fake):
     """A working folder with 8 pictures of cameras 1 and 2, one deeper, and things to ignore."""
     monkeypatch.chdir(tmp_path)
     names = [f"{person:04d}_c{camera}s1.jpg" for person in (1, 2, 3) for camera in (1, 2)]
-    write_files(tmp_path / "crops", [*names, "plain.PNG", "notes.txt"])
+    write_files(tmp_path / "crops", [*names, "plain.PNG"])
+    (tmp_path / "crops" / "notes.txt").write_text("no picture")
     write_files(tmp_path / "crops" / "deep" / "er", ["0009_c2s1.jpeg"])
     os.mkfifo(tmp_path / "pipe.jpg")
     return tmp_path

@@ -256,8 +256,9 @@ def test_the_command_refuses(server, plain, crops, tmp_path):
         (plain, r"--camera_pattern=_c(\d+)", "takes no cameras. Leave them out"),
         (server, r"--camera_pattern=_c\d+", "needs one group"),
         (server, r"--camera_pattern=_c(", "no regular expression"),
-        (server, r"--camera_pattern=_d(\d+)", "0_c1.jpg: no camera's number in its name"),
-        (server, r"--camera_pattern=_(c\d+)", "0_c1.jpg: no camera's number in its name"),
+        (server, r"--camera_pattern=_d(\d+)", "0_c1.jpg: no camera by --camera_pattern"),
+        (server, "--names={person_id}/{*}", "--names={person_id}/{*}: has no {camera}"),
+        (server, "--names={camera}/{*}", "0_c1.jpg: no camera by --camera_pattern, --names"),
     ):
         status, err = embed(each, output, flag, crops)
         assert status == 2 and text in err

@@ -84,6 +84,28 @@ def test_embeds_a_folder(server, crops, tmp_path):
     assert "20/20" in err and "picture/s" in err
 
 
+def test_links_to_one_picture_are_told(server, crops, tmp_path):
+    (crops / "a_link.jpg").symlink_to("00.jpg")
+    status, out, err = embed(server, tmp_path / "emb.npz", crops)
+    assert status == 0 and ": 20 embeddings" in out
+    assert f"note: 1 names lead by links to files that have another name here: {crops}/a_" in err
+
+
+def test_hidden_and_thumbnail_folders_are_passed_over_and_told(server, crops, tmp_path):
+    for folder in ("@eaDir/00.jpg", ".ipynb_checkpoints", "sub/.@__thumb"):
+        (crops / folder).mkdir(parents=True)
+        (crops / folder / "thumb.jpg").write_bytes(picture(folder))
+    (crops / "._00.jpg").write_bytes(b"\0\x05\x16\x07")
+    (crops / "list.txt").write_bytes(b"words")
+    named = crops / "@eaDir" / "00.jpg" / "thumb.jpg"
+    status, out, err = embed(server, tmp_path / "emb.npz", crops, named)
+    assert status == 0, err
+    assert "21 embeddings" in out
+    for name in ("@eaDir (1)", ".ipynb_checkpoints (1)", ".@__thumb (1)", "._* (1)", "list.txt"):
+        assert name in err
+    assert np.load(tmp_path / "emb.npz")["files"].tolist()[-1] == str(named)
+
+
 def test_the_flags_reach_the_client(server, crops, tmp_path):
     server.faults = [delay(0.05)] * 20
     flags = ("--batch_size=3", "--in_flight=2", "--timeout=10", "--model=arn")

@@ -1,8 +1,11 @@
 """The .npz file of embeddings: whole or not there, and checked before the work."""
 
+import errno
 import fcntl
 import os
+import re
 import resource
+import socket
 import subprocess
 import sys
 
@@ -61,6 +64,56 @@ def test_two_commands_do_not_write_one_file(tmp_path):
             write(path)
         first.write(FOUND, "arn")
     assert np.load(path)["version"] == 7
+
+
+@pytest.mark.parametrize("name", [None, "ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_who_writes_there_is_said_on_disks_without_locks_too(tmp_path, monkeypatch, name):
+    if name:
+
+        def flock(*_):
+            raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+    path = str(tmp_path / "emb.npz")
+    with EmbeddingFile(path) as first:
+        who = f"another command is writing there: process {os.getpid()} on {socket.gethostname()}"
+        with pytest.raises(BadInputError, match=re.escape(who)):
+            write(path)
+        first.write(FOUND, "arn")
+    write(path)
+    assert os.listdir(tmp_path) == ["emb.npz"]
+
+
+@pytest.mark.parametrize("code", ["EINVAL", "EOPNOTSUPP", None])
+def test_without_a_promise_of_space_the_file_is_whole_and_no_longer(tmp_path, monkeypatch, code):
+    write(tmp_path / "expected.npz")
+    if code is None:
+        monkeypatch.delattr(os, "posix_fallocate")
+    else:
+
+        def refuse(*_):
+            raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
+
+        monkeypatch.setattr(os, "posix_fallocate", refuse)
+    write(tmp_path / "emb.npz", reserve=3_000_000)
+    assert (tmp_path / "emb.npz").read_bytes() == (tmp_path / "expected.npz").read_bytes()
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("code", ["EIO", "ENOSPC"])
+def test_a_disk_that_fails_leaves_what_was_there(tmp_path, monkeypatch, step, code):
+    path = tmp_path / "emb.npz"
+    path.write_bytes(b"old")
+
+    reason = os.strerror(getattr(errno, code))
+
+    def fail(*_):
+        raise OSError(getattr(errno, code), reason)
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(BadInputError, match=f"can't be written: {reason}"):
+        write(path)
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["emb.npz"]
 
 
 def test_a_command_that_comes_after_the_rename_keeps_its_own_file(tmp_path):

@@ -1,12 +1,63 @@
-"""A machine with the client alone installs what the product pins."""
+"""A machine with the client alone installs what the product pins, and needs no more."""
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
 
 from tests.support.places import ROOT
 
+# Everything that a command of the client and of the gallery imports, and from where.
+IMPORTED = """
+import sys
+from serving.client import async_client, commands
+from serving.gallery import commands
+import serving
+print(serving.__file__)
+print(" ".join({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def pins(file):
+    """The pins of a requirements file."""
+    lines = (ROOT / file).read_text().splitlines()
+    return {line.split()[0] for line in lines if not line.startswith("#")}
+
+
+def names(found):
+    """The distributions of pins."""
+    return {pin.partition("==")[0].partition("[")[0] for pin in found}
+
 
 def test_the_clients_requirements_are_those_of_the_product():
-    pins = (ROOT / "requirements.txt").read_text().splitlines()
-    lines = (ROOT / "serving" / "requirements.txt").read_text().splitlines()
-    names = {line.partition("==")[0] for line in lines if not line.startswith("#")}
-    assert names == {"faiss-cpu", "grpcio", "numpy", "pillow", "protobuf", "tqdm"}
-    pinned = {line.split()[0] for line in pins if not line.startswith("#")}
-    assert {line for line in lines if not line.startswith("#")} <= pinned
+    ours = pins("serving/requirements.txt")
+    assert names(ours) == {
+        "faiss-cpu",
+        "filelock",
+        "grpcio",
+        "numpy",
+        "pillow",
+        "protobuf",
+        "tqdm",
+    }
+    assert ours <= pins("requirements.txt")
+
+
+def test_the_folders_that_the_requirements_name_are_enough(tmp_path):
+    shutil.copytree(ROOT / "serving", tmp_path / "serving")
+    (tmp_path / "datasets").mkdir()
+    for name in ("__init__.py", "camera_names.py"):
+        shutil.copy(ROOT / "datasets" / name, tmp_path / "datasets" / name)
+    for name in ("files", "own_cameras"):
+        shutil.copytree(ROOT / "datasets" / name, tmp_path / "datasets" / name)
+    line = [sys.executable, "-c", IMPORTED]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True)
+    where, modules = done.stdout.splitlines()
+    assert where.startswith(str(tmp_path))
+    assert "PIL" in modules.split()
+    lacking = names(pins("requirements.txt") - pins("serving/requirements.txt"))
+    installed = importlib.metadata.packages_distributions()
+    # Several share the folder `google`.
+    provided = {module: set(installed.get(module, ["Python"])) for module in modules.split()}
+    provided.pop("grpc_health", None)  # grpc itself imports it, where it is installed.
+    assert not [module for module, providers in provided.items() if providers <= lacking]

@@ -13,6 +13,7 @@ import pytest
 
 from serving.deploy import check_config, config_messages, tls_config
 from serving.errors import BadInputError, TlsError
+from tests.support import other_system
 from tests.support.places import ROOT
 
 
@@ -180,6 +181,31 @@ def test_a_renewal_replaces_the_file_and_nothing_else_is_replaced(pem, tmp_path)
         assert f"{there}: is there and isn't an ssl.config" in refused.stderr
     assert key.read_text() == (pem / "server.key").read_text()
     assert sorted(os.listdir(tmp_path)) == ["notes.txt", "server.key", "ssl.config"]
+
+
+@pytest.mark.parametrize("system", ["windows", "macos", "no_folder_sync=EINVAL", "no_flock=ENOSYS"])
+def test_other_systems_and_disks(pem, tmp_path, system):
+    output = tmp_path / "ssl.config"
+    for _ in range(2):
+        program = [other_system.__file__, system, "serving.deploy.tls_config"]
+        line = [sys.executable, *program, *flags_for(pem, output)]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0 and "mode 0600" in done.stdout, done.stderr
+    assert b"\r" not in output.read_bytes()
+    assert config_messages.parse(output, "SSLConfig").server_key
+    assert os.listdir(tmp_path) == ["ssl.config"]
+
+
+def test_a_disk_without_rights_is_not_said_to_keep_the_secret(pem, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "ssl.config"
+    # As Windows, FAT and SMB mounts do.
+    monkeypatch.setattr(
+        os, "open", lambda path, flags, mode, open=os.open: open(path, flags, 0o666)
+    )
+    monkeypatch.setattr(sys, "argv", ["tls_config", *flags_for(pem, output)])
+    tls_config._main()
+    printed = capsys.readouterr().out
+    assert "see that nobody else can read it" in printed and "0600" not in printed
 
 
 def test_a_folder_that_is_missing_is_named(pem, tmp_path):

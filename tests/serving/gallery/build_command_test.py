@@ -1,5 +1,6 @@
 """`build` and `add`: which pictures go in, and what is refused."""
 
+import hashlib
 import os
 import re
 
@@ -13,6 +14,7 @@ from serving.gallery.store import GalleryStore
 from tests.support import fake_embedder
 from tests.support.fake_embedder import unit, write_files
 from tests.support.gallery_shell import SERVER, add, build, run, stored
+from tests.support.picture_formats import LOSSLESS, drawn, encoded
 
 pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 
@@ -34,6 +36,47 @@ def test_build_takes_pictures_below_a_folder_and_their_cameras_from_names(work, 
         for picture, vector in zip(pictures, vectors, strict=True):
             expected = unit(fake_embedder.by_content(picture.file, 16))
             np.testing.assert_array_equal(vector, expected)
+
+
+def test_build_and_add_and_search_pass_over_litter_and_tell(work, capsys, fake):
+    """A picture that was deleted lay in the trash of the disk, and was rank 1."""
+    for name in ("@eaDir/0001_c1s1.jpg", ".ipynb_checkpoints", "#recycle", "deep/.@__thumb"):
+        write_files(work / "crops" / name, ["0001_c1s1-thumb.jpg"])
+    (work / "crops" / "._0001_c1s1.jpg").write_bytes(b"\0\x05\x16\x07")
+    write_files(work / "queries" / "@eaDir", ["query.jpg"])
+    write_files(work / "queries", ["0001_c1s1.jpg"], "of another moment")
+    asked = fake()
+    for command, count in (
+        (["build", SERVER, "--gallery=gal", "crops"], 8),
+        (["add", SERVER, "--gallery=gal", "crops", "queries"], 1),
+        (["search", SERVER, "--gallery=gal", "queries"], 1),
+    ):
+        asked.asked.clear()
+        command_line.main(command)
+        assert len(asked.asked) == count
+        told = capsys.readouterr().err
+        assert "@eaDir (" in told
+        if "crops" in command:
+            for name in (".ipynb_checkpoints (1)", "#recycle (1)", ".@__thumb (1)", "._* (1)"):
+                assert name in told
+            assert "notes.txt" in told
+    # Named by the user it is taken, whatever its name.
+    assert "1 pictures added" in add(capsys, "queries/@eaDir/query.jpg")
+
+
+def test_the_content_decides_what_is_taken_and_the_hash_is_of_the_files_own_bytes(work, capsys):
+    """All formats, and turned pictures: what is stored of a file doesn't depend on what is sent."""
+    whole = {f"a{ending}": encoded(drawn(), **saved) for ending, saved in LOSSLESS.items()}
+    whole["turned.jpg"] = encoded(drawn(), 6, format="JPEG")
+    whole["jpeg.txt"] = encoded(drawn(), format="JPEG")
+    (work / "mixed").mkdir()
+    for name, data in whole.items():
+        (work / "mixed" / name).write_bytes(data)
+    assert build(capsys, "mixed") == f"gal: {len(whole)} pictures added, 0 bad ones skipped\n"
+    with GalleryStore("gal") as store:
+        hashes = {os.path.basename(each.file): each.content_hash for each in store.pictures()}
+    assert hashes == {name: hashlib.sha256(data).digest() for name, data in whole.items()}
+    assert f"0 pictures added, {len(whole)} were there already" in add(capsys, "mixed")
 
 
 def test_build_refuses_an_existing_gallery_before_it_asks_the_server(work, capsys, fake):
@@ -99,7 +142,7 @@ def test_add_needs_a_gallery(work, capsys):
 def test_bad_pictures_end_the_job_or_are_skipped_and_counted(work, capsys, fake):
     (work / "crops" / "0002_c1s1.jpg").write_bytes(b"\xff\xd8\xffBAD")
     (work / "crops" / "0003_c1s1.jpg").write_bytes(b"text")
-    with pytest.raises(BadImageError, match=r"0003_c1s1.jpg: not a JPEG or PNG"):
+    with pytest.raises(BadImageError, match=r"0003_c1s1.jpg: not a picture, it looks like text"):
         build(capsys)
     (work / "crops" / "0003_c1s1.jpg").unlink()
     fake(chunk=1)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from datasets import camera_names
 from serving.errors import UnavailableError
 from serving.gallery import command_line
 from tests.support.fake_embedder import write_files
@@ -14,8 +15,9 @@ pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 # Of work's pictures in the order of their files: crops, and then deeper ones.
 FILES = [f"000{person}_c{camera}s1.jpg" for person in (1, 2, 3) for camera in (1, 2)]
 FILES += ["0009_c2s1.jpeg", "plain.PNG"]
+DOOR = camera_names.number_of("door")
 UNKNOWN = "note: model arn version 1 has no statistics of camera 2: "
-NO_NUMBER = "note: pictures whose camera has no number were embedded by the statistics of the whole"
+NO_NUMBER = "note: pictures whose camera is unknown were embedded by the statistics of the whole"
 
 
 def run(capsys, *arguments):
@@ -48,11 +50,9 @@ def test_a_camera_that_is_not_calibrated_is_reported_once(work, capsys, fake):
     assert UNKNOWN in output.err and "arn_tf.calibrate" in output.err
 
 
-@pytest.mark.parametrize(
-    ("camera", "number"), [("7", 7), ("007", 7), ("door", -1), ("7b", -1), ("9" * 40, -1)]
-)
+@pytest.mark.parametrize(("camera", "number"), [("7", 7), ("007", 7), ("-1", -1), ("door", DOOR)])
 def test_a_camera_by_flag(work, capsys, fake, camera, number):
-    client = fake(cameras=[7])
+    client = fake(cameras=[7, DOOR])
     output = build(capsys, f"--camera={camera}", "crops/plain.PNG")
     assert client.camera_id == [number]
     assert stored() == {"plain.PNG": camera}
@@ -92,3 +92,49 @@ def test_a_gallery_goes_on_with_a_model_that_takes_cameras(work, capsys, fake):
     output = run(capsys, "add", SERVER, "--gallery=gal", "crops")
     assert "7 pictures added, 1 were there already" in output.out
     assert "0001_c1s1.jpg" not in asked(client)
+
+
+def folders(work):
+    """Crops in folders of cameras that have names."""
+    for camera in ("lift", "Löbby"):
+        write_files(work / "site" / camera, [f"{camera}{row}.jpg" for row in range(2)])
+
+
+def test_a_guess_by_the_folders_is_told(work, capsys, fake):
+    folders(work)
+    client = fake(cameras=[camera_names.number_of("lift")])
+    output = build(capsys, "site")
+    assert "note: site: 2 cameras from the first folder: Löbby, lift" in output.err
+    assert client.camera_id == [camera_names.number_of(c) for c in ("Löbby",) * 2 + ("lift",) * 2]
+    assert sorted(stored().values()) == ["Löbby", "Löbby", "lift", "lift"]
+    # By its name, not by its number.
+    assert "has no statistics of camera Löbby: " in output.err
+
+
+def test_a_template(work, capsys, fake):
+    folders(work)
+    fake(cameras=[1])
+    output = build(capsys, "--names={*}/{camera}.jpg", "site")
+    assert sorted(stored().values()) == ["Löbby0", "Löbby1", "lift0", "lift1"]
+    assert "first folder" not in output.err
+    client = fake(cameras=[1])
+    query = "site/lift/lift0.jpg"
+    run(capsys, "search", SERVER, "--gallery=gal", "--names={camera}/{*}", query)
+    assert client.camera_id == [camera_names.number_of("lift")]
+
+
+def test_a_table(work, capsys, fake):
+    folders(work)
+    (work / "site.csv").write_text("file,camera\nsite/lift/lift0.jpg,up\nsite/lift/lift1.jpg,\n")
+    fake(cameras=[1])
+    build(capsys, "site.csv")
+    assert stored() == {"lift0.jpg": "up", "lift1.jpg": None}
+
+
+def test_folders_that_may_be_persons_tell_no_camera(work, capsys, fake):
+    for person in range(101):
+        write_files(work / "persons" / str(person), [f"{person}_.jpg"])
+    fake(cameras=[1])
+    output = build(capsys, "persons")
+    assert "note: no cameras: persons holds 101 folders" in output.err
+    assert set(stored().values()) == {None}

@@ -89,3 +89,58 @@ def test_adds_at_once_lose_nothing(tmp_path):
         error = process.communicate()[1]
         assert process.returncode == 0, error
     assert len(stored(tmp_path / "gal")) == 401
+
+
+def moved_gallery(tmp_path):
+    """A gallery of 1500 pictures, aged, in a folder that has moved and has 60 new ones."""
+    folder, crops = tmp_path / "gal", tmp_path / "crops"
+    write_files(crops, [f"{number:05d}_c1.jpg" for number in range(1500)])
+    start(500, "build", SERVER, f"--gallery={folder}", crops).communicate()
+    with sqlite3.connect(folder / "gallery.sqlite") as connection:
+        connection.execute("UPDATE pictures SET inserted_at = 1000")
+    connection.close()
+    moved = crops.rename(tmp_path / "moved")
+    write_files(moved, [f"new{number:03d}_c1.jpg" for number in range(60)])
+    return folder, moved
+
+
+def contents(folder):
+    """{content: name}, each once; and how many are as old as the first."""
+    with GalleryStore(str(folder)) as store:
+        pictures = store.pictures()
+    found = {each.content_hash: os.path.basename(each.file) for each in pictures}
+    assert len(found) == len(pictures)
+    return found, sum(each.inserted_at == 1000 for each in pictures)
+
+
+def test_a_killed_add_of_pictures_that_moved_loses_and_doubles_none(tmp_path):
+    folder, moved = moved_gallery(tmp_path)
+    before, _ = contents(folder)
+    chance = random.Random(7)
+    for _ in range(4):
+        process = start(2, "add", SERVER, f"--gallery={folder}", moved)
+        # In the middle of what it writes, or soon after.
+        while process.poll() is None and not (folder / "gallery.sqlite-journal").exists():
+            time.sleep(0.0005)
+        time.sleep(chance.uniform(0, 0.05))
+        process.kill()
+        process.communicate()
+        found, old = contents(folder)
+        assert before.items() <= found.items() and old == 1500
+    process = start(20, "add", SERVER, f"--gallery={folder}", moved)
+    assert process.communicate() and process.returncode == 0
+    found, old = contents(folder)
+    assert (len(found), old) == (1560, 1500)
+    with GalleryStore(str(folder)) as store:
+        assert {os.path.dirname(each.file) for each in store.pictures()} == {str(moved)}
+        assert not store.unerased()
+
+
+def test_adds_at_once_of_pictures_that_moved_double_none(tmp_path):
+    folder, moved = moved_gallery(tmp_path)
+    processes = [start(20, "add", SERVER, f"--gallery={folder}", moved) for _ in range(2)]
+    for process in processes:
+        error = process.communicate()[1]
+        assert process.returncode == 0, error
+    found, old = contents(folder)
+    assert (len(found), old) == (1560, 1500)

@@ -18,6 +18,7 @@ from serving.errors import BadInputError
 from serving.gallery import html_report
 from serving.gallery.records import Picture
 from serving.gallery.search import Hit, Result
+from tests.support.picture_formats import LOSSLESS, TURNED, drawn, encoded
 
 CHROMIUM = shutil.which("chromium")
 COLOURS = {
@@ -173,6 +174,37 @@ def test_grey_of_16_bits_is_not_white(tmp_path):
     size, mean = decoded(page.images()[0])
     assert size == (64, 128)
     np.testing.assert_allclose(mean, [100] * 3, atol=2)
+
+
+def shown(image):
+    with Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1]))) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def test_thumbnails_are_upright(tmp_path):
+    upright = drawn()
+    files = []
+    for orientation in (1, *TURNED):
+        files.append(str(tmp_path / f"{orientation}.jpg"))
+        saved = {"format": "JPEG", "quality": 95, "subsampling": 0}
+        (tmp_path / f"{orientation}.jpg").write_bytes(encoded(upright, orientation, **saved))
+    page = written(tmp_path, [Result(files[0], None, [hit(file, 0.5) for file in files])])
+    assert len(page.images()) == 9
+    for image in page.images():
+        pixels = shown(image)
+        assert pixels.shape == (64, 32, 3)
+        assert np.abs(pixels - np.asarray(upright)).mean() < 10
+
+
+def test_pictures_of_every_format_are_shown(tmp_path):
+    hits = []
+    for ending, saved in LOSSLESS.items():
+        (tmp_path / f"a{ending}").write_bytes(encoded(drawn(), **saved))
+        hits.append(hit(str(tmp_path / f"a{ending}"), 0.5))
+    page = written(tmp_path, [Result(hits[0].picture.file, None, hits)])
+    assert len(page.images()) == 1 + len(hits)
+    for image in page.images():
+        assert np.abs(shown(image) - np.asarray(drawn())).mean() < 10
 
 
 def test_a_page_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ def test_a_file_is_a_pattern_only_when_no_picture_has_its_name(work, capsys, mon
     (work / "a[b]").mkdir()
     monkeypatch.chdir(work / "a[b]")
     write_files(work / "a[b]" / "crops", ["img[1].jpg", "img1.jpg", "img2.jpg", "img3.jpg"])
-    write_files(work / "ab" / "crops", ["img2.jpg"])
+    write_files(work / "ab" / "crops", ["img2.jpg"], "no copy of the other img2.jpg")
     build(capsys, "crops", "../ab/crops")
     assert remove(capsys, "--file=crops/img[1].jpg") == "gal: 1 pictures removed\n"
     with GalleryStore("gal") as store:

@@ -234,9 +234,10 @@ def test_an_index_that_cannot_be_kept_is_reported_before_it_is_built(large, monk
 def test_an_index_that_is_not_written_whole_leaves_no_file(large, tmp_path, monkeypatch):
     store, vectors = large
 
-    def full(index, path):
-        with open(path, "wb") as file:
-            file.write(vectors.tobytes())
+    write = approximate_search.faiss.write_index
+
+    def full(index, writer):
+        write(index, writer)
         raise RuntimeError("write error in file: 28 No space left on device")
 
     monkeypatch.setattr(approximate_search.faiss, "write_index", full)

@@ -1,5 +1,6 @@
 """What goes into a gallery's store comes back, all of it or nothing."""
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -86,6 +87,35 @@ def test_a_chunk_with_a_mistake_inside_is_not_half_added(tmp_path):
     with pytest.raises(GalleryError):
         store.add(twice, unit_vectors(3))
     assert store.count() == 1
+
+
+def test_moves_that_were_overtaken_are_left_out_and_the_others_done(tmp_path):
+    store, vectors = filled(tmp_path / "gal", 4)
+    read = store.pictures()
+    renamed = [dataclasses.replace(each, file=f"/new{each.file}", camera="7") for each in read]
+    assert store.remove_rows(read[3:]) == 1 and store.remove_rows(read[3:]) == 0
+    store.add([dataclasses.replace(read[1], content_hash=b"other")], unit_vectors(1, seed=9))
+    done = store.move(list(zip(read, renamed, strict=True)), stale=[read[1]])
+    assert done == [(read[0], renamed[0]), (read[2], renamed[2])]
+    found = contents(store)
+    assert found.keys() == {renamed[0].file, renamed[2].file, read[1].file}
+    assert found[renamed[2].file] == vectors[2].tobytes()
+    assert store.unerased()
+
+
+def test_once_leaves_out_new_names_of_what_is_there(tmp_path):
+    store, _ = filled(tmp_path / "gal", 2)
+    copy, other = (dataclasses.replace(picture(0), file=f"/{name}", camera=name) for name in "12")
+    assert store.add([copy, other], unit_vectors(2), once=True) == {"/1": picture(0).file}
+    # A row that takes another camera in the same transaction is in nobody's way.
+    changed = dataclasses.replace(picture(0), camera="5")
+    assert store.add([changed, copy], unit_vectors(2), once=True) == {}
+    assert {each.file: each.camera for each in store.pictures()} == {
+        picture(0).file: "5",
+        picture(1).file: "1",
+        "/1": "1",
+        "/2": "2",
+    }
 
 
 def test_selections(tmp_path):

@@ -23,6 +23,10 @@ from serving.errors import (
     NoCameraSignatureError,
     UnavailableError,
 )
+from tests.support import picture_formats
+from tests.support.places import SHARED
+
+EXIF = SHARED / "cases" / "exif"
 
 ADDRESS = os.environ.get("ARN_SERVING_ADDRESS")
 MODEL = os.environ.get("ARN_SERVING_MODEL", "arn")
@@ -151,6 +155,32 @@ def test_a_png_of_16_bits(client, images):
     deep = client.embed_encoded([data.getvalue()]).vectors
     grey = client.embed_encoded([encoded(images[0][..., 0], mode="L")]).vectors
     np.testing.assert_allclose(deep, grey, rtol=0, atol=CLOSE)
+
+
+def test_every_format_is_embedded_as_its_png(client, tmp_path):
+    drawn = picture_formats.drawn()
+    files = [tmp_path / f"a{ending}" for ending in picture_formats.LOSSLESS]
+    for file, saved in zip(files, picture_formats.LOSSLESS.values(), strict=True):
+        file.write_bytes(picture_formats.encoded(drawn, **saved))
+    found = client.embed_files(files).vectors
+    (png,) = client.embed_encoded([picture_formats.encoded(drawn)]).vectors
+    np.testing.assert_allclose(found, [png] * len(files), rtol=0, atol=CLOSE)
+
+
+def test_what_is_stored_turned_is_embedded_as_if_upright(client, images):
+    """By whatever export is served: earlier ones ignore the EXIF orientation."""
+    for image in images[:3]:
+        upright = Image.fromarray(image)
+        turned = [picture_formats.encoded(upright, each) for each in picture_formats.TURNED]
+        found = client.embed_encoded([picture_formats.encoded(upright), *turned]).vectors
+        np.testing.assert_allclose(found, [found[0]] * len(found), rtol=0, atol=CLOSE)
+
+
+@pytest.mark.skipif(not EXIF.exists(), reason="needs shared/cases")
+def test_a_crop_as_a_phone_stores_it(client):
+    crops = [EXIF / f"{name}_c1.jpg" for name in ("orientation_6", "upright")]
+    turned, upright = client.embed_files(crops).vectors
+    assert turned @ upright > 0.99
 
 
 def test_cameras(client, pictures, vectors):

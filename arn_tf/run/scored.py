@@ -1,0 +1,111 @@
+"""The pictures that a run is scored on: query and gallery, whose persons somebody has labelled."""
+
+import dataclasses
+
+import numpy as np
+
+from arn_tf.data.own_data import OwnData
+from arn_tf.data.split import Split
+from arn_tf.errors import UserError
+from arn_tf.run.data import opened
+from arn_tf.run.folder import RunDir
+from arn_tf.run.settings import RunSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Pictures of the user's own to score on.
+
+    Attributes:
+        query: folder or table of pictures whose persons are known.
+        gallery: the same; the query's pictures themselves if it is empty.
+        names: template of the paths in both; a guess if it is empty.
+        same_camera: whether a picture of the query's own camera counts as a match.
+    """
+
+    query: str = ""
+    gallery: str = ""
+    names: str = ""
+    same_camera: bool = False
+
+
+# What the target itself has.
+TARGETS_OWN = Labelled()
+
+
+def splits(settings: RunSettings, run: RunDir, labelled: Labelled) -> tuple[Split, Split] | None:
+    """Returns query and gallery, or None where no person of the target is known.
+
+    Those that `labelled` names; else those of the target: its query and gallery, or all of its
+    pictures against each other where their persons are known.
+
+    Args:
+        settings: of the run.
+        run: its folder.
+        labelled: the user's own pictures, if any.
+
+    Raises:
+        UserError: they can't be read, or persons aren't known.
+    """
+    if labelled.query:
+        query, gallery = _own(settings, labelled)
+    elif labelled.gallery:
+        raise UserError("gallery needs query: name both, or query alone", ["query", "gallery"])
+    else:
+        data = opened(settings, "target", run)
+        if data.has_split("query") and data.has_split("gallery"):
+            query, gallery = data.split("query"), data.split("gallery")
+            digests = {"target query": query.digest, "target gallery": gallery.digest}
+            run.keep_data(digests)
+        else:
+            gallery = data.split("train")
+            if not (gallery.person_id > 0).any():
+                return None
+            query = _whose_person_is_known(gallery)
+    return _views_are_pictures(query, gallery) if labelled.same_camera else (query, gallery)
+
+
+def _own(settings: RunSettings, labelled: Labelled) -> tuple[Split, Split]:
+    persons: dict[str, int] = {}
+    found: list[Split] = []
+    for argument in ("query", "gallery"):
+        path = getattr(labelled, argument)
+        if not path:
+            found.append(found[0])
+            continue
+        data = OwnData(
+            argument,
+            path,
+            labelled.names,
+            settings.skip_bad_images,
+            settings.image_size,
+            persons=persons,
+        )
+        for line in data.told() + data.notes:
+            print(line)
+        split = data.split("train")
+        if not (split.person_id > 0).any():
+            raise UserError(
+                f"{argument}={path}: no picture's person is known. Name them with "
+                "names={person_id}_{camera}_{*}, or in a table's column person_id",
+                [argument, "names"],
+            )
+        found.append(split)
+    return _whose_person_is_known(found[0]), found[1]
+
+
+def _whose_person_is_known(split: Split) -> Split:
+    known = np.flatnonzero(split.person_id > 0)
+    if len(known) < len(split):
+        print(f"{len(split) - len(known)} of {len(split)} pictures have no known person")
+    return split.subset(known)
+
+
+def _views_are_pictures(query: Split, gallery: Split) -> tuple[Split, Split]:
+    """Returns the same, so that all but the query's own picture may be a match."""
+    numbers: dict[bytes, int] = {}
+    views = [
+        np.array([numbers.setdefault(each, len(numbers)) for each in split.content_hashes()])
+        for split in (query, gallery)
+    ]
+    return dataclasses.replace(query, views=views[0]), dataclasses.replace(gallery, views=views[1])

@@ -1,0 +1,89 @@
+"""The cameras of pictures that a command line names: files, folders, tables."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from datasets.own_cameras import guess, listing
+from datasets.own_cameras.template import Template, TemplateError
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What a path of the command line says of the cameras.
+
+    Attributes:
+        cameras: {absolute path of a picture: name of its camera}; those without one aren't there.
+        note: line for the user on how they were told; empty where there is nothing to say.
+    """
+
+    cameras: dict[str, str]
+    note: str = ""
+
+
+def of(path: str, files: Sequence[str], names: str) -> Told:
+    """Returns the cameras of the pictures that one path stands for.
+
+    Args:
+        path: of a file or folder.
+        files: absolute paths of its pictures.
+        names: template of the paths below the folder; a guess if it is empty.
+
+    Raises:
+        TemplateError: the template is wrong, or a path can be read in two ways.
+    """
+    relative = [_below(path, file, names) for file in files]
+    if names:
+        template = camera_template(names)
+        found = [template.values(file) for file in relative]
+        odd = sum(values is None for values in found)
+        note = (
+            f"{odd} of {len(files)} pictures are not like names={names}: no camera" if odd else ""
+        )
+    elif not os.path.isdir(path) or not relative:
+        return Told({})
+    else:
+        try:
+            guessed = guess.guess(relative)
+        except guess.UnknownLayoutError as error:
+            return Told({}, f"no cameras: {path} {error}")
+        found, note = [guessed.values(file) for file in relative], f"{path}: {guessed.title}"
+    cameras = {
+        file: values["camera"]
+        for file, values in zip(files, found, strict=True)
+        if values and values.get("camera")
+    }
+    return Told(cameras, note)
+
+
+def camera_template(names: str) -> Template:
+    """Returns a template that tells cameras; raises a `TemplateError` where it doesn't."""
+    template = Template(names)
+    if "camera" not in template.fields:
+        raise TemplateError("has no {camera}")
+    return template
+
+
+def _below(path: str, file: str, names: str) -> str:
+    """Returns a picture's path below the folder that was named; of one that was named itself, the
+    end of it that a template can be about."""
+    if os.path.isdir(path):
+        return os.path.relpath(file, path).replace(os.sep, "/")
+    parts = file.replace(os.sep, "/").split("/")
+    return "/".join(parts[-(names.count("/") + 1) :])
+
+
+def of_table(path: str) -> Told:
+    """Returns the pictures and cameras of a table, CSV.
+
+    Raises:
+        ListingError: it can't be used.
+    """
+    found = listing.read(path)
+    names = [*found.camera.names, ""]
+    return Told(
+        {
+            os.path.normpath(found.path(row)): names[code]
+            for row, code in enumerate(found.camera.codes.tolist())
+        }
+    )

@@ -1,0 +1,93 @@
+"""Rows of pictures in a gallery's file: found by name or content, renamed, deleted.
+
+Callers hold the transaction where they write. Rows are changed only as they were read: another
+process may have come between.
+"""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from serving.gallery.records import Picture
+
+COLUMNS = "id, file, camera, inserted_at, content_hash"
+# Asked for at once; SQLite takes 32766 at most.
+_BATCH = 500
+
+
+def picture(row: Sequence[Any]) -> Picture:
+    """Returns the picture of a row of `COLUMNS`."""
+    identity, file, camera, inserted_at, content_hash = row
+    return Picture(file, camera, content_hash, inserted_at, identity)
+
+
+def by_file(connection: sqlite3.Connection, files: Collection[str]) -> dict[str, Picture]:
+    """Returns {file: picture} of the rows that have one of these names."""
+    return {each.file: each for each in _where(connection, "file", files)}
+
+
+def by_content(
+    connection: sqlite3.Connection, hashes: Collection[bytes]
+) -> dict[bytes, list[Picture]]:
+    """Returns {content_hash: pictures, the oldest row first} of the rows with such content."""
+    found: dict[bytes, list[Picture]] = {}
+    for each in _where(connection, "content_hash", hashes):
+        found.setdefault(each.content_hash, []).append(each)
+    return found
+
+
+def same_picture(connection: sqlite3.Connection, picture: Picture) -> str | None:
+    """Returns the name of another row with the content and camera of a picture, or None."""
+    row = connection.execute(
+        "SELECT file FROM pictures WHERE content_hash = ? AND camera IS ? AND file != ?",
+        (picture.content_hash, picture.camera, picture.file),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def move(
+    connection: sqlite3.Connection, moves: Sequence[tuple[Picture, Picture]]
+) -> list[tuple[Picture, Picture]]:
+    """Gives rows new names and cameras; a row that has such a name and keeps it is deleted.
+
+    Args:
+        connection: to the gallery.
+        moves: (the picture as its row was read, what it is now).
+
+    Returns:
+        The moves whose rows were still as they were read; only these are done.
+    """
+    # First aside, for two pictures may exchange their names, and names are unique. No picture
+    # has such a name, as all are absolute.
+    query = "UPDATE pictures SET file = ? WHERE id = ? AND file = ? AND content_hash = ?"
+    done = [
+        (old, new)
+        for old, new in moves
+        if connection.execute(
+            query, (f"moving/{old.id}", old.id, old.file, old.content_hash)
+        ).rowcount
+    ]
+    connection.executemany("DELETE FROM pictures WHERE file = ?", [(new.file,) for _, new in done])
+    connection.executemany(
+        "UPDATE pictures SET file = ?, camera = ? WHERE id = ?",
+        [(new.file, new.camera, old.id) for old, new in done],
+    )
+    return done
+
+
+def delete(connection: sqlite3.Connection, pictures: Sequence[Picture]) -> int:
+    """Deletes the rows that are still as they were read; returns how many."""
+    query = "DELETE FROM pictures WHERE id = ? AND file = ? AND content_hash = ?"
+    parameters = [(each.id, each.file, each.content_hash) for each in pictures]
+    return connection.executemany(query, parameters).rowcount if parameters else 0
+
+
+def _where(
+    connection: sqlite3.Connection, column: str, values: Collection[str] | Collection[bytes]
+) -> list[Picture]:
+    found, wanted = [], list(values)
+    for start in range(0, len(wanted), _BATCH):
+        some = wanted[start : start + _BATCH]
+        query = f"SELECT {COLUMNS} FROM pictures WHERE {column} IN ({', '.join('?' * len(some))})"
+        found += [picture(row) for row in connection.execute(query, some)]
+    return sorted(found, key=lambda each: each.id)

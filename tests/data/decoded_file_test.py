@@ -1,0 +1,105 @@
+"""Decoded pictures in one file."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from arn_tf.data import decoded_file, picture_files
+from arn_tf.data.images import decode
+from arn_tf.data.picture_files import PictureFiles
+from tests.support import own_pictures
+from tests.support.user_errors import refused
+
+SIZE = (8, 4)
+COUNT = 7
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoded_file, "_CHUNK", 2)
+    names = {f"{n}.png": own_pictures.encoded(n) for n in range(COUNT)}
+    root = own_pictures.write(tmp_path / "crops", names)
+    return PictureFiles(root, list(names), picture_files.stamps(root, list(names)))
+
+
+def expected(rows):
+    return np.stack([decode(own_pictures.encoded(row), SIZE).numpy() for row in rows])
+
+
+def test_they_are_those_of_the_one_decoder(files, tmp_path, capsys):
+    path = str(tmp_path / "run" / "x")
+    found = decoded_file.decoded(files, SIZE, path, "digest", "title")
+    np.testing.assert_array_equal(found.pictures, expected(range(COUNT)))
+    assert found.bad == {}
+    assert sorted(os.listdir(tmp_path / "run")) == ["x.json", "x.uint8"]
+    assert os.path.getsize(path + ".uint8") == COUNT * 8 * 4 * 3
+    assert "decoded pictures: 0.00 GiB in" in capsys.readouterr().out
+
+
+def test_it_is_used_again_and_made_anew_for_another_list(files, tmp_path, monkeypatch):
+    path = str(tmp_path / "x")
+    decoded_file.decoded(files, SIZE, path, "one", "title")
+    with monkeypatch.context() as patch:
+        patch.setattr(decoded_file, "_write", None)  # not called
+        decoded_file.decoded(files, SIZE, path, "one", "title")
+    part = files.subset(np.array([4, 1]))
+    found = decoded_file.decoded(part, SIZE, path, "two", "title")
+    np.testing.assert_array_equal(found.pictures, expected([4, 1]))
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_stopped_at_any_chunk_it_goes_on(files, tmp_path, monkeypatch, chunks):
+    path = str(tmp_path / "x")
+    made = decoded_file._decoder
+
+    def stopping(image_size):
+        decode_rows, left = made(image_size), [chunks]
+
+        def rows(files, rows):
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return decode_rows(files, rows)
+
+        return rows
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoded_file, "_decoder", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            decoded_file.decoded(files, SIZE, path, "digest", "title")
+    # What was done isn't done again.
+    for row in range(2 * chunks):
+        os.remove(files.path(row))
+    found = decoded_file.decoded(files, SIZE, path, "digest", "title")
+    np.testing.assert_array_equal(found.pictures, expected(range(COUNT)))
+
+
+def test_bad_ones_are_named_and_take_no_room(files, tmp_path):
+    for row in (0, 3, 6):
+        with open(files.path(row), "r+b") as file:
+            file.truncate(40)
+    path = str(tmp_path / "x")
+    for _ in range(2):
+        found = decoded_file.decoded(files, SIZE, path, "digest", "title")
+        np.testing.assert_array_equal(found.pictures, expected([1, 2, 4, 5]))
+        assert {row: os.path.basename(text.split(":")[0]) for row, text in found.bad.items()} == {
+            0: "0.png",
+            3: "3.png",
+            6: "6.png",
+        }
+
+
+def test_no_room(files, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with refused("7 decoded pictures need 0.00 GiB.* Name a --model_dir with room"):
+        decoded_file.decoded(files, SIZE, str(tmp_path / "x"), "digest", "title")
+    assert not os.path.exists(tmp_path / "x.uint8.partial")
+
+
+def test_a_folder_that_can_not_be_written(files, tmp_path):
+    (tmp_path / "file").write_text("")
+    with refused("Name a --model_dir with room"):
+        decoded_file.decoded(files, SIZE, str(tmp_path / "file" / "x"), "digest", "title")
