@@ -44,18 +44,24 @@ def message(error: Exception) -> str:
     return re.sub(word, flag, text)
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[..., None], argument: str = "") -> None:
     """Runs `main()` with flags parsed; a user's mistake ends in a message and status 2.
 
     Args:
         main: reads its arguments from `absl.flags.FLAGS`.
+        argument: what the command's one argument without a flag is, which `main` is called with;
+            "": it has none.
     """
 
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)
-        if len(arguments) > 1:
-            raise UserError(f"what is {' '.join(arguments[1:])!r}? Flags begin with --")
-        main()
+        given = arguments[1:]
+        expected = bool(argument)
+        if len(given) > expected:
+            raise UserError(f"what is {' '.join(given[expected:])!r}? Flags begin with --")
+        if len(given) < expected:
+            raise UserError(f"name {argument}")
+        main(*given)
 
     def parse(arguments: list[str]) -> list[str]:
         try:

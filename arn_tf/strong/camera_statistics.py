@@ -20,9 +20,8 @@ import tensorflow as tf
 from arn_tf.backbones import keras_applications
 from arn_tf.layers.normalization import SOURCE, TARGET, UNKNOWN_CAMERA
 from arn_tf.strong.model import StrongModel
+from arn_tf.strong.settings import LEAST_PICTURES
 
-# A camera with fewer pictures uses the statistics of the whole target.
-LEAST_PICTURES = 64
 # More tell no more, and take longer.
 MOST_PICTURES = 1024
 _BATCH = 128

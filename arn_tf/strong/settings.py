@@ -6,6 +6,10 @@ from typing import ClassVar
 
 from arn_tf.run.settings import RunSettings, positive, setting
 
+# A camera with fewer pictures uses the statistics of the whole target. Here, and not beside what
+# uses it: what looks at pictures before a run imports no TensorFlow.
+LEAST_PICTURES = 64
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StrongSettings(RunSettings):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.doors import answer
 
-DOORS = ("train", "evaluate", "ablate", "calibrate", "export", "demo")
+DOORS = ("train", "evaluate", "ablate", "calibrate", "export", "demo", "inspect")
 HEAVY = ("tensorflow", "keras", "numpy")
 
 
