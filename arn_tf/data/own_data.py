@@ -77,8 +77,9 @@ class OwnData:
             self.camera_names = _numbered(found)
         except listing.ListingError as error:
             template = "source_names" if argument == "source" else "names"
+            problem = str(error).removeprefix(f"{os.path.abspath(path)}: ")
             raise UserError(
-                f"{argument}={path}: {error}", [argument, template, "skip_bad_images"]
+                f"{argument}={path}: {problem}", [argument, template, "skip_bad_images"]
             ) from error
         self.listing, changes = found, list[str]()
         self._stamps = picture_files.stamps(found.root, found.files)
@@ -118,7 +119,8 @@ class OwnData:
         if not split.names:
             return np.arange(len(self.listing) if name == _ALL else 0)
         code = split.names.index(name) if name in split.names else len(split.names)
-        return np.flatnonzero(split.codes == code)
+        of_none = (split.codes == listing.UNKNOWN) & (name == _ALL)
+        return np.flatnonzero((split.codes == code) | of_none)
 
     def _decoded(self, name: str) -> Split:
         rows = self._rows(name)

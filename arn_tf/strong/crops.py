@@ -82,7 +82,8 @@ def _by_listing(images: str, names: str) -> dict[str, str]:
     try:
         found = listing.read(images, names)
     except listing.ListingError as error:
-        raise UserError(f"images={images}: {error}", ["images", "names"]) from error
+        problem = str(error).removeprefix(f"{os.path.abspath(images)}: ")
+        raise UserError(f"images={images}: {problem}", ["images", "names"]) from error
     for line in [f"{found.told_by}", *found.examples(), *found.notes]:
         print(line, flush=True)
     unknown = np.flatnonzero(found.camera.codes == listing.UNKNOWN)

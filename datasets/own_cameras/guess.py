@@ -22,9 +22,12 @@ _OFFICIAL = {
 }
 _NUMBER = re.compile(camera_names.PATTERN.replace("(", "(?P<camera>", 1))
 SPLIT_FOLDERS = {
+    "train": "train",
+    "query": "query",
+    "gallery": "gallery",
+    "test": "gallery",
     "bounding_box_train": "train",
     "image_train": "train",
-    "query": "query",
     "image_query": "query",
     "bounding_box_test": "gallery",
     "image_test": "gallery",

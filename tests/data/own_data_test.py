@@ -76,14 +76,15 @@ def test_an_official_folder(tmp_path, place):
         "bounding_box_train/0002_c1s1_000451_03.jpg": own_pictures.encoded(0, "JPEG"),
         "bounding_box_test/-1_c3s1_000451_03.jpg": own_pictures.encoded(1, "JPEG"),
         "query/0005_c2s1_000451_03.jpg": own_pictures.encoded(2, "JPEG"),
+        "more/0005_c1s1_000451_03.jpg": own_pictures.encoded(3, "JPEG"),
     }
     data = OwnData(
         "target", own_pictures.write(tmp_path / "m", files), "", False, own_pictures.SIZE, place
     )
     found = {name: data.split(name) for name in ("train", "query", "gallery")}
     persons = {name: split.person_id.tolist() for name, split in found.items()}
-    # Of the names -1, 0002 and 0005.
-    assert persons == {"train": [1], "query": [2], "gallery": [-1]}
+    # Of the names -1, 0002 and 0005; what lies in none of these folders is to learn from.
+    assert persons == {"train": [1, 2], "query": [2], "gallery": [-1]}
 
 
 def test_persons_of_two_folders_are_the_same_by_name(tmp_path):

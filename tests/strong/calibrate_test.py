@@ -149,7 +149,7 @@ LINES = {
     "no picture": (
         ["--model_dir=HERE/run", "--images=HERE/paper"],
         2,
-        ["--images=HERE/paper: no .jpg"],
+        ["--images=HERE/paper: no pictures there"],
     ),
 }
 

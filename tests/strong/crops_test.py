@@ -113,9 +113,8 @@ def test_a_name_that_is_no_utf_8(tmp_path):
         (r"_c(\d{99999999999})", r"--camera_pattern=_c\(\\d\{9+\}\): "),
         (r"_c\d+", r"--camera_pattern=_c\\d\+: needs one group, as in '_c\(\\d\+\)'"),
         (r"_(c)(\d+)", "needs one group"),
-        (r"cam(\d+)", r"0000_c7\.png: --camera_pattern=cam.* finds no camera's number in that"),
-        (r"_(c)\d+", r"0000_c7\.png: .* finds no camera's number"),
-        (r"_c7(\d)?", r"0000_c7\.png: .* finds no camera's number"),
+        (r"cam(\d+)", r"0000_c7\.png: --camera_pattern=cam.* finds no camera in that"),
+        (r"_c7(\d)?", r"0000_c7\.png: .* finds no camera"),
     ],
 )
 def test_patterns_that_find_no_number(run, tmp_path, pattern, words):
@@ -125,10 +124,10 @@ def test_patterns_that_find_no_number(run, tmp_path, pattern, words):
     assert contents(run) == before
 
 
-def test_a_number_that_no_camera_has(tmp_path):
+def test_a_number_that_is_too_large_is_a_name(tmp_path):
     write_crops(tmp_path, "9" * 30, noise(0, 1))
-    with refused("finds no camera's number"):
-        read_crops(str(tmp_path), PATTERN, SIZE)
+    *_, names = read_crops(str(tmp_path), PATTERN, SIZE)
+    assert list(names.values()) == ["9" * 30]
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>404</html>", small_data.picture(1, 1, 1)[:300]])
@@ -165,13 +164,13 @@ def test_a_folder_of_heic_pictures(tmp_path):
 @pytest.mark.parametrize("numbers", [["5"], ["1", "x"], ["-1"], [""]])
 def test_cameras_to_drop_that_are_not_there(run, numbers):
     before = contents(run)
-    with refused(rf"--drop_cameras={numbers[-1]}: the model knows \[1, 2\]"):
+    with refused(rf"--drop_cameras={numbers[-1]}: the model knows 1, 2"):
         calibrate(run, "", PATTERN, numbers)
     assert contents(run) == before
 
 
 def test_nothing_to_do_or_to_do_it_with(run, tmp_path):
-    with refused("--images=FOLDER or --drop_cameras=NUMBERS"):
+    with refused("--images=FOLDER or --drop_cameras=NAMES"):
         calibrate(run, "", PATTERN)
     with refused(f"--images={tmp_path}/nowhere: not a folder"):
         calibrate(run, f"{tmp_path}/nowhere", PATTERN)
