@@ -20,6 +20,7 @@ NOT_RUN = {
     "saved_model_cli": "tests/served/publish_test.py compares what it prints",
     "python -m arn_tf.ablate": "trains for hours, on real archives",
     "python -m arn_tf.evaluate --model_dir=runs/joint": "scores a run of a study",
+    "python -m arn_tf.inspect crops --names": "shows pictures with faults put in",
     "python -m benchmarks.": "take minutes",
     "python -m studies.": "make runs on real archives, or read them",
     "python -m serving.client status --server=arn-serving": "needs a cluster",
@@ -36,7 +37,10 @@ def reason_not_to_run(line: list[str]) -> str | None:
 
 
 class Workplace:
-    """Runs lines in a folder with query.jpg, crops/ of cameras 1, 3 and 7, and new_crops/ of 9.
+    """Runs lines in a folder with pictures such as a reader has.
+
+    query.jpg; crops/ in folders of two cameras; query/ and gallery/ of persons with names;
+    new_crops/ of camera 9.
 
     Args:
         folder: an empty one.
@@ -50,10 +54,17 @@ class Workplace:
         self.folder = folder
         self.address = SERVER
         self._server: Program | None = None
-        for name in ("crops", "new_crops"):
-            (folder / name).mkdir()
-        for name in ("query.jpg", "crops/0001_c1.jpg", "crops/0002_c3.jpg", "crops/0003_c7.jpg"):
-            (folder / name).write_bytes(small_data.picture(1, 1, 1))
+        for name in ("crops/entrance", "crops/lift", "query", "gallery", "new_crops"):
+            (folder / name).mkdir(parents=True)
+        (folder / "query.jpg").write_bytes(small_data.picture(1, 1, 0))
+        for number, place in enumerate(("entrance", "lift"), 1):
+            for shot in range(24):
+                crop = small_data.picture(31 + shot % 6, number, shot)
+                (folder / "crops" / place / f"{shot + 1}.jpg").write_bytes(crop)
+            for person in ("amy", "bob"):
+                split = "query" if number == 1 else "gallery"
+                crop = small_data.picture(ord(person[0]), number, 1)
+                (folder / split / f"{person}_{place}_1.jpg").write_bytes(crop)
         for shot in range(64):
             crop = small_data.picture(101 + shot % 4, 3, shot)
             (folder / "new_crops" / f"{shot:04d}_c9.jpg").write_bytes(crop)
@@ -93,4 +104,7 @@ class Workplace:
             tiny = small_strong.TINY | small_strong.inputs()
         elif module == "arn_tf.train":
             tiny = small_data.TINY | small_data.SHORT | small_data.inputs()
+        # What the line itself names.
+        given = {word.partition("=")[0].lstrip("-") for word in words}
+        tiny = {name: value for name, value in tiny.items() if name not in given - {"port"}}
         return words + [f"--{name}={value}" for name, value in tiny.items()]
