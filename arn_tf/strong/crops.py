@@ -48,7 +48,9 @@ def read_crops(
         raise ArgumentError("images", folder, f"{error.filename}: {error.strerror}") from error
     paths = found.files
     if not paths:
-        raise ArgumentError("images", folder, "; ".join(["no pictures there", *found.notes()]))
+        raise ArgumentError(
+            "images", folder, "; ".join(["no .jpg, .png or other picture there", *found.notes()])
+        )
     for note in found.notes():
         print(note, flush=True)
     cameras = np.array(camera_names.numbers_of(paths, pattern), np.int64)
