@@ -18,8 +18,9 @@ from datasets.own_cameras import listing
 
 _SHOWN = 3
 _ALL = "train"
-# Of Market-1501's names: junk, distractors.
-_MARKET = {"-1": -1, "0000": 0}
+# Junk and distractors, of the names that `datasets.layout` knows. MSMT17 has a person 0000.
+_NOBODY = {"-1": -1, "0000": 0}
+_WITH_NOBODY = ("Market-1501", "DukeMTMC-reID")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _persons(found: listing.Listing, numbers: dict[str, int]) -> np.ndarray:
         found: the pictures.
         numbers: {name: person_id} known before; new names are added.
     """
-    known = _MARKET if found.official == "Market-1501" else {}
+    known = _NOBODY if found.official in _WITH_NOBODY else {}
     for name in found.person_id.names:
         if name not in known:
             numbers.setdefault(name, len(numbers) + 1)

@@ -157,9 +157,7 @@ def test_what_cannot_be_read_is_named_once(tmp_path):
 
 def test_a_folder_of_heic_pictures(tmp_path):
     (tmp_path / "a_c1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(60))
-    with refused(
-        r"no pictures there; left out, HEIC pictures, which must be converted"
-    ):
+    with refused(r"no pictures there; left out, HEIC pictures, which must be converted"):
         read_crops(str(tmp_path), PATTERN, SIZE)
 
 

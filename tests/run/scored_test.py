@@ -1,0 +1,108 @@
+"""The pictures that a run is scored on: the target's own, or the user's labelled ones."""
+
+import dataclasses
+import glob
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from arn_tf import recipes
+from arn_tf.data.split import Split
+from arn_tf.ranking import scores
+from arn_tf.run import scored
+from arn_tf.run.scored import Labelled
+from arn_tf.strong import evaluate as strong_evaluate
+from tests.support import own_pictures, small_strong
+from tests.support.user_errors import refused
+
+
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory):
+    """The folder of the target's archive, as its authors packed it."""
+    folder = tmp_path_factory.mktemp("archive")
+    [archive] = glob.glob(os.path.join(small_strong.inputs()["manual_dir"], "Duke*.zip"))
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    return os.path.join(folder, "DukeMTMC-reID")
+
+
+def numbers(evaluation):
+    return {row.key: row.result.to_json() for row in evaluation.rows}
+
+
+def test_folders_score_as_the_archive_that_holds_the_same_pictures(strong_run, extracted):
+    settings = recipes.settings_of(strong_run)
+    expected = numbers(strong_evaluate.evaluate(strong_run, settings, rerank=False))
+    labelled = Labelled(f"{extracted}/query", f"{extracted}/bounding_box_test")
+    found = numbers(strong_evaluate.evaluate(strong_run, settings, False, labelled))
+    assert found.keys() == expected.keys()
+    for key, values in expected.items():
+        assert found[key] == pytest.approx(values, abs=1e-6), key
+
+
+def split(persons, cameras, names):
+    images = np.empty(len(names), object)
+    images[:] = [name.encode() for name in names]
+    return Split(images, np.array(persons), np.array(cameras), list(names))
+
+
+def test_one_camera_is_scored_when_its_pictures_may_match():
+    """By hand: both pictures of person 1 are nearest to each other, those of 2 are not."""
+    gallery = split([1, 1, 2, 2], [1, 1, 1, 1], "abcd")
+    embeddings = np.array([[1, 0], [0.9, 0.1], [0.8, 0.3], [0, -1]], np.float32)
+    with refused("can't be scored"):
+        scores.score(embeddings, embeddings, gallery, gallery)
+    query, gallery = scored._views_are_pictures(gallery, gallery)
+    result = scores.score(embeddings, embeddings, query, gallery)
+    # Rank of the one match of each: 1, 1, 3, 3; a query's own picture takes no part.
+    assert result.first_match_rank.tolist() == [1, 1, 3, 3]
+    assert result.mean_ap == pytest.approx((1 + 1 + 1 / 3 + 1 / 3) / 4)
+
+
+def test_a_picture_of_the_query_that_lies_in_the_gallery_too_is_no_match():
+    query, gallery = scored._views_are_pictures(
+        split([1], [1], "a"), split([1, 1], [1, 1], ["a", "b"])
+    )
+    assert query.view_id[0] == gallery.view_id[0] != gallery.view_id[1]
+
+
+@pytest.fixture
+def settings(strong_run):
+    return dataclasses.replace(
+        recipes.settings_of(strong_run), input_size="{}x{}".format(*own_pictures.SIZE)
+    )
+
+
+def write(folder, names):
+    files = {name: own_pictures.encoded(row) for row, name in enumerate(names)}
+    return own_pictures.write(folder, files)
+
+
+def test_a_query_alone_is_searched_among_itself(tmp_path, settings, strong_run):
+    root = write(tmp_path, ["amy_gate.png", "amy_yard.png", "bob_gate.png"])
+    labelled = Labelled(root, names="{person_id}_{camera}")
+    query, gallery = scored.splits(settings, strong_run, labelled)
+    assert query.file_name == gallery.file_name
+    assert query.person_id.tolist() == [1, 1, 2]
+
+
+def test_pictures_of_unknown_persons_are_no_queries_and_no_matches(
+    tmp_path, settings, strong_run, capsys
+):
+    write(tmp_path, ["1.png", "2.png", "3.png"])
+    table = tmp_path / "labelled.csv"
+    table.write_text("file,camera,person_id\n1.png,gate,amy\n2.png,yard,amy\n3.png,yard,\n")
+    query, gallery = scored.splits(settings, strong_run, Labelled(str(table)))
+    assert query.file_name == ["1.png", "2.png"]
+    assert gallery.person_id.tolist() == [1, 1, -1]
+    assert "1 of 3 pictures have no known person" in capsys.readouterr().out
+
+
+def test_persons_must_be_known(tmp_path, settings, strong_run):
+    root = write(tmp_path, ["gate/1.png", "yard/1.png"])
+    with refused(r"--query=.*: no picture's person is known.* --names={person_id}_"):
+        scored.splits(settings, strong_run, Labelled(root))
+    with refused("--gallery needs --query|gallery needs --query"):
+        scored.splits(settings, strong_run, Labelled(gallery=root))
