@@ -56,10 +56,12 @@ class Workplace:
         self._server: Program | None = None
         for name in ("crops/entrance", "crops/lift", "query", "gallery", "new_crops"):
             (folder / name).mkdir(parents=True)
-        (folder / "query.jpg").write_bytes(small_data.picture(1, 1, 0))
+        query = small_data.picture(1, 1, 0)
+        (folder / "query.jpg").write_bytes(query)
         for number, place in enumerate(("entrance", "lift"), 1):
             for shot in range(24):
-                crop = small_data.picture(31 + shot % 6, number, shot)
+                # The first is the query's, so that its similarity is known.
+                crop = small_data.picture(31 + shot % 6, number, shot) if shot else query
                 (folder / "crops" / place / f"{shot + 1}.jpg").write_bytes(crop)
             for person in ("amy", "bob"):
                 split = "query" if number == 1 else "gallery"
