@@ -97,8 +97,8 @@ def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[st
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
-        if not found["rows"]:
-            return None
+        if found["rows"] == {} and found.get("without_labels"):
+            return None  # nobody knew a person
         if found["model"] != run.digest("model.keras"):
             print(f"{path} is of another model than this; run arn_tf.evaluate again")
             return None

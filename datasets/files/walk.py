@@ -66,6 +66,10 @@ class Found:
     # Real paths of the folders that were searched.
     _seen: set[str] = dataclasses.field(default_factory=set, repr=False, compare=False)
 
+    def searched(self, folder: str) -> bool:
+        """Whether a folder was searched already, by itself or with one above it."""
+        return os.path.realpath(folder) in self._seen
+
     def notes(self) -> list[str]:
         """Returns lines for the user on what was passed over."""
         lines = []

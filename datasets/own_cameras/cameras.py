@@ -47,7 +47,9 @@ def of(path: str, files: Sequence[str], names: str) -> Told:
             guessed = guess.guess(relative)
         except guess.UnknownLayoutError as error:
             return Told({}, f"no cameras: {path} {error}")
-        found, note = [guessed.values(file) for file in relative], f"{path}: {guessed.title}"
+        found = [guessed.values(file) for file in relative]
+        # One folder of pictures of one camera, perhaps, is nothing to tell.
+        note = f"{path}: {guessed.title}" if guessed.template or guessed.pattern else ""
     cameras = {
         file: values["camera"]
         for file, values in zip(files, found, strict=True)

@@ -109,6 +109,8 @@ def upright(data: bytes, name: str) -> bytes:
 
 
 def _search(folder: str, found: walk.Found) -> None:
+    if found.searched(folder):
+        return
     before = len(found.files)
     try:
         walk.pictures(folder, found)

@@ -43,7 +43,8 @@ def test_a_bad_file_is_found(folder, name):
 
 def test_a_pipe_does_not_make_it_wait(folder):
     os.mkfifo(folder / "in" / "pipe.jpg")
-    assert inspected(folder)["findings"]["not_a_picture"]["examples"] == ["in/pipe.jpg"]
+    told = inspected(folder)
+    assert told["pictures"] == 80 and any("pipe.jpg" in note for note in told["notes"])
 
 
 def test_what_can_not_be_opened_is_unreachable():

@@ -37,7 +37,7 @@ def test_a_guard_stops_self_training_and_keeps_what_there_was(stopped):
 def test_cameras_with_too_few_pictures_are_named(stopped):
     run, printed = stopped
     assert "cameras with fewer than 64 pictures" in printed
-    assert "{1: 12, 2: 12}" in printed
+    assert "1 (12), 2 (12)" in printed
     model = run.load_model("model.keras")
     assert model.cameras == []
     assert np.any(small_tables.rows(model, TARGET)["mean"] != 0)
