@@ -30,9 +30,11 @@ def main() -> None:
         arguments.names,
         arguments.same_camera,
     )
-    lists = arguments.ranked_lists
+    lists, page = arguments.ranked_lists, os.path.expanduser(arguments.report)
     if lists:
         _check_picture(lists)
+    if page:
+        _check_page(page)
     with run.unchanged("model.keras") as model:
         evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank, labelled)
     results.report(run, settings, evaluation, model)
@@ -43,20 +45,36 @@ def main() -> None:
         except (OSError, ValueError) as error:
             raise ArgumentError("ranked_lists", lists, str(error)) from error
         print(f"ranked lists: {lists}")
+    if page:
+        from arn_tf.report.write import write
+
+        write(page, run, settings, labelled, evaluation, model)
+        print(f"report: {page}")
 
 
 def _check_picture(path: str) -> None:
     """Raises a `UserError` where a picture can't be written, before the work."""
     from PIL import Image
 
-    from datasets.files import atomic_files
-
     if os.path.splitext(path)[1].lower() not in Image.registered_extensions():
         raise ArgumentError("ranked_lists", path, "name a PNG file, such as ranked_lists.png")
+    _check_writable("ranked_lists", path)
+
+
+def _check_page(path: str) -> None:
+    """Raises a `UserError` where a page can't be written, before the work."""
+    if not path.lower().endswith((".html", ".htm")) or os.path.isdir(path):
+        raise ArgumentError("report", path, "name an HTML file, such as report.html")
+    _check_writable("report", path)
+
+
+def _check_writable(argument: str, path: str) -> None:
+    from datasets.files import atomic_files
+
     try:
         atomic_files.check_writable(os.path.dirname(path) or ".")
     except OSError as error:
-        raise ArgumentError("ranked_lists", path, f"can't be written: {error.strerror}") from error
+        raise ArgumentError(argument, path, f"can't be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":
@@ -83,5 +101,8 @@ if __name__ == "__main__":
     )
     flags.DEFINE_string(
         "ranked_lists", "", "PNG file to draw ranked lists of the adapted model into"
+    )
+    flags.DEFINE_string(
+        "report", "", "HTML file to write scores, charts and ranked lists into, all in one page"
     )
     command_line.run(main)

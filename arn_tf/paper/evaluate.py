@@ -13,7 +13,7 @@ from arn_tf.paper.feature_cache import UnwritableCacheError, cached_maps
 from arn_tf.paper.model import ARN
 from arn_tf.paper.settings import Settings
 from arn_tf.ranking import reranking, scores
-from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.folder import RunDir
 
@@ -81,7 +81,9 @@ def evaluate(
             add(key, lambda *a, domain=domain: embedding.embed_split(*a, domain), model)
     embeddings = add(ADAPTED, embedding.embed_split, arn)
     title = f"{settings.direction}: {TITLES[ADAPTED]}"
-    return Evaluation(rows, scores.draw_ranked_lists(*embeddings, query, gallery, title), [])
+    lists = scores.draw_ranked_lists(*embeddings, query, gallery, title)
+    kept = Kept(TITLES[ADAPTED], query, gallery, *embeddings)
+    return Evaluation(rows, lists, [], kept=kept)
 
 
 def _maps(model: ARN, split: Split, title: str, settings: Settings) -> np.ndarray | None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import reranking, scores
-from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
@@ -108,11 +108,14 @@ def evaluate(
     adapted = run.load_model(ADAPTED_FILE) if trained else model
     embeddings = add_stage(adapted, SOURCE_ONLY, SOURCE_ONLY_CAMERAS, SOURCE_ONLY_RERANKED)
     notes = _cameras_without_statistics(model, splits)
+    kept = SOURCE_ONLY_CAMERAS
     if trained:
+        kept = ADAPTED_CAMERAS
         embeddings = add_stage(model, ADAPTED, ADAPTED_CAMERAS, ADAPTED_RERANKED)
         notes.append(f"the self-trained rows are those of {_kept(run)}")
     title = f"{settings.direction}: strong recipe (b)"
-    return Evaluation(rows, scores.draw_ranked_lists(*embeddings, *splits, title), notes)
+    lists = scores.draw_ranked_lists(*embeddings, *splits, title)
+    return Evaluation(rows, lists, notes, kept=Kept(TITLES[kept], *splits, *embeddings))
 
 
 def _without_labels(run: RunDir, settings: StrongSettings) -> Evaluation:
@@ -145,7 +148,8 @@ def _without_labels(run: RunDir, settings: StrongSettings) -> Evaluation:
     }
     title = f"{settings.direction}: nearest in other cameras, {kept}"
     lists = scores.draw_lists_across_cameras(stages[kept], split, title)
-    return Evaluation([], lists, notes, numbers)
+    made = Kept(kept, split, split, stages[kept], stages[kept])
+    return Evaluation([], lists, notes, numbers, made)
 
 
 def _cameras_without_statistics(model: StrongModel, splits: list[Split]) -> list[str]:
