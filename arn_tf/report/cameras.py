@@ -21,7 +21,9 @@ def names(*splits: Split) -> dict[int, str]:
         for camera, row in zip(cameras.tolist(), rows.tolist(), strict=True):
             if camera >= 0:
                 found[camera] = split.camera(row)
-    return dict(sorted(found.items(), key=lambda item: _natural(item[1])))
+    # "c" and its number is what `camera` calls one without a name.
+    named = {camera: name != f"c{camera}" for camera, name in found.items()}
+    return dict(sorted(found.items(), key=lambda item: (named[item[0]], _natural(item[1]))))
 
 
 def name(split: Split, row: int) -> str:
