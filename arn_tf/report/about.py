@@ -101,8 +101,8 @@ def _scored(settings: RunSettings, labelled: Labelled, kept: Kept, known: bool) 
         ]
     persons = len(np.unique(query.person_id))
     if labelled.query:
-        searched = labelled.gallery or "the same pictures"
-        lines = [f"Your own pictures: query {labelled.query}, gallery {searched}."]
+        searched = labelled.gallery or "the same"
+        lines = [f"Your own pictures: queries of {labelled.query}, gallery of {searched}."]
     else:
         lines = [f"Query and gallery pictures of the target, {settings.target}."]
     lines.append(

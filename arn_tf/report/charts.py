@@ -8,7 +8,7 @@ import numpy as np
 from arn_tf.report.html import text
 
 # Of a chart, in units of its own: about as many pixels on a phone.
-_WIDTH, _HEIGHT = 420, 270
+_WIDTH, _HEIGHT = 390, 255
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 40
 
 
@@ -76,25 +76,36 @@ def lines(about: str, curves: Sequence[Line], x: Axis, y: Axis) -> str:
     return _framed(about, drawn, x, y) + _legend(legend)
 
 
-def histogram(about: str, edges: np.ndarray, groups: Mapping[str, tuple[str, np.ndarray]]) -> str:
-    """Returns a chart of distributions: the share of each group's pairs in each bin.
+def histogram(
+    about: str,
+    of: str,
+    value: str,
+    edges: np.ndarray,
+    groups: Mapping[str, tuple[str, np.ndarray]],
+    alike: Sequence[np.ndarray] = (),
+) -> str:
+    """Returns a chart of distributions: the share of each group in each bin.
 
     Args:
         about: what the chart shows.
+        of: what is counted, such as pairs.
+        value: what is measured of each.
         edges: real [B + 1], of the bins.
-        groups: {class of the style sheet: (title, int [B])}; each with at least one pair.
+        groups: {class of the style sheet: (title, int [B])}; none is empty.
+        alike: int [B], of charts beside it, whose axes are to be the same.
     """
     shares = {kind: counts / counts.sum() for kind, (_, counts) in groups.items()}
-    used = np.flatnonzero(sum(shares.values()))
+    both = [*shares.values(), *(counts / counts.sum() for counts in alike)]
+    used = np.flatnonzero(np.sum(both, axis=0))
     low = np.floor(edges[used[0]] * 5 + 1e-9) / 5
     high = np.ceil(edges[used[-1] + 1] * 5 - 1e-9) / 5
     step = 0.2 if high - low <= 1.2 else 0.4
-    x = Axis("cosine similarity", low, high, _rounded(low, high, step, "{:.1f}"))
-    most = max(float(share.max()) for share in shares.values())
+    x = Axis(value, low, high, _rounded(low, high, step, "{:.1f}"))
+    most = max(float(share.max()) for share in both)
     step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1) if most / s <= 5)
     top = step * np.ceil(most / step)
     ticks = {value: f"{100 * float(value):.0f} %" for value in _rounded(0, top, step, "")}
-    y = Axis("share of pairs", 0, top, ticks)
+    y = Axis(f"share of {of}", 0, top, ticks)
     drawn = ""
     for kind, share in shares.items():
         corners = np.repeat(edges, 2)[1:-1], np.repeat(share, 2)
@@ -108,7 +119,7 @@ def histogram(about: str, edges: np.ndarray, groups: Mapping[str, tuple[str, np.
             f'<path class="line {kind}" d="{path}"/>'
         )
     legend = {
-        kind: f"{title}, {int(counts.sum()):,} pairs" for kind, (title, counts) in groups.items()
+        kind: f"{title}, {int(counts.sum()):,} {of}" for kind, (title, counts) in groups.items()
     }
     return _framed(about, drawn, x, y) + _legend(legend)
 

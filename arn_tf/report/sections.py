@@ -7,6 +7,7 @@ import numpy as np
 
 from arn_tf.ranking import scores
 from arn_tf.ranking.evaluation import Kept, Row
+from arn_tf.ranking.protocol import RankingResult
 from arn_tf.report import cameras, charts, html
 from arn_tf.report.about import About
 from arn_tf.report.camera_pairs import LEAST_QUERIES, Matrix
@@ -49,7 +50,7 @@ def what_was_scored(about: About, notes: Sequence[str]) -> str:
         if rows:
             parts.append(html.table(["stage", "consensus, %"], rows))
     if notes:
-        parts += ["<h3>Notes</h3>", html.listed(f"{note}." for note in notes)]
+        parts += ["<h3>Notes</h3>", html.listed(f"{note[:1].upper()}{note[1:]}." for note in notes)]
     return html.section("What was scored", *parts)
 
 
@@ -79,7 +80,9 @@ def score_table(rows: Sequence[Row], kept: str) -> str:
         "the rest of this page is about."
     )
     table = html.table(header, lines)
-    return html.section("Scores", table, html.paragraph(count), _cmc(rows, kept))
+    [own] = [row.result for row in rows if row.title == kept]
+    two = f'<div class="two">{_cmc(rows, kept)}{_precision(own)}</div>'
+    return html.section("Scores", table, html.paragraph(count), two)
 
 
 def unlabelled_table(models: Mapping[str, Mapping[str, float]], kept: str) -> str:
@@ -105,10 +108,13 @@ def similarity_charts(found: Histograms) -> str:
     """Returns the distributions of similarity within and between cameras."""
     kinds = {SAME: "right", OTHER: "other", ANY: "kept"}
     parts = []
+    every = [n for groups in found.counts.values() for n in groups.values() if n.sum()]
     for place, groups in found.counts.items():
         filled = {kinds[g]: (g, counts) for g, counts in groups.items() if counts.sum()}
         chart = (
-            charts.histogram(f"Similarity {place}", EDGES, filled)
+            charts.histogram(
+                f"Similarity {place}", "pairs", "cosine similarity", EDGES, filled, every
+            )
             if filled
             else html.paragraph("There are no such pairs.")
         )
@@ -135,11 +141,15 @@ def matrices(found: Matrix) -> str:
         shown = np.sort(np.argsort(-found.counts.sum(axis=1), kind="stable")[:_MOST_CAMERAS])
     parts = []
     for title, values in found.values.items():
+        shades = _shades(values)
         rows = [
             (
                 "",
                 [html.name(found.names[row])]
-                + [_cell(values[row, column], found.counts[row, column]) for column in shown],
+                + [
+                    _cell(values[row, column], found.counts[row, column], shades[row, column])
+                    for column in shown
+                ],
             )
             for row in shown
         ]
@@ -158,9 +168,10 @@ def matrices(found: Matrix) -> str:
     )
     if len(shown) < len(found.names):
         words += f" The {len(shown)} of {len(found.names)} cameras with most of them."
-    return html.section(
-        "From camera to camera", html.paragraph(words), f'<div class="two">{"".join(parts)}</div>'
-    )
+    # Side by side where there is room for all columns of both.
+    width = f"minmax(min(100%,{8 + 3.4 * len(shown):.0f}rem),1fr)"
+    grid = f'<div class="matrices" style="grid-template-columns:repeat(auto-fit,{width})">'
+    return html.section("From camera to camera", html.paragraph(words), grid, *parts, "</div>")
 
 
 def ranked_lists(kept: Kept, title: str, words: str, lists: Sequence[Ranked], unit: str) -> str:
@@ -207,13 +218,29 @@ def _cmc(rows: Sequence[Row], kept: str) -> str:
     return f"<div><h3>CMC</h3>{words}{chart}</div>"
 
 
-def _cell(value: float, count: int) -> str:
+def _shades(values: np.ndarray) -> np.ndarray:
+    """Returns how dark the cells of a matrix are: the lowest least, the highest most."""
+    known = values[np.isfinite(values)]
+    low, high = (known.min(), known.max()) if known.size else (0, 1)
+    return 0.06 + 0.44 * (values - low) / max(high - low, 1e-9)
+
+
+def _cell(value: float, count: int, shade: float) -> str:
     below = f"<small>{count}</small>" if count else ""
     if math.isnan(value):
         return f"<td>–{below}</td>"
-    shade = 0.5 * min(max(value, 0.0), 1.0)
     style = f"background:rgb(var(--tint) / {shade:.2f})"
     return f'<td style="{style}">{html.percent(value)}{below}</td>'
+
+
+def _precision(result: RankingResult) -> str:
+    """Returns the distribution of average precision: whether few queries fail, or many a little."""
+    edges = np.linspace(0, 1, 21)
+    counts = np.histogram(result.per_query()["mean_ap"], edges)[0]
+    groups = {"kept": ("model in bold", counts)}
+    chart = charts.histogram("Average precision", "queries", "average precision", edges, groups)
+    words = html.paragraph("1: all right pictures come first. Their mean is mAP.")
+    return f"<div><h3>Average precision of the queries</h3>{words}{chart}</div>"
 
 
 def _list(kept: Kept, ranked: Ranked, unit: str) -> str:

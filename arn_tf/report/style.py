@@ -31,9 +31,11 @@ section { padding: 1.25rem 1.4rem; margin: 0 0 1.1rem; background: var(--card);
 .tile:first-child b { color: var(--accent); }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(21rem, 100%), 1fr));
   gap: .5rem 2rem; }
-.two > div { min-width: 0; }
+.two > div, .matrices > div { min-width: 0; }
+.matrices { display: grid; gap: .5rem 2rem; }
 .wide { overflow-x: auto; margin: 0 0 .75rem; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums;
+  overflow-wrap: normal; }
 th, td { padding: .35rem .7rem; text-align: right; white-space: nowrap; }
 thead th { color: var(--quiet); font-weight: 600; }
 tbody th { text-align: left; font-weight: 500; position: sticky; left: 0;
@@ -42,14 +44,14 @@ thead th:first-child { text-align: left; position: sticky; left: 0; background: 
 tbody tr { border-top: 1px solid var(--line); }
 tr.kept th, tr.kept td { font-weight: 700; }
 td small { color: var(--quiet); font-weight: 400; }
-.plain td { text-align: left; white-space: normal; }
+.plain td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .matrix td { text-align: center; padding: .45rem .5rem; min-width: 3.2rem; line-height: 1.15; }
 .matrix td small { display: block; font-size: .72rem; }
 .matrix th { max-width: 9rem; overflow: hidden; text-overflow: ellipsis; }
 .matrix thead th { text-align: center; }
 svg { display: block; overflow: visible; }
 .chart { width: 100%; max-width: 34rem; height: auto; }
-.chart text { font: 11px system-ui, sans-serif; fill: var(--quiet); }
+.chart text { font: 12px system-ui, sans-serif; fill: var(--quiet); }
 .grid { stroke: var(--grid); fill: none; }
 .line { fill: none; stroke-width: 1.5; stroke-linejoin: round; }
 .line.kept { stroke: var(--accent); stroke-width: 2.5; }
@@ -96,7 +98,8 @@ footer { color: var(--quiet); font-size: .85rem; }
   .tiles { grid-template-columns: 1fr 1fr; } .tile b { font-size: 1.45rem; }
   figure { flex: 0 0 4.6rem; }
   .query { position: sticky; left: 0; z-index: 1; background: var(--card); padding-right: .35rem; }
-  .wide tbody th { max-width: 9.5rem; white-space: normal; } .matrix tbody th { max-width: 6rem; }
+  .wide tbody th { min-width: 7.5rem; max-width: 9.5rem; white-space: normal; }
+  .wide .matrix tbody th { min-width: 0; max-width: 6rem; white-space: nowrap; }
   .whisker { display: none; } }
 @media print { section { break-inside: avoid; } .strip { flex-wrap: wrap; } }
 """

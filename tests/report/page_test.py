@@ -68,7 +68,7 @@ def test_names_are_shown_as_they_are(labelled):
     text, _ = made(labelled, title=HOSTILE)
     found = Page(text)
     assert HOSTILE in found.texts and "Straße Süd" in found.texts
-    assert f"a note on {HOSTILE}." in found.texts
+    assert f"A note on {HOSTILE}." in found.texts
 
 
 def test_what_cannot_be_written_is_escaped():
@@ -133,7 +133,7 @@ def test_curves_go_through_their_points():
     y = charts.Axis("share", 0, 1, {})
     curve = charts.Line("<t>", np.array([1, 2, 3]), np.array([0, 0.5, 1]), "kept")
     drawn = charts.lines("about", [curve], x, y)
-    assert 'd="M46.0 230.0L227.0 121.0L408.0 12.0"' in drawn
+    assert 'd="M46.0 215.0L212.0 113.5L378.0 12.0"' in drawn
     assert "&lt;t&gt;" in drawn and "<t>" not in drawn
     logarithmic = charts.Axis("rate", 1e-3, 1, {}, logarithmic=True)
     np.testing.assert_allclose(logarithmic.share(np.array([0, 1e-3, 1e-1, 1])), [0, 0, 2 / 3, 1])
