@@ -86,6 +86,19 @@ def evaluate(
     return Evaluation(rows, lists, [], kept=kept)
 
 
+def embed(run: RunDir, settings: Settings, split: Split) -> tuple[np.ndarray, list[str]]:
+    """Embeds pictures with the run's model.
+
+    Returns:
+        float32 [N, D], and what a reader must know, a list of sentences.
+
+    Raises:
+        UserError: the run isn't finished.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    return embedding.embed_split(run.load_model("model.keras"), split, None), []
+
+
 def _maps(model: ARN, split: Split, title: str, settings: Settings) -> np.ndarray | None:
     if settings.feature_cache != "disk":
         return None

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
+from arn_tf.ranking.pair_scores import PairScores
 from arn_tf.ranking.protocol import RankingResult
 from arn_tf.ranking.scores import Split
 
@@ -53,6 +54,7 @@ class Evaluation:
         notes: what a reader of the table must know, a list of sentences.
         without_labels: {title of a model: {name of a number: its value}}, where there are no rows.
         kept: what the numbers of the run's model were made from; None where it was let go.
+        pairs: scores of the user's pairs of pictures; None where there are none.
     """
 
     rows: list[Row]
@@ -60,6 +62,7 @@ class Evaluation:
     notes: list[str]
     without_labels: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     kept: Kept | None = None
+    pairs: PairScores | None = None
 
     def __getitem__(self, key: str) -> RankingResult:
         """Returns the result of the row with this key.

@@ -4,7 +4,7 @@ import numpy as np
 
 from arn_tf.ranking import scores
 from arn_tf.ranking.evaluation import Evaluation, Kept
-from arn_tf.report import camera_pairs, cameras, html, lists, sections
+from arn_tf.report import camera_pairs, cameras, html, lists, pair_section, sections
 from arn_tf.report.about import About
 from arn_tf.report.histograms import histograms
 from arn_tf.report.neighbours import neighbours
@@ -36,7 +36,10 @@ def page(about: About, evaluation: Evaluation) -> str:
     kept = evaluation.kept
     assert kept is not None
     make = _labelled if evaluation.rows else _unlabelled
-    body = make(about, evaluation, kept) + sections.details(about)
+    body = make(about, evaluation, kept)
+    if evaluation.pairs:
+        body += pair_section.pairs(evaluation.pairs)
+    body += sections.details(about)
     title = html.text(about.title)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
