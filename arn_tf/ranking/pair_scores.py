@@ -32,6 +32,12 @@ class CameraPair:
     true_accepts: float | None
     own: Operation | None
 
+    @property
+    def title(self) -> str:
+        """Both names, or one where it is within a camera."""
+        one, other = self.names
+        return f"within {one}" if one == other else f"{one} and {other}"
+
 
 @dataclasses.dataclass(frozen=True)
 class PairScores:

@@ -88,11 +88,11 @@ def verify(similarity: npt.ArrayLike, same: npt.ArrayLike) -> Verification:
 def operation(similarity: npt.ArrayLike, same: npt.ArrayLike, wanted: float) -> Operation | None:
     """Returns the threshold for a false-accept rate, or None where there are too few pairs for it.
 
-    It lies halfway between the lowest similarity that may be accepted and the next one below. Its
-    interval is that of the percentile bootstrap over pairs of different persons, with infinitely
-    many resamples: an order statistic of a resample is one of the sample, at a place that follows
-    the beta distribution (Efron, "Bootstrap Methods", 1979, has the median's). Pairs count as
-    independent; those that share a picture are not, so the interval is rather too narrow.
+    It lies halfway between the highest similarity that has to be refused, that of a pair of
+    different persons, and the next above. Its interval is that of the percentile bootstrap over
+    these pairs, with infinitely many resamples: an order statistic of a resample is one of the
+    sample, at a place that follows the beta distribution. Pairs count as independent; those that
+    share a picture are not, so the interval is rather too narrow.
 
     Args:
         similarity: real [P], cosines.
@@ -110,21 +110,30 @@ def operation(similarity: npt.ArrayLike, same: npt.ArrayLike, wanted: float) -> 
     if not allowed:
         return None
     falling = np.sort(wrong)[::-1]
-    refused = falling[allowed]
-    above = np.concatenate([right[right > refused], wrong[wrong > refused]])
-    threshold = (refused + above.min()) / 2 if above.size else refused
-    if threshold <= refused:
-        threshold = np.nextafter(refused, np.inf)
     tail = (1 - LEVEL) / 2
     places = stats.beta.ppf([tail, 1 - tail], allowed + 1, len(wrong) - allowed) * len(wrong)
-    high, low = falling[np.minimum(places.astype(np.int64), len(wrong) - 1)]
+    highest, lowest = falling[np.minimum(places.astype(np.int64), len(wrong) - 1)]
+    found = np.unique(np.concatenate([right, wrong]))
+    threshold = _above(falling[allowed], found)
     return Operation(
         wanted,
-        float(threshold),
-        (float(low), float(high)),
+        threshold,
+        (_above(lowest, found), _above(highest, found)),
         float(np.mean(wrong >= threshold)),
         float(np.mean(right >= threshold)),
     )
+
+
+def _above(refused: float, found: np.ndarray) -> float:
+    """Returns a threshold that refuses a similarity, and the next above it passes.
+
+    Args:
+        refused: the similarity.
+        found: float64 [N], all similarities, ascending and distinct.
+    """
+    place = int(np.searchsorted(found, refused, "right"))
+    between = (refused + found[place]) / 2 if place < len(found) else refused
+    return float(between if between > refused else np.nextafter(refused, np.inf))
 
 
 def _split(similarity: npt.ArrayLike, same: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:

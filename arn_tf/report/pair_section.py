@@ -82,7 +82,7 @@ def _line(pair: CameraPair) -> list[str]:
         for rate in (pair.false_accepts, pair.true_accepts)
     ]
     return [
-        f"{html.name(pair.names[0])} – {html.name(pair.names[1])}",
+        html.name(pair.title),
         f"{pair.scores.same:,}",
         f"{pair.scores.other:,}",
         f"{pair.scores.auc:.3f}",

@@ -118,7 +118,7 @@ def _camera_line(line: CameraPair) -> list[str]:
         for rate in (line.false_accepts, line.true_accepts)
     ]
     own = "-" if line.own is None else f"{line.own.threshold:.4f}"
-    return [" and ".join(line.names), f"{line.scores.auc:.4f}", *rates, own]
+    return [line.title, f"{line.scores.auc:.4f}", *rates, own]
 
 
 def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[str, object]] | None:
