@@ -89,7 +89,8 @@ def _check_picture(path: str) -> None:
 
 def _check_page(path: str) -> None:
     """Raises a `UserError` where a page can't be written, before the work."""
-    if not path.lower().endswith((".html", ".htm")) or os.path.isdir(path):
+    other = os.path.exists(path) and not os.path.isfile(path)
+    if other or not path.lower().endswith((".html", ".htm")):
         raise ArgumentError("report", path, "name an HTML file, such as report.html")
     _check_writable("report", path)
 

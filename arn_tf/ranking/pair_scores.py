@@ -14,7 +14,7 @@ from arn_tf.ranking.verification import Operation, Verification
 LEAST_SAME, LEAST_OTHER = 10, 100
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class CameraPair:
     """Scores of the pairs between two cameras, or within one.
 

@@ -7,6 +7,8 @@ from arn_tf.ranking.verification import Verification
 from arn_tf.report import charts, html
 
 _POINTS = 200
+# Pairs of cameras beyond which the rest is in results.json alone.
+_MOST_CAMERAS = 100
 
 
 def pairs(found: PairScores) -> str:
@@ -71,8 +73,13 @@ def _cameras(found: PairScores) -> str:
     )
     if not found.cameras:
         return html.paragraph(words) if found.left_out else ""
+    shown = found.cameras
+    if len(shown) > _MOST_CAMERAS:
+        most = sorted(shown, key=lambda each: -each.scores.other)[:_MOST_CAMERAS]
+        shown = [each for each in shown if each in most]
+        words += f" Here are the {len(shown)} of {len(found.cameras)} with most pairs."
     header = ["cameras", "same", "different", "AUC", "false accepts, %", "true accepts, %"]
-    table = html.table([*header, "own threshold"], [("", _line(each)) for each in found.cameras])
+    table = html.table([*header, "own threshold"], [("", _line(each)) for each in shown])
     return f"<h3>From camera to camera</h3>{html.paragraph(words)}{table}"
 
 

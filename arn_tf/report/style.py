@@ -71,7 +71,7 @@ svg { display: block; overflow: visible; }
 .legend i.right { background: var(--right); }
 .list { border-top: 1px solid var(--line); padding: .75rem 0; }
 .list p { margin: 0 0 .4rem; font-size: .85rem; max-width: none; }
-.strip { display: flex; gap: .5rem; overflow-x: auto; margin: 0; padding: 3px; }
+.strip { display: flex; gap: .65rem; overflow-x: auto; margin: 0; padding: 3px; }
 figure { margin: 0; flex: 1 0 5rem; max-width: 5.9rem; min-width: 0; font-size: .74rem;
   line-height: 1.3; }
 figure:first-child { margin-right: .6rem; }

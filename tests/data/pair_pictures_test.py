@@ -54,3 +54,12 @@ def test_pairs_of_pictures_that_are_left_out_are_left_out(tmp_path):
 def test_what_cannot_be_used(tmp_path, rows, names, words):
     with refused(words):
         PairPictures(write(tmp_path, rows), names, False, own_pictures.SIZE)
+
+
+def test_pairs_may_join_the_folders_of_an_official_data_set(tmp_path):
+    names = ["query/0001_c1s1_000001_00.png", "bounding_box_test/0001_c2s1_000009_00.png"]
+    own_pictures.write(tmp_path, {name: own_pictures.encoded(s) for s, name in enumerate(names)})
+    (tmp_path / "pairs.csv").write_text(f"a,b,same\n{names[0]},{names[1]},1\n")
+    data = PairPictures(str(tmp_path / "pairs.csv"), "", False, own_pictures.SIZE)
+    assert data.split("train").camera_id.tolist() == [2, 1]
+    assert [each.tolist() for each in data.pairs()] == [[0], [1], [True]]

@@ -61,6 +61,8 @@ def test_the_lines_write_what_they_should(workplace):
         "emb.npz",
         "gal",
         "result.html",
+        "report.html",
+        "pairs.html",
     ):
         assert (workplace.folder / name).exists(), name
 

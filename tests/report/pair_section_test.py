@@ -48,3 +48,12 @@ def test_it_is_on_the_page():
     with_pairs = dataclasses.replace(evaluation, pairs=found())
     assert "Pairs of pictures" in page.page(small_kept.about(), with_pairs)
     assert "Pairs of pictures" not in page.page(small_kept.about(), evaluation)
+
+
+def test_of_many_pairs_of_cameras_those_with_most_are_shown(monkeypatch):
+    monkeypatch.setattr(pair_section, "_MOST_CAMERAS", 1)
+    few, many = found(10, 100), found(10, 300, ("gate", "yard"))
+    both = dataclasses.replace(few, cameras=[*few.cameras, *many.cameras])
+    text = pair_section.pairs(both)
+    assert "gate and yard" in text and "&lt;b&gt; and yard" not in text
+    assert "Here are the 1 of 2 with most pairs." in text
