@@ -139,7 +139,8 @@ def _train_and_score(settings: RunSettings) -> "Evaluation":
     recipe, run = recipes.recipe_of(settings), RunDir(settings.run_dir)
     if not _is_finished(run, settings):
         run = recipe.train(settings)
-    return recipe.evaluate(run, settings)
+    # Without the pictures, which would have to cross to the parent.
+    return dataclasses.replace(recipe.evaluate(run, settings), kept=None)
 
 
 def _is_finished(run: "RunDir", settings: RunSettings) -> bool:

@@ -4,13 +4,19 @@ Prints CMC and mAP on the target for the adapted model and for the baselines tha
 adaptation from transfer; writes the same to `results.json`.
 """
 
+import dataclasses
 import os
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from arn_tf import recipes
 from arn_tf.errors import ArgumentError
 from arn_tf.run import command_line
+from arn_tf.run.settings import RunSettings
+
+if TYPE_CHECKING:
+    from arn_tf.data.pair_pictures import PairPictures
 
 
 def main() -> None:
@@ -18,6 +24,7 @@ def main() -> None:
     command_line.start_tensorflow()
     from arn_tf.run import results
     from arn_tf.run.folder import RunDir
+    from arn_tf.run.pairs import scored
     from arn_tf.run.scored import Labelled
     from datasets.files import atomic_files
 
@@ -30,11 +37,22 @@ def main() -> None:
         arguments.names,
         arguments.same_camera,
     )
-    lists = arguments.ranked_lists
+    lists, page = arguments.ranked_lists, os.path.expanduser(arguments.report)
     if lists:
         _check_picture(lists)
+    if page:
+        _check_page(page)
+    recipe = recipes.recipe_of(settings)
+    pairs = _pairs(settings) if arguments.pairs else None
     with run.unchanged("model.keras") as model:
-        evaluation = recipes.recipe_of(settings).evaluate(run, settings, arguments.rerank, labelled)
+        evaluation = recipe.evaluate(run, settings, arguments.rerank, labelled)
+        if pairs:
+            found = scored(
+                pairs,
+                lambda split: recipe.embed(run, settings, split),
+                arguments.false_accept_rate,
+            )
+            evaluation = dataclasses.replace(evaluation, pairs=found)
     results.report(run, settings, evaluation, model)
     if lists:
         try:
@@ -43,20 +61,47 @@ def main() -> None:
         except (OSError, ValueError) as error:
             raise ArgumentError("ranked_lists", lists, str(error)) from error
         print(f"ranked lists: {lists}")
+    if page:
+        from arn_tf.report.write import write
+
+        write(page, run, settings, labelled, evaluation, model)
+        print(f"report: {page}")
+
+
+def _pairs(settings: RunSettings) -> "PairPictures":
+    """Returns the pairs that the flags name, read before the work."""
+    from arn_tf.run.pairs import opened
+
+    rate = flags.FLAGS.false_accept_rate
+    if not 0 < rate < 1:
+        raise ArgumentError("false_accept_rate", rate, "name a share above 0 and below 1")
+    return opened(settings, os.path.expanduser(flags.FLAGS.pairs), flags.FLAGS.names)
 
 
 def _check_picture(path: str) -> None:
     """Raises a `UserError` where a picture can't be written, before the work."""
     from PIL import Image
 
-    from datasets.files import atomic_files
-
     if os.path.splitext(path)[1].lower() not in Image.registered_extensions():
         raise ArgumentError("ranked_lists", path, "name a PNG file, such as ranked_lists.png")
+    _check_writable("ranked_lists", path)
+
+
+def _check_page(path: str) -> None:
+    """Raises a `UserError` where a page can't be written, before the work."""
+    other = os.path.exists(path) and not os.path.isfile(path)
+    if other or not path.lower().endswith((".html", ".htm")):
+        raise ArgumentError("report", path, "name an HTML file, such as report.html")
+    _check_writable("report", path)
+
+
+def _check_writable(argument: str, path: str) -> None:
+    from datasets.files import atomic_files
+
     try:
         atomic_files.check_writable(os.path.dirname(path) or ".")
     except OSError as error:
-        raise ArgumentError("ranked_lists", path, f"can't be written: {error.strerror}") from error
+        raise ArgumentError(argument, path, f"can't be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":
@@ -82,6 +127,18 @@ if __name__ == "__main__":
         "same_camera", False, "whether pictures of the query's own camera count as matches"
     )
     flags.DEFINE_string(
+        "pairs",
+        "",
+        "table of pairs of pictures, CSV with columns a, b and same, to find a threshold of "
+        "similarity by",
+    )
+    flags.DEFINE_float(
+        "false_accept_rate", 0.01, "share of pairs of different persons that may pass it"
+    )
+    flags.DEFINE_string(
         "ranked_lists", "", "PNG file to draw ranked lists of the adapted model into"
+    )
+    flags.DEFINE_string(
+        "report", "", "HTML file to write scores, charts and ranked lists into, all in one page"
     )
     command_line.run(main)

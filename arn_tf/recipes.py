@@ -19,7 +19,9 @@ from arn_tf.strong.settings import StrongSettings
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
+    from arn_tf.data.split import Split
     from arn_tf.ranking.evaluation import Evaluation
     from arn_tf.run.ablation import Ablation
     from arn_tf.run.folder import RunDir
@@ -54,6 +56,12 @@ class Recipe:
     ) -> "Evaluation":
         """Scores a finished run; see the `evaluate` of its package."""
         return self._part("evaluate").evaluate(run, settings, *options, **more)
+
+    def embed(
+        self, run: "RunDir", settings: RunSettings, split: "Split"
+    ) -> "tuple[np.ndarray, list[str]]":
+        """Embeds pictures with the run's model; see the `embed` of its package."""
+        return self._part("evaluate").embed(run, settings, split)
 
     def served_titles(self) -> tuple[str, ...]:
         """Returns titles of rows about the model that is served; the last one of a table counts."""

@@ -14,7 +14,7 @@ from arn_tf.data.picture_files import PictureFiles
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from datasets import camera_names
-from datasets.own_cameras import listing
+from datasets.own_cameras import guess, listing, table
 
 _SHOWN = 3
 _ALL = "train"
@@ -74,9 +74,9 @@ class OwnData:
         self._persons = {} if persons is None else persons
         self._splits: dict[str, Split] = {}
         try:
-            found = listing.read(path, names, skip_bad_images)
+            found = self._listed(path, names, skip_bad_images)
             self.camera_names = _numbered(found)
-        except listing.ListingError as error:
+        except (listing.ListingError, guess.UnknownLayoutError, table.TableError) as error:
             template = "source_names" if argument == "source" else "names"
             problem = str(error).removeprefix(f"{os.path.abspath(path)}: ")
             raise UserError(
@@ -114,6 +114,9 @@ class OwnData:
     def has_split(self, name: str) -> bool:
         """Whether there are pictures in a split."""
         return len(self._rows(name)) > 0
+
+    def _listed(self, path: str, names: str, skip_bad: bool) -> listing.Listing:
+        return listing.read(path, names, skip_bad)
 
     def _rows(self, name: str) -> np.ndarray:
         split = self.listing.split

@@ -13,7 +13,7 @@ from arn_tf.paper.feature_cache import UnwritableCacheError, cached_maps
 from arn_tf.paper.model import ARN
 from arn_tf.paper.settings import Settings
 from arn_tf.ranking import reranking, scores
-from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.folder import RunDir
 
@@ -82,7 +82,22 @@ def evaluate(
             add(key, lambda *a, domain=domain: embedding.embed_split(*a, domain), model)
     embeddings = add(ADAPTED, embedding.embed_split, arn)
     title = f"{settings.direction}: {TITLES[ADAPTED]}"
-    return Evaluation(rows, scores.draw_ranked_lists(*embeddings, query, gallery, title), [])
+    lists = scores.draw_ranked_lists(*embeddings, query, gallery, title)
+    kept = Kept(TITLES[ADAPTED], query, gallery, *embeddings)
+    return Evaluation(rows, lists, [], kept=kept)
+
+
+def embed(run: RunDir, settings: Settings, split: Split) -> tuple[np.ndarray, list[str]]:
+    """Embeds pictures with the run's model.
+
+    Returns:
+        float32 [N, D], and what a reader must know, a list of sentences.
+
+    Raises:
+        UserError: the run isn't finished.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    return embedding.embed_split(run.load_model("model.keras"), split, None), []
 
 
 def _maps(

@@ -24,9 +24,19 @@ class Split(Protocol):
     def person_id(self) -> np.ndarray: ...
 
     @property
+    def camera_id(self) -> np.ndarray: ...
+
+    @property
     def view_id(self) -> np.ndarray: ...
 
+    @property
+    def file_name(self) -> list[str]: ...
+
     def camera(self, row: int) -> str: ...
+
+    def content_hashes(self) -> list[bytes]: ...
+
+    def subset(self, rows: np.ndarray) -> "Split": ...
 
     def __len__(self) -> int: ...
 
@@ -180,13 +190,18 @@ def table(rows: Iterable[tuple[str, Mapping[str, Metric]]]) -> str:
     }
     body = [[name, *(_cell(key, row[key]) for key in columns)] for name, row in rows]
     header = ["", *columns.values()]
-    widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *body]
+    return markdown([header, *body])
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table of cells; the first line is its header."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    ruled = [lines[0], ["-" * width for width in widths], *lines[1:]]
     return "\n".join(
         "| "
         + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         + " |"
-        for line in lines
+        for line in ruled
     )
 
 

@@ -30,8 +30,8 @@ def message(error: Exception) -> str:
     if not isinstance(error, UserError) or not error.arguments:
         return text
     names = "|".join(map(re.escape, error.arguments))
-    # Not inside a longer name, a path or a value.
-    word = rf"(?<![\w./=-])({names})(?![\w/-])"
+    # Not inside a longer name, a path, the name of a file or a value.
+    word = rf"(?<![\w./=-])({names})(?![\w/-]|\.\w)"
 
     def flag(match: re.Match[str]) -> str:
         before, name = text[: match.start()], match[1]

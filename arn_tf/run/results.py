@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from arn_tf.errors import UserError
 from arn_tf.ranking import scores
 from arn_tf.ranking.evaluation import Evaluation
+from arn_tf.ranking.pair_scores import CameraPair, PairScores
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import RunSettings
 from datasets.files.atomic_files import is_refusal, replace_text
@@ -34,12 +35,15 @@ def report(
         _print_without_labels(settings, evaluation)
     for note in evaluation.notes:
         print(f"Note: {note}.")
+    if evaluation.pairs:
+        _print_pairs(evaluation.pairs)
     record = {
         "source": settings.source,
         "target": settings.target,
         "rows": rows,
         "without_labels": evaluation.without_labels,
         "notes": evaluation.notes,
+        "pairs": evaluation.pairs.to_json() if evaluation.pairs else None,
     }
     try:
         record["model"] = model or run.digest("model.keras")
@@ -77,6 +81,44 @@ def _print_without_labels(settings: RunSettings, evaluation: Evaluation) -> None
         "\nother_camera_share: of the 10 nearest, over chance; mutual_rate: pictures that are each "
         "other's nearest across cameras; similarity_entropy: nats. Higher is better for all three."
     )
+
+
+def _print_pairs(pairs: PairScores) -> None:
+    counts = pairs.scores
+    print(
+        f"\nPairs: {counts.same} of one person, {counts.other} of different ones. "
+        f"AUC {counts.auc:.4f}\n"
+    )
+    lines = [
+        [
+            f"{rate:g}",
+            f"{100 * found.true_accepts:.1f}",
+            f"{found.threshold:.4f}",
+            "[{:.4f}, {:.4f}]".format(*found.interval),
+        ]
+        for rate, found in pairs.operations.items()
+        if found
+    ]
+    header = ["false-accept rate", "true accepts, %", "threshold", "threshold 95%"]
+    if lines:
+        print(scores.markdown([header, *lines]))
+    for sentence in (*pairs.lacking(), *pairs.notes):
+        print(f"Note: {sentence}.")
+    if pairs.cameras:
+        header = ["cameras", "AUC", "false accepts, %", "true accepts, %", "own threshold"]
+        print(f"\nBy cameras, at the threshold of all pairs for {pairs.wanted:g}:\n")
+        print(scores.markdown([header, *map(_camera_line, pairs.cameras)]))
+    if pairs.left_out:
+        print(f"{pairs.left_out} pairs of cameras have too few pairs for a line of their own")
+
+
+def _camera_line(line: CameraPair) -> list[str]:
+    rates = [
+        "-" if rate is None else f"{100 * rate:.1f}"
+        for rate in (line.false_accepts, line.true_accepts)
+    ]
+    own = "-" if line.own is None else f"{line.own.threshold:.4f}"
+    return [line.title, f"{line.scores.auc:.4f}", *rates, own]
 
 
 def scores_of_model(run: RunDir, titles: Sequence[str]) -> tuple[str, Mapping[str, object]] | None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import reranking, scores
-from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
@@ -107,12 +107,32 @@ def evaluate(
     # Without a round the result is the source's model, perhaps calibrated since.
     adapted = run.load_model(ADAPTED_FILE) if trained else model
     embeddings = add_stage(adapted, SOURCE_ONLY, SOURCE_ONLY_CAMERAS, SOURCE_ONLY_RERANKED)
-    notes = _cameras_without_statistics(model, splits)
+    notes = _cameras_without_statistics(model, splits, "query or gallery pictures")
+    kept = SOURCE_ONLY_CAMERAS
     if trained:
+        kept = ADAPTED_CAMERAS
         embeddings = add_stage(model, ADAPTED, ADAPTED_CAMERAS, ADAPTED_RERANKED)
         notes.append(f"the self-trained rows are those of {_kept(run)}")
     title = f"{settings.direction}: strong recipe (b)"
-    return Evaluation(rows, scores.draw_ranked_lists(*embeddings, *splits, title), notes)
+    lists = scores.draw_ranked_lists(*embeddings, *splits, title)
+    return Evaluation(rows, lists, notes, kept=Kept(TITLES[kept], *splits, *embeddings))
+
+
+def embed(run: RunDir, settings: StrongSettings, split: Split) -> tuple[np.ndarray, list[str]]:
+    """Embeds pictures as the served model does, by their cameras.
+
+    Returns:
+        float32 [N, D], of unit length, and what a reader must know, a list of sentences.
+
+    Raises:
+        UserError: the run isn't finished.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    model = run.load_model(strong_train.RESULT)
+    embeddings = embed_by_camera(
+        model, batches.decoded(split, settings.image_size), split.camera_id
+    )
+    return embeddings, _cameras_without_statistics(model, [split], "pictures of pairs")
 
 
 def _without_labels(run: RunDir, settings: StrongSettings) -> Evaluation:
@@ -145,10 +165,13 @@ def _without_labels(run: RunDir, settings: StrongSettings) -> Evaluation:
     }
     title = f"{settings.direction}: nearest in other cameras, {kept}"
     lists = scores.draw_lists_across_cameras(stages[kept], split, title)
-    return Evaluation([], lists, notes, numbers)
+    made = Kept(kept, split, split, stages[kept], stages[kept])
+    return Evaluation([], lists, notes, numbers, made)
 
 
-def _cameras_without_statistics(model: StrongModel, splits: list[Split]) -> list[str]:
+def _cameras_without_statistics(
+    model: StrongModel, splits: list[Split], pictures: str
+) -> list[str]:
     cameras = np.unique(np.concatenate([split.camera_id for split in splits]))
     names = {number: name for split in splits for number, name in split.camera_names.items()}
     missing = [
@@ -157,8 +180,8 @@ def _cameras_without_statistics(model: StrongModel, splits: list[Split]) -> list
     if not missing:
         return []
     return [
-        "query or gallery pictures of these cameras use the statistics of the whole target, as the "
-        f"model has none of theirs: {', '.join(missing)}"
+        f"{pictures} of these cameras use the statistics of the whole target, as the model has "
+        f"none of theirs: {', '.join(missing)}"
     ]
 
 

@@ -119,7 +119,25 @@ def _of_folder(root: str, names: str, skip_bad: bool) -> Listing:
     if not found.files:
         raise ListingError("; ".join([f"{root}: no pictures there", *found.notes()]))
     files = sorted(os.path.relpath(file, root).replace(os.sep, "/") for file in found.files)
-    notes = found.notes()
+    return of_files(root, files, names, skip_bad, found.notes())
+
+
+def of_files(
+    root: str, files: Sequence[str], names: str, skip_bad: bool, notes: list[str]
+) -> Listing:
+    """Lists pictures whose paths tell what is known of them.
+
+    Args:
+        root: the folder that paths begin at.
+        files: at least one path; parts end in /.
+        names: template of them; a guess if it is empty.
+        skip_bad: leave out what is not like the template.
+        notes: lines for the user so far.
+
+    Raises:
+        ListingError: they are not like the template.
+        guess.UnknownLayoutError: nothing can be guessed.
+    """
     official = ""
     if names:
         told_by = f"the template {names}"

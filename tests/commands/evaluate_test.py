@@ -16,7 +16,7 @@ from arn_tf.data.reid_data import ReidData
 from arn_tf.errors import UserError
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import evaluate
-from arn_tf.ranking import intervals, protocol, reranking
+from arn_tf.ranking import intervals, protocol, reranking, scores
 from arn_tf.run import command_line
 from arn_tf.run import results as run_results
 from arn_tf.run.folder import RunDir
@@ -128,6 +128,15 @@ def test_without_the_baseline_there_is_no_row_for_it(run, tmp_path):
     alone = dataclasses.replace(recipes.settings_of(run), source_only_baseline=False)
     results = evaluate.evaluate(RunDir(str(folder)), alone)
     assert list(by_title(results)) == [ROWS[0], ROWS[3]]
+
+
+def test_what_is_kept_gives_the_row_that_it_names(run, found):
+    kept = found.kept
+    again = scores.score(kept.query_embeddings, kept.gallery_embeddings, kept.query, kept.gallery)
+    assert again.to_json() == by_title(found)[kept.title].to_json() == found["arn"].to_json()
+    embeddings, notes = evaluate.embed(run, recipes.settings_of(run), kept.query)
+    np.testing.assert_allclose(embeddings, kept.query_embeddings, atol=1e-3)
+    assert notes == []
 
 
 def test_the_report(run, found, capsys):

@@ -56,13 +56,14 @@ def test_the_lines_write_what_they_should(workplace):
     for name in (
         "runs/m2d/model.keras",
         "runs/site/model.keras",
-        "lists.png",
         "runs/m2d/results.json",
         "runs/paper/ranked_lists.png",
         "models/arn/1/saved_model.pb",
         "emb.npz",
         "gal",
         "result.html",
+        "report.html",
+        "pairs.html",
     ):
         assert (workplace.folder / name).exists(), name
 

@@ -24,6 +24,11 @@ ERRORS = {
         "model_dir=: no settings there",
         "--model_dir=: no settings there",
     ),
+    "a file of the same name": (
+        UserError("pairs pairs.csv: no pairs. Name others with pairs=TABLE", ["pairs"]),
+        "pairs pairs.csv: no pairs. Name others with pairs=TABLE",
+        "--pairs pairs.csv: no pairs. Name others with --pairs=TABLE",
+    ),
     "a sentence with other arguments": (
         UserError(
             "cache_dir=d is full. Pass feature_cache=none or cache_dir=FOLDER",

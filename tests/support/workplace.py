@@ -42,6 +42,8 @@ class Workplace:
     query.jpg; crops/ in folders of two cameras; query/ and gallery/ of persons with names;
     new_crops/ of camera 9.
 
+    And labelled/ with query, gallery and pairs.csv of persons that somebody knows.
+
     Args:
         folder: an empty one.
 
@@ -70,7 +72,22 @@ class Workplace:
         for shot in range(64):
             crop = small_data.picture(101 + shot % 4, 3, shot)
             (folder / "new_crops" / f"{shot:04d}_c9.jpg").write_bytes(crop)
+        self._label()
         shutil.copytree(ROOT / "serving" / "deploy", folder / "serving" / "deploy")
+
+    def _label(self) -> None:
+        labelled = self.folder / "labelled"
+        for folder, cameras in (("query", (1,)), ("gallery", (2, 3))):
+            (labelled / folder).mkdir(parents=True)
+            for person in (1, 2, 3):
+                for camera in cameras:
+                    data = small_data.picture(person, camera, 0)
+                    (labelled / folder / f"{person:04d}_gate{camera}_0.jpg").write_bytes(data)
+        lines = ["a,b,same"]
+        for person, other in ((1, 1), (1, 2), (2, 2), (2, 3), (3, 1)):
+            a, b = f"query/{person:04d}_gate1_0.jpg", f"gallery/{other:04d}_gate2_0.jpg"
+            lines.append(f"{a},{b},{int(person == other)}")
+        (labelled / "pairs.csv").write_text("\n".join(lines))
 
     def run(self, line: list[str]) -> None:
         """Runs a `python -m` line to its end, or starts the server; fails with what it prints."""
