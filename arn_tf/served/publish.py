@@ -18,8 +18,8 @@ from arn_tf.data import local_folder
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.served import warmup
 from arn_tf.served.graph import ServedModel
-from arn_tf.served.plain_path import plain_path
 from arn_tf.served.version_folders import new_version
+from datasets.files.plain_path import plain_path
 
 SIDECAR = os.path.join("assets.extra", "arn.json")
 # Largest difference of any number of an embedding, for float32.
@@ -51,7 +51,7 @@ def export(
     local_folder.refuse_url("export_dir", export_dir)
     export_dir = os.path.abspath(os.path.expanduser(export_dir))
     name = _served_name(export_dir)
-    with new_version(export_dir) as (partial, version), plain_path(partial) as folder:
+    with new_version(export_dir) as (partial, version), plain_path(partial, UserError) as folder:
         save(served, folder)
         agreement = _compare(served, folder, pictures)
         _refuse_disagreement(agreement, served.exact)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from datasets.files.plain_path import plain_path
 from serving.errors import BadInputError, ServingError
-from serving.server.plain_path import plain_path
 
 _WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 
@@ -33,7 +33,7 @@ class SavedModel:
     def __init__(self, folder: str, version: int) -> None:
         self.version = version
         try:
-            with plain_path(folder) as path:
+            with plain_path(folder, BadInputError) as path:
                 self._load(path)
         except BadInputError:
             raise

@@ -5,9 +5,7 @@ import os
 
 import pytest
 
-from arn_tf.errors import UserError
 from arn_tf.served import publish
-from arn_tf.served.plain_path import plain_path
 from tests.support import small_export
 from tests.support.odd_names import NAMES
 from tests.support.small_export import PICTURES
@@ -51,24 +49,3 @@ def test_an_address_is_no_folder_of_this_machine(model, tmp_path, monkeypatch):
     with refused(r"^--export_dir=gs://bucket/arn: name a folder of this machine"):
         small_export.export_model(model, "gs://bucket/arn", PICTURES)
     assert os.listdir(tmp_path) == []
-
-
-def test_a_plain_folder_is_taken_as_it_is(tmp_path):
-    with plain_path(tmp_path) as path:
-        assert path == str(tmp_path)
-
-
-def test_a_link_lasts_as_long_as_the_block(tmp_path):
-    folder = tmp_path / "a[1]"
-    folder.mkdir()
-    with plain_path(folder) as path:
-        assert os.path.samefile(path, folder) and "[" not in path
-    assert not os.path.lexists(path) and folder.is_dir()
-
-
-def test_temporary_files_below_such_a_name(tmp_path, monkeypatch):
-    folder = tmp_path / "a[1]"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    with pytest.raises(UserError, match=r"TMPDIR=.*set TMPDIR to a folder"), plain_path(folder):
-        pass

@@ -7,22 +7,21 @@ looks for them in `run1`. And it takes paths as UTF-8.
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
-
-from arn_tf.errors import UserError
+from collections.abc import Callable, Iterator
 
 _OF_PATTERNS = frozenset("[]*?{}\\")
 
 
 @contextlib.contextmanager
-def plain_path(folder: str | os.PathLike[str]) -> Iterator[str]:
+def plain_path(
+    folder: str | os.PathLike[str], refusal: Callable[[str], Exception]
+) -> Iterator[str]:
     """Yields a path of a folder for TensorFlow: its own, or that of a link while the block lasts.
 
     Args:
         folder: that exists, under any name.
-
-    Raises:
-        UserError: a link is needed, and the folder of temporary files has such a path too.
+        refusal: makes the error for where a link is needed, and the folder of temporary files has
+            such a path too.
     """
     path = os.path.abspath(folder)
     if _is_plain(path):
@@ -30,7 +29,7 @@ def plain_path(folder: str | os.PathLike[str]) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="arn_tf_") as place:
         if not _is_plain(place):
-            raise UserError(
+            raise refusal(
                 f"TMPDIR={os.path.dirname(place)}: TensorFlow takes a part of this path for a "
                 f"pattern, as it does with {path}; set TMPDIR to a folder without any of []*?{{}}\\"
             )

@@ -6,7 +6,6 @@ import shutil
 import pytest
 
 from serving.errors import BadInputError
-from serving.server.plain_path import plain_path
 from serving.server.version_watcher import Versions
 from tests.support import small_server
 from tests.support.odd_names import NAMES
@@ -36,11 +35,3 @@ def test_a_name_that_no_request_can_have(tmp_path):
         small_server.Server(model_dir, port=0)
     with small_server.serving(model_dir, model_name="arn") as server:
         assert server.model_name == "arn"
-
-
-def test_temporary_files_below_such_a_name(tmp_path, monkeypatch):
-    folder = tmp_path / "a[1]"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    with pytest.raises(BadInputError, match="set TMPDIR to a folder"), plain_path(folder):
-        pass
