@@ -22,8 +22,8 @@ CAMERAS = ("gate", "lobby", "lift", "stairs", "corridor", "canteen", "garage", "
 TRAINING = (
     "--backbone=MobileNetV2",
     "--backbone_weights=random",
-    "--input_size=96x48",
-    "--epochs=2",
+    "--input_size=64x32",
+    "--epochs=8",
     "--self_training_rounds=1",
     "--self_training_steps=12",
 )
@@ -38,6 +38,7 @@ def main() -> None:
     """
     crops, query, gallery = (os.path.join(FOLDER, name) for name in ("crops", "query", "gallery"))
     run, model = os.path.join(FOLDER, "run"), os.path.join(FOLDER, "model")
+    report = os.path.join(FOLDER, "report.html")
     shelf, page = os.path.join(FOLDER, "gallery.searched"), os.path.join(FOLDER, "result.html")
     print("Draws pictures, trains, serves and searches: about 3 minutes on 2 cores.", flush=True)
     for split, folder in (("train", crops), ("query", query), ("gallery", gallery)):
@@ -58,6 +59,7 @@ def main() -> None:
         f"--query={query}",
         f"--gallery={gallery}",
         "--names={person_id}_{camera}_{*}",
+        f"--report={report}",
     )
     _give("arn_tf.export", f"--model_dir={run}", f"--export_dir={model}")
     first = os.path.join(query, sorted(os.listdir(query))[0])
@@ -68,7 +70,9 @@ def main() -> None:
         names = "--names={person_id}_{camera}_{*}"
         search = ["search", *server, f"--gallery={shelf}", names, f"--html={page}", first]
         _give("serving.gallery", *search)
-    print(f"\nresult page   {page}\nRemove {FOLDER} to begin anew.")
+    print(
+        f"\nevaluation    {report}\nsearch        {page}\nRemove {FOLDER} to begin anew.",
+    )
 
 
 def _draw(split: str, folder: str) -> None:
@@ -111,10 +115,13 @@ def _served(model: str) -> Iterator[str]:
         [sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True, encoding="utf-8"
     )
     try:
-        line = server.stdout.readline() if server.stdout else ""
-        if not line.startswith("serving "):
-            raise UserError(f"python -m serving.server did not start: {line}")
-        print(line, end="", flush=True)
+        assert server.stdout is not None
+        for line in server.stdout:
+            print(line, end="", flush=True)
+            if line.startswith("serving "):
+                break
+        else:
+            raise UserError("python -m serving.server did not start; see above")
         yield "localhost:" + line.split()[-1].rpartition(":")[2]
     finally:
         server.terminate()
