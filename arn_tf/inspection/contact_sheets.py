@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from arn_tf.inspection import fonts
 from arn_tf.inspection.cameras import Camera
 from arn_tf.inspection.finding import Pictures
 from arn_tf.inspection.names import printable, shortened
+from arn_tf.ranking import fonts
 from datasets.files import pictures
 from datasets.files.atomic_files import replaced
 

@@ -7,8 +7,9 @@ file and, as `numpy.asarray(image)` (uint8 [height, width, 3]), be an image summ
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from arn_tf.ranking import fonts
 from datasets.files import pictures
 
 RIGHT = (0, 170, 85)
@@ -90,11 +91,10 @@ def draw(
         "RGB", (left[-1] + cell_width, top + len(queries) * cell_height), _BACKGROUND
     )
     pen = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(_FONT_SIZE)
     if header:
-        _write(pen, font, (_GAP, _GAP), " ".join(header.split()), canvas.width - 2 * _GAP)
+        _write(pen, (_GAP, _GAP), " ".join(header.split()), canvas.width - 2 * _GAP)
     for column, x in enumerate(left):
-        _write(pen, font, (x, first_line), str(column or "query"), cell_width - _GAP)
+        _write(pen, (x, first_line), str(column or "query"), cell_width - _GAP)
 
     for name, row, column, thumbnail in _cells(queries):
         x, y = left[column], top + row * cell_height
@@ -105,7 +105,7 @@ def draw(
         offset = (width - picture.width) // 2, (height - picture.height) // 2
         canvas.paste(picture, (x + BORDER + offset[0], y + BORDER + offset[1]))
         for number, line in enumerate(thumbnail.caption.split("\n")):
-            _write(pen, font, (x, bottom + 1 + number * _LINE), line, right - x)
+            _write(pen, (x, bottom + 1 + number * _LINE), line, right - x)
     return canvas
 
 
@@ -133,12 +133,12 @@ def _fit(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 def _write(
     pen: ImageDraw.ImageDraw,
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
     position: tuple[int, int],
     text: str,
     width: int,
 ) -> None:
     """Writes one line of text, of which it leaves out the end that does not fit."""
+    text, font = fonts.fitting(text, _FONT_SIZE)
     if pen.textlength(text, font) > width:
         while text and pen.textlength(text + "…", font) > width:
             text = text[:-1]

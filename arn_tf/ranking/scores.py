@@ -106,11 +106,11 @@ def draw_ranked_lists(
             int(query.view_id[row]),
             gallery.view_id,
         )
-        first = ranked_lists.Thumbnail(query.images[row], f"query {query.camera(row)}", None)
+        first = ranked_lists.Thumbnail(query.images[row], f"query\n{query.camera(row)}", None)
         ranked = [
             ranked_lists.Thumbnail(
                 gallery.images[i],
-                f"{value:.3f} {gallery.camera(i)}",
+                f"{value:.3f}\n{gallery.camera(i)}",
                 bool(gallery.person_id[i] == query.person_id[row]),
             )
             for i, value in zip(found, similarity, strict=True)
@@ -139,9 +139,9 @@ def draw_lists_across_cameras(
         others = np.flatnonzero(split.view_id != split.view_id[row])
         similarity = embeddings[others] @ embeddings[row]
         best = np.argsort(-similarity, kind="stable")[:length]
-        first = ranked_lists.Thumbnail(split.images[row], f"query {split.camera(row)}", None)
+        first = ranked_lists.Thumbnail(split.images[row], f"query\n{split.camera(row)}", None)
         ranked = [
-            ranked_lists.Thumbnail(split.images[i], f"{value:.3f} {split.camera(i)}", None)
+            ranked_lists.Thumbnail(split.images[i], f"{value:.3f}\n{split.camera(i)}", None)
             for i, value in zip(others[best], similarity[best], strict=True)
         ]
         lists.append(ranked_lists.Row(first, ranked))

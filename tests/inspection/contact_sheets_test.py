@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arn_tf.inspection import command, contact_sheets, fonts
+from arn_tf.inspection import command, contact_sheets
 from arn_tf.inspection.names import printable
+from arn_tf.ranking import fonts
 from tests.support.small_crops import crop, inspected, two_cameras, write
 
 

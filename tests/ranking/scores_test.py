@@ -64,7 +64,7 @@ def test_ranked_lists_show_what_was_found(monkeypatch):
     # Neither the junk nor the person's picture from the query's own camera.
     assert [t.image for t in first.gallery] == [GALLERY.images[i] for i in (2, 0, 1)]
     assert [t.correct for t in first.gallery] == [False, True, False]
-    assert first.gallery[0].caption == "0.999 c2"
+    assert first.gallery[0].caption == "0.999\nc2"
     assert [t.correct for t in second.gallery][:1] == [True]
 
 
