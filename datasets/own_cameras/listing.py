@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from datasets.files import walk
+from datasets.files import answers, walk
 from datasets.own_cameras import guess, manifest
 from datasets.own_cameras.template import FIELDS, Template, TemplateError
 
@@ -98,9 +98,9 @@ def read(path: str, names: str = "", skip_bad: bool = False) -> Listing:
     """
     path = os.path.abspath(os.path.expanduser(path))
     try:
-        if os.path.isdir(path):
+        if answers.is_folder(path):
             return _of_folder(path, names, skip_bad)
-        if os.path.isfile(path) and path.lower().endswith((".csv", ".tsv")):
+        if answers.is_file(path) and path.lower().endswith((".csv", ".tsv")):
             if names:
                 raise ListingError(f"{path}: a table says itself what its pictures are: no names")
             return _of_table(path, skip_bad)
@@ -109,7 +109,7 @@ def read(path: str, names: str = "", skip_bad: bool = False) -> Listing:
         raise ListingError(text if text.startswith(path) else f"{path}: {text}") from error
     except OSError as error:
         raise ListingError(
-            f"{error.filename or path}: can't be read ({error.strerror}); check its rights"
+            f"{error.filename or path}: can't be read ({error.strerror}); {answers.way_out(error)}"
         ) from error
     raise ListingError(f"{path}: neither a folder of pictures nor a table of them, .csv")
 
@@ -175,7 +175,7 @@ def _by_template(
 def _of_table(path: str, skip_bad: bool) -> Listing:
     rows, notes = manifest.read(path)
     root = os.path.dirname(path)
-    missing = [file for file in rows if not os.path.isfile(file)]
+    missing = [file for file in rows if not answers.is_file(file)]
     if missing:
         shown = ", ".join(missing[:_EXAMPLES])
         problem = f"{len(missing)} of {len(rows)} files are missing: {shown}"
