@@ -7,7 +7,7 @@ import numpy as np
 from arn_tf.data.own_data import OwnData
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
-from arn_tf.run.data import opened
+from arn_tf.run.data import reopened
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import RunSettings
 
@@ -52,7 +52,7 @@ def splits(settings: RunSettings, run: RunDir, labelled: Labelled) -> tuple[Spli
     elif labelled.gallery:
         raise UserError("gallery needs query: name both, or query alone", ["query", "gallery"])
     else:
-        data = opened(settings, "target", run)
+        data = reopened(settings, "target", run)
         if data.has_split("query") and data.has_split("gallery"):
             query, gallery = data.split("query"), data.split("gallery")
             digests = {"target query": query.digest, "target gallery": gallery.digest}

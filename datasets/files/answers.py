@@ -1,4 +1,4 @@
-"""Whether a path is a file or a folder, or its disk doesn't say: a share that went away isn't empty.
+"""Whether a path is a file or a folder, or its disk doesn't say: a share that went isn't empty.
 
 `os.path.isfile` and `os.path.isdir` take each error for "no".
 """

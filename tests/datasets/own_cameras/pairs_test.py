@@ -103,5 +103,5 @@ def test_a_drive_that_stops_is_said_so(tmp_path, monkeypatch):
     path = tmp_path / "pairs.csv"
     path.write_text("a,b,same\ndrive/1.jpg,drive/2.jpg,1\n")
     silent_disk.below(tmp_path / "drive", errno.ESTALE, monkeypatch)
-    with pytest.raises(table.TableError, match="Stale file handle.*; check its disk or network"):
+    with pytest.raises(table.TableError, match=r"Stale file handle.*; check its disk or network"):
         pairs.read(str(path))
