@@ -222,7 +222,10 @@ def _numbered(found: listing.Listing) -> dict[int, str]:
             raise listing.ListingError(
                 f"cameras {other!r} and {name!r} have one number; rename one of them"
             )
-    return {number: name for number, name in numbers.items() if not name.isdigit()}
+    # Some digits are none to int(), such as ², or too many.
+    return {
+        number: name for number, name in numbers.items() if str(number) != (name.lstrip("0") or "0")
+    }
 
 
 def _persons(found: listing.Listing, numbers: dict[str, int]) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from datasets import camera_names
 from datasets.files import answers, walk
 from datasets.own_cameras import guess, manifest
 from datasets.own_cameras.template import FIELDS, Template, TemplateError
@@ -206,6 +207,13 @@ def _listing(
         field: [sys.intern(values.get(field, "")) for _, values in pictures]
         for field in (*FIELDS, "split")
     }
+    unknown = str(camera_names.UNKNOWN_CAMERA)
+    if count := columns["camera"].count(unknown):
+        columns["camera"] = ["" if name == unknown else name for name in columns["camera"]]
+        notes.append(
+            f"camera {unknown} stands for an unknown one, so {count} pictures have no camera; if it "
+            "is one, rename it"
+        )
     time, odd_times = _times(columns["time"])
     if odd_times:
         notes.append(

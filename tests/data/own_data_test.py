@@ -277,3 +277,12 @@ def test_what_a_source_means_is_said_with_its_own_flag(tmp_path, place):
         OwnData("source", root, "", False, own_pictures.SIZE, place)
     with refused(r"1 of 7 pictures are not like --source_names={camera}/{\*}: 1\.png"):
         OwnData("source", root, "{camera}/{*}", False, own_pictures.SIZE, place)
+
+
+def test_digits_that_are_no_numbers_keep_their_names(tmp_path, place):
+    names = ["²", "9" * 30, "١", "0", "07"]
+    files = {f"{name}/1.png": own_pictures.encoded(row) for row, name in enumerate(names)}
+    root = own_pictures.write(tmp_path / "crops", files)
+    split = OwnData("target", root, "", False, own_pictures.SIZE, place).split("train")
+    shown = [split.camera(row) for row in range(len(split))]
+    assert sorted(shown) == sorted(["²", "9" * 30, "١", "c0", "c7"])

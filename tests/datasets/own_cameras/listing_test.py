@@ -189,3 +189,10 @@ def test_a_drive_that_stops_is_neither_empty_nor_missing(tmp_path, monkeypatch, 
     for path in (root, str(table)):
         with pytest.raises(listing.ListingError, match=words):
             listing.read(path, skip_bad=True)
+
+
+def test_camera_minus_one_is_none(tmp_path):
+    found = listing.read(make(tmp_path, ["-1/1.jpg", "2/1.jpg"]), "{camera}/{*}")
+    assert found.camera.names == ["2"] and found.camera.codes.tolist() == [-1, 0]
+    [note] = found.notes
+    assert note.startswith("camera -1 stands for an unknown one, so 1 pictures have no camera")

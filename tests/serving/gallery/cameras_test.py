@@ -138,3 +138,13 @@ def test_folders_that_may_be_persons_tell_no_camera(work, capsys, fake):
     output = build(capsys, "persons")
     assert "note: no cameras: persons holds 101 folders" in output.err
     assert set(stored().values()) == {None}
+
+
+def test_one_name_that_tells_a_number_does_not_hide_the_folders(work, capsys, fake):
+    folders(work)
+    write_files(work / "site" / "lift", ["lift_c3.jpg"])
+    fake(cameras=[1])
+    output = build(capsys, "site")
+    assert "note: site: 2 cameras from the first folder: Löbby, lift" in output.err
+    # As training has it.
+    assert sorted(stored().values()) == ["Löbby", "Löbby", "lift", "lift", "lift"]
