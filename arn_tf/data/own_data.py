@@ -193,9 +193,11 @@ class OwnData:
         shown = "; ".join(bad[:_SHOWN])
         problem = f"{len(bad)} of {count} pictures can't be used: {shown}"
         if not self._skip_bad_images or len(bad) == count:
+            way_out = "Replace or remove them"
+            if self._place is not None:  # who only scores has no such flag
+                way_out += ", or pass skip_bad_images"
             raise UserError(
-                f"{self._argument} {self.name}: {problem}. Replace or remove them, or pass "
-                "skip_bad_images",
+                f"{self._argument} {self.name}: {problem}. {way_out}",
                 [self._argument, "skip_bad_images"],
             )
         self.notes.append(f"left out: {problem}")

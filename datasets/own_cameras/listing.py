@@ -211,8 +211,8 @@ def _listing(
     if count := columns["camera"].count(unknown):
         columns["camera"] = ["" if name == unknown else name for name in columns["camera"]]
         notes.append(
-            f"camera {unknown} stands for an unknown one, so {count} pictures have no camera; if it "
-            "is one, rename it"
+            f"camera {unknown} stands for an unknown one, so {count} pictures have no camera; if "
+            "it is one, rename it"
         )
     time, odd_times = _times(columns["time"])
     if odd_times:
