@@ -94,9 +94,16 @@ class OwnData:
             self.listing, notes, self.changes = found, list(found.notes), list[str]()
             self._stamps = picture_files.stamps(found.root, found.files)
             if place is not None:
-                self.listing, self._stamps, self.changes = own_record.kept(
-                    record, found, self._stamps, place.begun
-                )
+                try:
+                    self.listing, self._stamps, self.changes = own_record.kept(
+                        record, found, self._stamps, place.begun
+                    )
+                except OSError as error:
+                    raise UserError(
+                        f"{record}: can't be written ({error.strerror or error}). Name a model_dir "
+                        "with room that you may write",
+                        ["model_dir"],
+                    ) from error
                 notes += self.changes
         self.camera_names = _numbered(self.listing)
         self.notes = notes

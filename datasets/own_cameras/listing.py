@@ -11,7 +11,7 @@ import numpy as np
 
 from datasets import camera_names
 from datasets.files import answers, walk
-from datasets.own_cameras import guess, manifest
+from datasets.own_cameras import guess, manifest, table
 from datasets.own_cameras.template import FIELDS, Template, TemplateError
 
 UNKNOWN = -1
@@ -178,10 +178,13 @@ def _of_table(path: str, skip_bad: bool) -> Listing:
     root = os.path.dirname(path)
     missing = [file for file in rows if not answers.is_file(file)]
     if missing:
-        shown = ", ".join(missing[:_EXAMPLES])
+        shown = ", ".join(table.shortened(file) for file in missing[:_EXAMPLES])
         problem = f"{len(missing)} of {len(rows)} files are missing: {shown}"
         if len(missing) == len(rows) or not skip_bad:
-            raise ListingError(f"{path}: {problem}. Relative paths begin at the table's folder")
+            way_out = "Relative paths begin at the table's folder"
+            if os.sep == "/" and any("\\" in file for file in missing):
+                way_out += ", and parts of paths end in /, not in \\"
+            raise ListingError(f"{path}: {problem}. {way_out}")
         notes.append(f"left out: {problem}")
         for file in missing:
             del rows[file]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from arn_tf.data import own_record
 from arn_tf.data.own_data import OwnData, Place
 from datasets import camera_names
 from tests.support import own_pictures, silent_disk
@@ -286,3 +287,15 @@ def test_digits_that_are_no_numbers_keep_their_names(tmp_path, place):
     split = OwnData("target", root, "", False, own_pictures.SIZE, place).split("train")
     shown = [split.camera(row) for row in range(len(split))]
     assert sorted(shown) == sorted(["²", "9" * 30, "١", "c0", "c7"])
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS])
+def test_no_room_for_the_list_of_the_pictures(tmp_path, place, monkeypatch, error):
+    root = folder(tmp_path)
+
+    def fails(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(own_record, "replace_text", fails)
+    with refused(r"target\.json: can't be written \(.*\)\. Name a --model_dir with room"):
+        OwnData("target", root, "", False, own_pictures.SIZE, place)

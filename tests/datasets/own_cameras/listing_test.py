@@ -196,3 +196,16 @@ def test_camera_minus_one_is_none(tmp_path):
     assert found.camera.names == ["2"] and found.camera.codes.tolist() == [-1, 0]
     [note] = found.notes
     assert note.startswith("camera -1 stands for an unknown one, so 1 pictures have no camera")
+
+
+def test_paths_of_another_system_and_lines_without_end(tmp_path):
+    make(tmp_path, ["a/1.jpg"])
+    table = tmp_path / "site.csv"
+    table.write_text("file,camera\na\\1.jpg,a\n")
+    with pytest.raises(listing.ListingError, match=r"parts of paths end in /, not in \\$"):
+        listing.read(str(table))
+    for text in ("file\na/1.jpg\n" + "x" * 100_000 + "\n", "x" * 100_000 + "\na/1.jpg\n"):
+        table.write_text(text)
+        with pytest.raises(listing.ListingError, match=r"xxx\.\.\.") as raised:
+            listing.read(str(table))
+        assert len(str(raised.value)) < 1000
