@@ -200,6 +200,9 @@ def main() -> None:
     seeds = flags.FLAGS.seeds
     command_line.start_tensorflow()
     ablation = recipes.recipe_of(settings).ablation(settings)
+    from arn_tf.run import scored
+
+    scored.check_target(settings)
     if not settings.model_dir:
         settings = dataclasses.replace(
             settings, model_dir=f"runs/{ablation.name}_{settings.direction.replace(' ', '_')}"

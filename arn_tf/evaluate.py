@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Scores the run that the flags name; draws ranked lists where they ask for them."""
+    if flags.FLAGS.names and not (flags.FLAGS.query or flags.FLAGS.gallery or flags.FLAGS.pairs):
+        raise ArgumentError(
+            "names",
+            flags.FLAGS.names,
+            "is about the paths of query, gallery and pairs: name one of them. The target's are "
+            "those of its training",
+        )
     command_line.start_tensorflow()
     from arn_tf.run import results
     from arn_tf.run.folder import RunDir

@@ -26,9 +26,9 @@ def _pictures(run: "RunDir", settings: RunSettings) -> list[bytes]:
     """Returns unlabelled training pictures of the target, evenly spread."""
     import numpy as np
 
-    from arn_tf.run.data import opened
+    from arn_tf.run.data import reopened
 
-    images = opened(settings, "target", run).split("train").images
+    images = reopened(settings, "target", run).split("train").images
     return images[np.unique(np.linspace(0, len(images) - 1, _PICTURES).astype(int))].tolist()
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 import tqdm
 
 from arn_tf.data.images import decode
-from arn_tf.data.picture_files import PictureFiles
+from arn_tf.data.picture_files import PictureFiles, UnreadableError
 from arn_tf.errors import UserError
 from datasets.files import durable
 from datasets.files.atomic_files import replace_text
@@ -41,7 +41,12 @@ class Decoded:
 
 
 def decoded(
-    files: PictureFiles, image_size: tuple[int, int], path: str, digest: str, title: str
+    files: PictureFiles,
+    image_size: tuple[int, int],
+    path: str,
+    digest: str,
+    title: str,
+    settled: bool = False,
 ) -> Decoded:
     """Returns pictures decoded and resized, from the file where it is complete.
 
@@ -51,14 +56,16 @@ def decoded(
         path: of the file, without its ending.
         digest: of the list of pictures; a file of another list is made anew.
         title: for the progress bar.
+        settled: the bad stay bad, for somebody has learnt from the others. Else those that could
+            not be read are tried again.
 
     Raises:
-        UserError: no room on the disk, or it can't be written.
+        UserError: no room on the disk, or it can't be written; or the pictures' drive went away.
     """
     key = {"digest": digest, "image_size": list(image_size)}
     try:
         found = _finished(path, key)
-        if found is None:
+        if found is None or not (settled or _still_unread(_json(path + ".json"), files)):
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             _write(files, path, key, title)
             found = _finished(path, key)
@@ -76,7 +83,7 @@ def in_memory(files: PictureFiles, image_size: tuple[int, int]) -> Decoded:
     parts, bad = [], dict[int, str]()
     for start in range(0, len(files), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(files)))
-        pictures, wrong = decode_rows(files, rows)
+        pictures, wrong, _ = decode_rows(files, rows)
         parts.append(pictures)
         bad |= {int(row): text for row, text in wrong.items()}
     return Decoded(np.concatenate(parts), bad)
@@ -98,8 +105,13 @@ def _finished(path: str, key: dict[str, Any]) -> Decoded | None:
 def _write(files: PictureFiles, path: str, key: dict[str, Any], title: str) -> None:
     partial, journal = path + _ENDING + ".partial", path + ".journal"
     known = _json(journal)
-    if known is None or known["key"] != key or not os.path.exists(partial):
-        known = {"key": key, "rows": 0, "pictures": 0, "bad": {}}
+    if (
+        known is None
+        or known["key"] != key
+        or not os.path.exists(partial)
+        or not _still_unread(known, files)
+    ):
+        known = {"key": key, "rows": 0, "pictures": 0, "bad": {}, "unread": []}
         _claim(partial, (len(files), *key["image_size"], 3))
     decode_rows = _decoder(tuple(key["image_size"]))
     one = int(np.prod(key["image_size"])) * 3
@@ -110,20 +122,26 @@ def _write(files: PictureFiles, path: str, key: dict[str, Any], title: str) -> N
         file.seek(known["pictures"] * one)
         for start in range(known["rows"], len(files), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(files)))
-            pictures, bad = decode_rows(files, rows)
+            pictures, bad, unread = decode_rows(files, rows)
             file.write(pictures.tobytes())
             file.flush()
             os.fsync(file.fileno())
             known["rows"] += len(rows)
             known["pictures"] += len(pictures)
             known["bad"] |= bad
+            known["unread"] += unread
             replace_text(journal, json.dumps(known))
             bar.update(len(rows))
         file.truncate(known["pictures"] * one)
     os.replace(partial, path + _ENDING)
-    facts = key | {name: known[name] for name in ("pictures", "bad")}
+    facts = key | {name: known[name] for name in ("pictures", "bad", "unread")}
     replace_text(path + ".json", json.dumps(facts))
     os.remove(journal)
+
+
+def _still_unread(known: dict[str, Any] | None, files: PictureFiles) -> bool:
+    """Whether all that could not be read still can't be: rights and drives come back."""
+    return not any(files.is_readable(row) for row in (known or {}).get("unread", []))
 
 
 def _claim(partial: str, shape: tuple[int, ...]) -> None:
@@ -144,9 +162,9 @@ def _claim(partial: str, shape: tuple[int, ...]) -> None:
         durable.reserve(file, max(needed, 1))
 
 
-# Of pictures and rows: the good ones, uint8 [M, height, width, 3], and what is wrong with the
-# others, by row.
-_DecodeRows = Callable[[PictureFiles, np.ndarray], tuple[np.ndarray, dict[str, str]]]
+# Of pictures and rows: the good ones, uint8 [M, height, width, 3]; what is wrong with the others,
+# by row; and the rows of those of them that could not even be read.
+_DecodeRows = Callable[[PictureFiles, np.ndarray], tuple[np.ndarray, dict[str, str], list[int]]]
 
 
 def _decoder(image_size: tuple[int, int]) -> _DecodeRows:
@@ -161,20 +179,30 @@ def _decoder(image_size: tuple[int, int]) -> _DecodeRows:
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
 
-    def decode_rows(files: PictureFiles, rows: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
+    def decode_rows(
+        files: PictureFiles, rows: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, str], list[int]]:
         try:
-            return several(tf.constant(files[rows])).numpy(), {}
+            return several(tf.constant(files[rows])).numpy(), {}, []
         # One bad picture fails the whole chunk, and isn't named: find it.
         except (UserError, tf.errors.OpError):
-            good, bad = [], {}
+            good, bad, unread = [], {}, []
         for row in rows.tolist():
             try:
                 good.append(one(tf.constant(files[row])).numpy())
+            except UnreadableError as error:
+                if files.is_gone(row):
+                    raise UserError(
+                        f"{error}: its folder went away. Check the disk or network drive, and give "
+                        "the same command again; it goes on there"
+                    ) from error
+                bad[str(row)] = str(error)
+                unread.append(row)
             except UserError as error:
                 bad[str(row)] = str(error)
             except tf.errors.OpError:
                 bad[str(row)] = f"{files.path(row)}: can't be decoded"
-        return np.array(good, np.uint8).reshape(-1, *image_size, 3), bad
+        return np.array(good, np.uint8).reshape(-1, *image_size, 3), bad, unread
 
     return decode_rows
 

@@ -6,6 +6,7 @@ since then is said when it goes on, and the run goes on with what it began with.
 
 import dataclasses
 import os
+import re
 
 import numpy as np
 
@@ -51,6 +52,7 @@ class OwnData:
     Attributes:
         name: of the folder or table, for titles.
         notes: lines for the user.
+        changes: those of them on what became of the pictures since the run began.
         listing: its pictures.
         camera_names: {camera_id: name} of those whose names are no numbers.
 
@@ -73,23 +75,38 @@ class OwnData:
         self._image_size, self._place = image_size, place
         self._persons = {} if persons is None else persons
         self._splits: dict[str, Split] = {}
+        record = os.path.join(place.folder, f"{argument}.json") if place else ""
         try:
             found = self._listed(path, names, skip_bad_images)
-            self.camera_names = _numbered(found)
+            _numbered(found)
         except (listing.ListingError, guess.UnknownLayoutError, table.TableError) as error:
-            template = "source_names" if argument == "source" else "names"
             problem = str(error).removeprefix(f"{os.path.abspath(path)}: ")
-            raise UserError(
-                f"{argument}={path}: {problem}", [argument, template, "skip_bad_images"]
-            ) from error
-        self.listing, changes = found, list[str]()
-        self._stamps = picture_files.stamps(found.root, found.files)
-        if place is not None:
-            path = os.path.join(place.folder, f"{argument}.json")
-            self.listing, self._stamps, changes = own_record.kept(
-                path, found, self._stamps, place.begun
-            )
-        self.notes = [*found.notes, *changes]
+            known = own_record.known(record) if place and place.begun else None
+            if known is None:
+                raise _refusal(argument, path, problem) from error
+            self.listing, self._stamps = known
+            self.changes = [
+                f"{path}: {problem}. The run goes on with the pictures that it began with, as it "
+                "has decoded them"
+            ]
+            notes = list(self.changes)
+        else:
+            self.listing, notes, self.changes = found, list(found.notes), list[str]()
+            self._stamps = picture_files.stamps(found.root, found.files)
+            if place is not None:
+                try:
+                    self.listing, self._stamps, self.changes = own_record.kept(
+                        record, found, self._stamps, place.begun
+                    )
+                except OSError as error:
+                    raise UserError(
+                        f"{record}: can't be written ({error.strerror or error}). Name a model_dir "
+                        "with room that you may write",
+                        ["model_dir"],
+                    ) from error
+                notes += self.changes
+        self.camera_names = _numbered(self.listing)
+        self.notes = notes
 
     def told(self) -> list[str]:
         """Returns lines for the user on what the pictures are taken for."""
@@ -144,7 +161,9 @@ class OwnData:
         else:
             path = f"{self._place.folder}/{self._argument}_{name}_{size[0]}x{size[1]}"
             title = f"decoding {self.name}"
-            decoded = decoded_file.decoded(files, size, path, files.digest, title)
+            decoded = decoded_file.decoded(
+                files, size, path, files.digest, title, self._place.begun
+            )
         good = np.setdiff1d(np.arange(len(rows)), np.array(list(decoded.bad), int))
         if decoded.bad:
             self._tell_bad(list(decoded.bad.values()), len(rows))
@@ -153,7 +172,7 @@ class OwnData:
             [camera_names.number_of(camera) for camera in [*found.camera.names, None]], np.int64
         )
         return Split(
-            images=files.subset(good),
+            images=files.subset(good).with_decoded(decoded.pictures),
             person_id=persons[rows],
             camera_id=cameras[found.camera.codes[rows]],
             file_name=[found.files[row] for row in rows.tolist()],
@@ -181,12 +200,22 @@ class OwnData:
         shown = "; ".join(bad[:_SHOWN])
         problem = f"{len(bad)} of {count} pictures can't be used: {shown}"
         if not self._skip_bad_images or len(bad) == count:
+            way_out = "Replace or remove them"
+            if self._place is not None:  # who only scores has no such flag
+                way_out += ", or pass skip_bad_images"
             raise UserError(
-                f"{self._argument} {self.name}: {problem}. Replace or remove them, or pass "
-                "skip_bad_images",
+                f"{self._argument} {self.name}: {problem}. {way_out}",
                 [self._argument, "skip_bad_images"],
             )
         self.notes.append(f"left out: {problem}")
+
+
+def _refusal(argument: str, path: str, problem: str) -> UserError:
+    template = "names"
+    if argument == "source":
+        template = "source_names"
+        problem = re.sub(r"(?<![\w/.])names(?=[=,])", template, problem)
+    return UserError(f"{argument}={path}: {problem}", [argument, template, "skip_bad_images"])
 
 
 def _numbered(found: listing.Listing) -> dict[int, str]:
@@ -202,7 +231,10 @@ def _numbered(found: listing.Listing) -> dict[int, str]:
             raise listing.ListingError(
                 f"cameras {other!r} and {name!r} have one number; rename one of them"
             )
-    return {number: name for number, name in numbers.items() if not name.isdigit()}
+    # Some digits are none to int(), such as ², or too many.
+    return {
+        number: name for number, name in numbers.items() if str(number) != (name.lstrip("0") or "0")
+    }
 
 
 def _persons(found: listing.Listing, numbers: dict[str, int]) -> np.ndarray:

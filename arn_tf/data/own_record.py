@@ -32,11 +32,11 @@ def kept(
     Raises:
         OSError: the record can't be written.
     """
-    known = _read(path) if begun else None
-    if known is None:
+    before_and_stamps = known(path) if begun else None
+    if before_and_stamps is None:
         _write(path, found, stamps)
         return found, stamps, []
-    before, stamps_before = known
+    before, stamps_before = before_and_stamps
     changes = _changes(before, stamps_before, found, stamps)
     if not changes:
         return before, stamps_before, []
@@ -83,7 +83,8 @@ def _write(path: str, found: Listing, stamps: np.ndarray) -> None:
     replace_text(path, json.dumps(content, ensure_ascii=True))
 
 
-def _read(path: str) -> tuple[Listing, np.ndarray] | None:
+def known(path: str) -> tuple[Listing, np.ndarray] | None:
+    """Returns the pictures of a record, their sizes and times; None if there is no record."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         with open(path, encoding="utf-8") as file:
             content = json.load(file)

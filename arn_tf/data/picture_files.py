@@ -1,6 +1,7 @@
 """Encoded pictures that stay in their files: read by row, when they are asked for."""
 
 import concurrent.futures
+import contextlib
 import functools
 import hashlib
 import os
@@ -10,23 +11,29 @@ from typing import overload
 import numpy as np
 
 from arn_tf.errors import UserError
-from datasets.files import pictures
+from datasets.files import answers, pictures
 
 _THREADS = 16  # reading waits for disks, not for processors
+
+
+class UnreadableError(UserError):
+    """A file can't be read: it is gone, or its rights or its drive are, perhaps for a while."""
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
 
 
 def stamps(root: str, files: Sequence[str]) -> np.ndarray:
     """Returns size and time of change of each file, int64 [N, 2]; -1 where it is gone."""
 
-    def stamp(file: str) -> tuple[int, int]:
-        try:
-            found = os.stat(os.path.join(root, file))
-        except OSError:
-            return -1, -1
-        return found.st_size, found.st_mtime_ns
-
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
-        found = list(threads.map(stamp, files, chunksize=_THREADS))
+        paths = (os.path.join(root, file) for file in files)
+        found = list(threads.map(_stamp, paths, chunksize=_THREADS))
     return np.array(found, np.int64).reshape(-1, 2)
 
 
@@ -38,15 +45,23 @@ class PictureFiles:
         files: paths.
         stamps: int64 [len(files), 2], size in bytes and time of change in nanoseconds of each.
         rows: which of them, and in which order; all if None.
+        decoded: uint8 [len(rows), height, width, 3], the same pictures as they were decoded before:
+            each stands for a file that is gone, can't be read or has changed since.
     """
 
     dtype = np.dtype(object)
 
     def __init__(
-        self, root: str, files: Sequence[str], stamps: np.ndarray, rows: np.ndarray | None = None
+        self,
+        root: str,
+        files: Sequence[str],
+        stamps: np.ndarray,
+        rows: np.ndarray | None = None,
+        decoded: np.ndarray | None = None,
     ) -> None:
         self._root, self._files, self._stamps = root, files, stamps
         self._rows = np.arange(len(files)) if rows is None else np.asarray(rows)
+        self._decoded, self._places = decoded, np.arange(len(self._rows))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -89,10 +104,37 @@ class PictureFiles:
 
     def subset(self, rows: np.ndarray) -> "PictureFiles":
         """Returns some of the pictures, in another order perhaps."""
-        return PictureFiles(self._root, self._files, self._stamps, self._rows[rows])
+        chosen = PictureFiles(self._root, self._files, self._stamps, self._rows[rows])
+        chosen._decoded, chosen._places = self._decoded, self._places[rows]
+        return chosen
+
+    def with_decoded(self, decoded: np.ndarray) -> "PictureFiles":
+        """Returns the same pictures, with what they were decoded to; see the class."""
+        return PictureFiles(self._root, self._files, self._stamps, self._rows, decoded)
+
+    def is_readable(self, row: int) -> bool:
+        """Whether a picture's file can be read now."""
+        try:
+            with open(self.path(row), "rb") as file:
+                file.read(1)
+        except OSError:
+            return False
+        return True
+
+    def is_gone(self, row: int) -> bool:
+        """Whether a picture's folder is no longer there, as where its drive stopped."""
+        return answers.is_gone(self._root) or answers.is_gone(os.path.dirname(self.path(row)))
 
     def _read(self, row: int) -> bytes:
         path = self.path(row)
+        if self._decoded is None:
+            return self._from_file(path)
+        if _stamp(path) == tuple(self._stamps[self._rows[row]].tolist()):
+            with contextlib.suppress(UnreadableError):
+                return self._from_file(path)
+        return pictures.as_png(self._decoded[self._places[row]])
+
+    def _from_file(self, path: str) -> bytes:
         try:
             if os.path.getsize(path) > pictures.MAX_BYTES:
                 raise pictures.PictureError(f"has more than {pictures.MAX_BYTES} bytes")
@@ -101,6 +143,7 @@ class PictureFiles:
             pictures.size(data)  # of few bytes may come gigabytes
             return data
         except OSError as error:
-            raise UserError(f"{path}: can't be read ({error.strerror or error})") from error
+            text = f"{path}: can't be read ({error.strerror or error})"
+            raise UnreadableError(text) from error
         except pictures.PictureError as error:
             raise UserError(f"{path}: {error}") from error

@@ -4,7 +4,7 @@ import os
 
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.settings import DATASETS
-from datasets.files import atomic_files
+from datasets.files import answers, atomic_files
 from datasets.own_cameras.template import Template, TemplateError
 
 
@@ -15,7 +15,12 @@ def check(path: str, names: str, source: str, json: str, sheets: str) -> None:
         UserError: one can't be used.
     """
     full = os.path.expanduser(path)
-    folder = os.path.isdir(full)
+    try:
+        folder = answers.is_folder(full)
+    except OSError as error:
+        raise UserError(
+            f"{path}: can't be read ({error.strerror}); {answers.way_out(error)}"
+        ) from error
     if not folder and not _is_table(full):
         if path in DATASETS:
             raise UserError(

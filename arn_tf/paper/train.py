@@ -81,7 +81,9 @@ def train(settings: Settings) -> RunDir:
         )
         sampler.check()
         splits = [(source, "source", ("train",))]
-        splits.append((target, "target", ("train", "query", "gallery")))
+        # Crops of a user have no query and gallery.
+        of_target = tuple(filter(target.has_split, ("train", "query", "gallery")))
+        splits.append((target, "target", of_target))
         run.keep_data(
             {
                 f"{role} {name}": data.split(name).digest

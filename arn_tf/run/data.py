@@ -29,3 +29,12 @@ def opened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnD
         settings.image_size,
         Place(run.file("pictures"), run.begun),
     )
+
+
+def reopened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnData:
+    """As `opened`, of a finished run; prints what became of a user's pictures since it began."""
+    data = opened(settings, argument, run)
+    if isinstance(data, OwnData):
+        for line in data.changes:
+            print(f"{data.name}: {line}")
+    return data

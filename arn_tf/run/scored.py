@@ -6,10 +6,10 @@ import numpy as np
 
 from arn_tf.data.own_data import OwnData
 from arn_tf.data.split import Split
-from arn_tf.errors import UserError
-from arn_tf.run.data import opened
+from arn_tf.errors import ArgumentError, UserError
+from arn_tf.run.data import reopened
 from arn_tf.run.folder import RunDir
-from arn_tf.run.settings import RunSettings
+from arn_tf.run.settings import DATASETS, RunSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ def splits(settings: RunSettings, run: RunDir, labelled: Labelled) -> tuple[Spli
     elif labelled.gallery:
         raise UserError("gallery needs query: name both, or query alone", ["query", "gallery"])
     else:
-        data = opened(settings, "target", run)
+        data = reopened(settings, "target", run)
         if data.has_split("query") and data.has_split("gallery"):
             query, gallery = data.split("query"), data.split("gallery")
             digests = {"target query": query.digest, "target gallery": gallery.digest}
@@ -62,7 +62,38 @@ def splits(settings: RunSettings, run: RunDir, labelled: Labelled) -> tuple[Spli
             if not (gallery.person_id > 0).any():
                 return None
             query = _whose_person_is_known(gallery)
-    return _views_are_pictures(query, gallery) if labelled.same_camera else (query, gallery)
+    if labelled.same_camera:
+        return _views_are_pictures(query, gallery)
+    if np.union1d(query.camera_id, gallery.camera_id).size == 1:
+        raise UserError(
+            "the pictures can't be scored: all are of one camera, or no camera is known, and a "
+            "match is a picture of another one. Name the cameras with names={person_id}_{camera}"
+            "_{*}; or pass same_camera, which lets pictures of one camera match",
+            ["names", "same_camera"],
+        )
+    return query, gallery
+
+
+def check_target(settings: RunSettings) -> None:
+    """Checks, before training, that a run can be scored on its target; nothing is decoded.
+
+    Raises:
+        UserError: no person of the target is known, or it can't be read.
+    """
+    if settings.target in DATASETS:
+        return
+    data = OwnData(
+        "target", settings.target, settings.names, settings.skip_bad_images, settings.image_size
+    )
+    if not data.listing.person_id.names:
+        raise ArgumentError(
+            "target",
+            settings.target,
+            "no picture's person is known, and a table of scores needs them. Name them with "
+            "names={person_id}_{camera}_{*}, or in a table's column person_id; without labels, "
+            "train with arn_tf.train and look with arn_tf.evaluate",
+            also=["names"],
+        )
 
 
 def _own(settings: RunSettings, labelled: Labelled) -> tuple[Split, Split]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from arn_tf.errors import ArgumentError, UserError
+from datasets.files import answers
 
 # Data sets that have a name; others are a user's own.
 DATASETS = ("market", "duke", "toy_market", "toy_duke")
@@ -118,7 +119,12 @@ class RunSettings:
             self._check_limits(field)
         for argument in ("source", "target"):
             self._check_data(argument)
-        if self.source == self.target:
+        # One folder has many names.
+        source, target = (
+            given if given in DATASETS else os.path.realpath(given)
+            for given in (self.source, self.target)
+        )
+        if source == target:
             raise UserError(
                 f"source and target are both {self.source}: adaptation goes from one data set "
                 "to another",
@@ -185,12 +191,17 @@ class RunSettings:
                     "folder of pictures",
                     [names],
                 )
-        elif not os.path.exists(given):
+        elif not (self._has_begun_with(argument) or _is_there(argument, given)):
             raise ArgumentError(
                 argument,
                 given,
                 f"no such folder or table; data sets that have a name are {', '.join(DATASETS)}",
             )
+
+    def _has_begun_with(self, argument: str) -> bool:
+        """Whether the run has decoded the user's pictures and learns from them already."""
+        needed = ("initial.keras", os.path.join("pictures", f"{argument}.json"))
+        return all(os.path.exists(os.path.join(self.run_dir, name)) for name in needed)
 
     def _check_limits(self, field: dataclasses.Field) -> None:
         name, limits, value = field.name, field.metadata, getattr(self, field.name)
@@ -205,6 +216,14 @@ class RunSettings:
             raise ArgumentError(name, value, f"must be more than {limits['more_than']}")
         if value >= limits["less_than"]:
             raise ArgumentError(name, value, f"must be less than {limits['less_than']}")
+
+
+def _is_there(argument: str, path: str) -> bool:
+    try:
+        return answers.is_folder(path) or answers.is_file(path)
+    except OSError as error:
+        problem = f"can't be read ({error.strerror}); {answers.way_out(error)}"
+        raise ArgumentError(argument, path, problem) from error
 
 
 def title(data: str) -> str:

@@ -86,6 +86,15 @@ def _by_listing(images: str, names: str) -> dict[str, str]:
         raise UserError(f"images={images}: {problem}", ["images", "names"]) from error
     for line in [f"{found.told_by}", *found.examples(), *found.notes]:
         print(line, flush=True)
+    numbers: dict[int, str] = {}
+    for name in found.camera.names:
+        other = numbers.setdefault(camera_names.number_of(name), name)
+        if other != name:
+            raise UserError(
+                f"images={images}: cameras {other!r} and {name!r} have one number; rename one of "
+                "them",
+                ["images"],
+            )
     unknown = np.flatnonzero(found.camera.codes == listing.UNKNOWN)
     if len(unknown):
         raise UserError(

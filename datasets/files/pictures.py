@@ -106,6 +106,13 @@ def thumbnail(data: bytes, size: tuple[int, int]) -> Image.Image:
     return small
 
 
+def as_png(pixels: np.ndarray) -> bytes:
+    """Returns a PNG of pixels, uint8 [height, width, 3]; nothing is lost."""
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "PNG", compress_level=1)
+    return encoded.getvalue()
+
+
 def _as_png(data: bytes) -> bytes:
     encoded = io.BytesIO()
     with _opened(data) as (picture, how):

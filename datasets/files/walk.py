@@ -148,12 +148,21 @@ def _files(folder: str, litter: collections.Counter[str], seen: set[str]) -> Ite
                 folders.clear()
                 continue
             seen.add(real)
+            if parent != folder and _is_run(folders, names):
+                litter[f"{os.path.basename(parent)}, a run of arn_tf"] += 1
+                folders.clear()
+                continue
             folders[:] = _without_litter(folders, litter)
             # Links wait, so that a picture goes by its own name, and cycles end.
             children = [os.path.join(parent, name) for name in folders]
             starts += sorted(child for child in children if os.path.islink(child))
             for name in _without_litter(names, litter):
                 yield os.path.join(parent, name)
+
+
+def _is_run(folders: list[str], names: list[str]) -> bool:
+    """Whether this is what is in the folder of a run, whose charts are PNG files."""
+    return "checkpoints" in folders and "settings.json" in names
 
 
 def _without_litter(names: list[str], litter: collections.Counter[str]) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datasets.own_cameras import guess, listing
 from datasets.own_cameras.template import Template, TemplateError
 
+_EXAMPLES = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class Told:
@@ -30,13 +32,17 @@ def of(path: str, files: Sequence[str], names: str) -> Told:
         names: template of the paths below the folder; a guess if it is empty.
 
     Raises:
-        TemplateError: the template is wrong, or a path can be read in two ways.
+        TemplateError: the template is wrong, no picture of a folder is like it, or a path can be
+            read in two ways.
     """
     relative = [_below(path, file, names) for file in files]
     if names:
         template = camera_template(names)
         found = [template.values(file) for file in relative]
         odd = sum(values is None for values in found)
+        if relative and odd == len(relative) and os.path.isdir(path):
+            shown = ", ".join(relative[:_EXAMPLES])
+            raise TemplateError(f"no picture of {path} is like it: {shown}")
         note = (
             f"{odd} of {len(files)} pictures are not like names={names}: no camera" if odd else ""
         )

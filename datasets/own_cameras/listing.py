@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from datasets.files import walk
-from datasets.own_cameras import guess, manifest
+from datasets import camera_names
+from datasets.files import answers, walk
+from datasets.own_cameras import guess, manifest, table
 from datasets.own_cameras.template import FIELDS, Template, TemplateError
 
 UNKNOWN = -1
@@ -98,9 +99,9 @@ def read(path: str, names: str = "", skip_bad: bool = False) -> Listing:
     """
     path = os.path.abspath(os.path.expanduser(path))
     try:
-        if os.path.isdir(path):
+        if answers.is_folder(path):
             return _of_folder(path, names, skip_bad)
-        if os.path.isfile(path) and path.lower().endswith((".csv", ".tsv")):
+        if answers.is_file(path) and path.lower().endswith((".csv", ".tsv")):
             if names:
                 raise ListingError(f"{path}: a table says itself what its pictures are: no names")
             return _of_table(path, skip_bad)
@@ -109,7 +110,7 @@ def read(path: str, names: str = "", skip_bad: bool = False) -> Listing:
         raise ListingError(text if text.startswith(path) else f"{path}: {text}") from error
     except OSError as error:
         raise ListingError(
-            f"{error.filename or path}: can't be read ({error.strerror}); check its rights"
+            f"{error.filename or path}: can't be read ({error.strerror}); {answers.way_out(error)}"
         ) from error
     raise ListingError(f"{path}: neither a folder of pictures nor a table of them, .csv")
 
@@ -175,12 +176,15 @@ def _by_template(
 def _of_table(path: str, skip_bad: bool) -> Listing:
     rows, notes = manifest.read(path)
     root = os.path.dirname(path)
-    missing = [file for file in rows if not os.path.isfile(file)]
+    missing = [file for file in rows if not answers.is_file(file)]
     if missing:
-        shown = ", ".join(missing[:_EXAMPLES])
+        shown = ", ".join(table.shortened(file) for file in missing[:_EXAMPLES])
         problem = f"{len(missing)} of {len(rows)} files are missing: {shown}"
         if len(missing) == len(rows) or not skip_bad:
-            raise ListingError(f"{path}: {problem}. Relative paths begin at the table's folder")
+            way_out = "Relative paths begin at the table's folder"
+            if os.sep == "/" and any("\\" in file for file in missing):
+                way_out += ", and parts of paths end in /, not in \\"
+            raise ListingError(f"{path}: {problem}. {way_out}")
         notes.append(f"left out: {problem}")
         for file in missing:
             del rows[file]
@@ -206,6 +210,13 @@ def _listing(
         field: [sys.intern(values.get(field, "")) for _, values in pictures]
         for field in (*FIELDS, "split")
     }
+    unknown = str(camera_names.UNKNOWN_CAMERA)
+    if count := columns["camera"].count(unknown):
+        columns["camera"] = ["" if name == unknown else name for name in columns["camera"]]
+        notes.append(
+            f"camera {unknown} stands for an unknown one, so {count} pictures have no camera; if "
+            "it is one, rename it"
+        )
     time, odd_times = _times(columns["time"])
     if odd_times:
         notes.append(

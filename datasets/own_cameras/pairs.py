@@ -11,6 +11,7 @@ import os
 
 import numpy as np
 
+from datasets.files import answers
 from datasets.own_cameras import table
 
 COLUMNS = ("a", "b", "same")
@@ -106,5 +107,10 @@ def _file(path: str, file: str) -> str:
 
 def _is_there(file: str, there: dict[str, bool]) -> bool:
     if file not in there:
-        there[file] = os.path.isfile(file)
+        try:
+            there[file] = answers.is_file(file)
+        except OSError as error:
+            raise table.TableError(
+                f"{file}: can't be read ({error.strerror}); {answers.way_out(error)}"
+            ) from error
     return there[file]

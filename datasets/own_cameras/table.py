@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 _SEPARATORS = ",;\t"
+_LONGEST = 400
 
 
 class TableError(ValueError):
@@ -64,6 +65,11 @@ def read(
     return rows(), notes
 
 
+def shortened(text: str) -> str:
+    """Returns a text of a table that fits a message: a file that is no table has long lines."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _no_table(path: str, error: csv.Error) -> TableError:
     return TableError(f"{path}: no table ({error}); save it as CSV")
 
@@ -84,8 +90,8 @@ def _check_header(path: str, header: list[str], columns: Sequence[str], needed: 
         if columns[needed:]:
             wanted += f" and, where they are known, {', '.join(columns[needed:])}"
         raise TableError(
-            f"{path}: its first line is {', '.join(header[:8]) or 'empty'}, and has to name the "
-            f"columns: {wanted}"
+            f"{path}: its first line is {shortened(', '.join(header[:8])) or 'empty'}, and has to "
+            f"name the columns: {wanted}"
         )
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:

@@ -72,8 +72,6 @@ def function(
     usual = camera_names.compile_pattern(camera_names.PATTERN)
     told = {file: camera for file, camera in named.items() if camera}
     others = [file for file in files if file not in named]
-    if names is None and any(camera_names.name_of(file, usual) for file in others):
-        return lambda file: told.get(file) or camera_names.name_of(file, usual)
     for path in paths:
         below = os.path.join(os.path.abspath(path), "")
         own = [file for file in others if file + os.sep == below or file.startswith(below)]
@@ -81,6 +79,11 @@ def function(
             found = cameras.of(path, own, names or "")
         except TemplateError as error:
             raise BadInputError(str(error), arguments={"names": names}) from error
+        if names is None and not found.cameras:
+            # Files that were named themselves, and folders where only some names tell.
+            by_name = {file: camera_names.name_of(file, usual) for file in own}
+            if known := {file: name for file, name in by_name.items() if name}:
+                found = cameras.Told(known)
         told |= found.cameras
         if found.note:
             warn(printable(f"note: {found.note}"))

@@ -209,6 +209,11 @@ LINES = {
         ["--source or --target market", "neither Market-1501-v15.09.15.zip nor"],
     ),
     "no model folder": ("arn_tf.evaluate", [], ["--model_dir=", "name the folder of a run"]),
+    "names of nothing": (
+        "arn_tf.evaluate",
+        ["--model_dir=HERE", "--names={camera}/{*}"],
+        ["--names={camera}/{*}: is about the paths of", "name one of them"],
+    ),
     "an empty folder": (
         "arn_tf.evaluate",
         ["--model_dir=HERE"],

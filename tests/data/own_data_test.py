@@ -1,14 +1,18 @@
 """A user's folder or table as a data set of a run."""
 
 import dataclasses
+import errno
+import io
 import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from arn_tf.data import own_record
 from arn_tf.data.own_data import OwnData, Place
 from datasets import camera_names
-from tests.support import own_pictures
+from tests.support import own_pictures, silent_disk
 from tests.support.user_errors import refused
 
 
@@ -191,3 +195,107 @@ def test_a_run_goes_on_with_what_it_began_with(tmp_path, place):
     # One that hasn't begun takes what is there.
     fresh = OwnData("target", root, "", False, own_pictures.SIZE, place)
     assert fresh.split("train").file_name[-1] == "roof/1.png"
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO])
+def test_pictures_that_can_be_read_again_are_not_left_out(tmp_path, place, monkeypatch, error):
+    root = folder(tmp_path)
+
+    def opened(skip_bad, place=place):
+        data = OwnData("target", root, "", skip_bad, own_pictures.SIZE, place)
+        return data.split("train")
+
+    with monkeypatch.context() as patch:
+        silent_disk.below(f"{root}/lift/1.png", error, patch, ("open",))
+        with refused(r"1 of 6 pictures can't be used: .*lift/1\.png: can't be read"):
+            opened(False)
+        assert len(opened(True)) == 5
+        # Somebody has learnt from the five.
+        assert len(opened(True, dataclasses.replace(place, begun=True))) == 5
+    assert len(opened(True, dataclasses.replace(place, begun=True))) == 5
+    assert len(opened(False)) == len(opened(True)) == 6
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+@pytest.mark.parametrize("number", silent_disk.ERRORS)
+def test_a_drive_that_stops_while_it_is_decoded(tmp_path, place, monkeypatch, number, skip_bad):
+    root = folder(tmp_path)
+    for where in (place, None):
+        data = OwnData("target", root, "", skip_bad, own_pictures.SIZE, where)
+        with monkeypatch.context() as patch:
+            silent_disk.below(root, number, patch)
+            with refused("its folder went away. Check the disk or network drive"):
+                data.split("train")
+        assert len(OwnData("target", root, "", False, own_pictures.SIZE, where).split("train")) == 6
+
+
+def test_a_run_goes_on_without_its_folder(tmp_path, place):
+    root = folder(tmp_path)
+    before = OwnData("target", root, "", False, own_pictures.SIZE, place).split("train")
+    begun = dataclasses.replace(place, begun=True)
+    expected = [np.asarray(Image.open(io.BytesIO(image))) for image in before.images]
+
+    def goes_on(words):
+        data = OwnData("target", root, "", False, own_pictures.SIZE, begun)
+        [note] = data.notes
+        assert words in note and ("The run goes on" in note or "It goes on" in note)
+        after = data.split("train")
+        assert after.digest == before.digest and after.file_name == before.file_name
+        np.testing.assert_array_equal(after.pictures, before.pictures)
+        for image, pixels in zip(after.images, expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(image))), pixels)
+        assert len(after.content_hashes()) == 6
+        part = after.subset(np.array([5, 2]))
+        np.testing.assert_array_equal(
+            np.asarray(Image.open(io.BytesIO(part.images[0]))), expected[5]
+        )
+
+    # A picture that isn't like the others, one that changed, one that is gone.
+    own_pictures.write(tmp_path / "crops", {"lists.png": own_pictures.encoded(9)})
+    goes_on("1 of its pictures lie beside folders")
+    os.remove(f"{root}/lists.png")
+    own_pictures.write(tmp_path / "crops", {"7/1.png": own_pictures.encoded(9, "BMP")})
+    goes_on("1 pictures were changed (7/1.png)")
+    os.remove(f"{root}/7/1.png")
+    goes_on("1 pictures were removed (7/1.png)")
+    os.rename(root, f"{root}_moved")
+    goes_on("neither a folder of pictures nor a table")
+    os.mkdir(root)
+    goes_on("no pictures there")
+
+
+def test_a_run_that_has_not_begun_needs_its_folder(tmp_path, place):
+    root = folder(tmp_path)
+    OwnData("target", root, "", False, own_pictures.SIZE, place).split("train")
+    os.rename(root, f"{root}_moved")
+    with refused("neither a folder of pictures nor a table"):
+        OwnData("target", root, "", False, own_pictures.SIZE, place)
+
+
+def test_what_a_source_means_is_said_with_its_own_flag(tmp_path, place):
+    root = folder(tmp_path, **{"1.png": own_pictures.encoded(1)})
+    with refused(r"say what the paths mean with --source_names, such as --source_names={camera}"):
+        OwnData("source", root, "", False, own_pictures.SIZE, place)
+    with refused(r"1 of 7 pictures are not like --source_names={camera}/{\*}: 1\.png"):
+        OwnData("source", root, "{camera}/{*}", False, own_pictures.SIZE, place)
+
+
+def test_digits_that_are_no_numbers_keep_their_names(tmp_path, place):
+    names = ["²", "9" * 30, "١", "0", "07"]
+    files = {f"{name}/1.png": own_pictures.encoded(row) for row, name in enumerate(names)}
+    root = own_pictures.write(tmp_path / "crops", files)
+    split = OwnData("target", root, "", False, own_pictures.SIZE, place).split("train")
+    shown = [split.camera(row) for row in range(len(split))]
+    assert sorted(shown) == sorted(["²", "9" * 30, "١", "c0", "c7"])
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS])
+def test_no_room_for_the_list_of_the_pictures(tmp_path, place, monkeypatch, error):
+    root = folder(tmp_path)
+
+    def fails(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(own_record, "replace_text", fails)
+    with refused(r"target\.json: can't be written \(.*\)\. Name a --model_dir with room"):
+        OwnData("target", root, "", False, own_pictures.SIZE, place)

@@ -1,8 +1,11 @@
 """What can't be listed is one finding that stops training; what can't be meant is a usage error."""
 
+import errno
+
 import pytest
 
 from arn_tf.inspection import arguments
+from tests.support import silent_disk
 from tests.support.small_crops import crop, inspected, write
 from tests.support.user_errors import refused
 
@@ -66,3 +69,10 @@ def test_a_mistake_in_an_argument_names_it(tmp_path, monkeypatch, given, words):
     usual = {"path": "crops", "names": "", "source": "", "json": "", "sheets": ""}
     with refused(words):
         arguments.check(**usual | given)
+
+
+def test_a_drive_that_does_not_answer_is_not_missing(tmp_path, monkeypatch):
+    (tmp_path / "drive").mkdir()
+    silent_disk.below(tmp_path / "drive", errno.ESTALE, monkeypatch)
+    with refused(r"drive: can't be read \(Stale file handle\); check its disk or network drive"):
+        arguments.check(str(tmp_path / "drive"), "", "", "", "")

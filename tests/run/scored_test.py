@@ -106,3 +106,34 @@ def test_persons_must_be_known(tmp_path, settings, strong_run):
         scored.splits(settings, strong_run, Labelled(root))
     with refused("--gallery needs --query|gallery needs --query"):
         scored.splits(settings, strong_run, Labelled(gallery=root))
+
+
+@pytest.mark.parametrize("names", ["{person_id}_{*}", "{person_id}_{camera}_{*}"])
+def test_without_two_cameras_the_way_out_is_named(tmp_path, settings, strong_run, names):
+    files = {f"{person}_7_{n}.png": own_pictures.encoded(n) for person in "ab" for n in (1, 2)}
+    labelled = Labelled(own_pictures.write(tmp_path / "one", files), names=names)
+    with refused("can't be scored: all are of one camera, or no camera .* pass --same_camera"):
+        scored.splits(settings, strong_run, labelled)
+    labelled = dataclasses.replace(labelled, same_camera=True)
+    assert scored.splits(settings, strong_run, labelled)
+
+
+def test_bad_pictures_are_no_reason_to_name_a_flag_that_is_not_there(
+    tmp_path, settings, strong_run
+):
+    files = {"a_1_1.png": own_pictures.encoded(1), "a_2_1.png": b""}
+    labelled = Labelled(
+        own_pictures.write(tmp_path / "bad", files), names="{person_id}_{camera}_{*}"
+    )
+    with refused(r"has no bytes\. Replace or remove them$"):
+        scored.splits(settings, strong_run, labelled)
+
+
+def test_a_target_without_persons_is_refused_before_it_is_trained_on(tmp_path, settings):
+    files = {f"{camera}/{n}.png": own_pictures.encoded(n) for camera in "ab" for n in (1, 2)}
+    target = own_pictures.write(tmp_path / "crops", files)
+    own = dataclasses.replace(settings, target=target)
+    with refused("--target=.*/crops: no picture's person is known.* --names={person_id}_"):
+        scored.check_target(own)
+    scored.check_target(dataclasses.replace(own, names="{camera}/{person_id}"))
+    scored.check_target(settings)

@@ -211,3 +211,10 @@ def test_pictures_without_a_camera(tmp_path):
         read_crops(str(tmp_path), "", SIZE)
     with refused("--images=.*/nothing: neither a folder"):
         read_crops(str(tmp_path / "nothing"), "", SIZE)
+
+
+def test_two_names_of_one_number_are_not_one_camera(tmp_path):
+    files = {f"{name}/1.png": own_pictures.encoded(n) for n, name in enumerate(("01", "1"))}
+    own_pictures.write(tmp_path, files)
+    with refused("--images=.*: cameras '01' and '1' have one number"):
+        read_crops(str(tmp_path), "", SIZE)

@@ -144,3 +144,14 @@ def test_what_cannot_be_searched_is_an_error(tmp_path):
     write(tmp_path, "a.jpg")
     with pytest.raises(NotADirectoryError):
         walk.pictures(str(tmp_path / "a.jpg"))
+
+
+def test_a_run_among_the_pictures_is_passed_over(tmp_path):
+    for name in ("a/1.jpg", "site/logs/sprite.png", "site/settings.json", "site/checkpoints/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff")
+    found = walk.pictures(str(tmp_path))
+    assert found.files == [str(tmp_path / "a/1.jpg")] and found.others == []
+    assert "site, a run of arn_tf (1)" in found.notes()[0]
+    # Whoever names it means it.
+    assert len(walk.pictures(str(tmp_path / "site")).files) > 0

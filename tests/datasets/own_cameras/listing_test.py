@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from datasets.own_cameras import listing
+from tests.support import silent_disk
 
 JPEG = b"\xff\xd8\xff"
 
@@ -168,3 +169,43 @@ def test_links_that_lead_back(tmp_path):
     root = make(tmp_path, ["a/1.jpg", "b/1.jpg"])
     os.symlink(root, os.path.join(root, "a", "again"))
     assert listing.read(root).files == ["a/1.jpg", "b/1.jpg"]
+
+
+@pytest.mark.parametrize("number", silent_disk.ERRORS)
+def test_a_drive_that_stops_is_neither_empty_nor_missing(tmp_path, monkeypatch, number):
+    root = make(tmp_path / "drive", ["a/1.jpg", "b/1.jpg"])
+    table = tmp_path / "site.csv"
+    table.write_text(f"file,camera\n{root}/a/1.jpg,a\n{root}/b/1.jpg,b\n")
+    words = re.escape(os.strerror(number)) + r"\); check its disk or network drive"
+    for calls in (("stat",), ("stat", "open", "scandir")):
+        with monkeypatch.context() as patch:
+            silent_disk.below(root, number, patch, calls)
+            for path in (root, str(table)):
+                for skip_bad in (False, True):
+                    with pytest.raises(listing.ListingError, match=words):
+                        listing.read(path, skip_bad=skip_bad)
+    # One folder of it is enough: what is left isn't what was meant.
+    silent_disk.below(f"{root}/a", number, monkeypatch)
+    for path in (root, str(table)):
+        with pytest.raises(listing.ListingError, match=words):
+            listing.read(path, skip_bad=True)
+
+
+def test_camera_minus_one_is_none(tmp_path):
+    found = listing.read(make(tmp_path, ["-1/1.jpg", "2/1.jpg"]), "{camera}/{*}")
+    assert found.camera.names == ["2"] and found.camera.codes.tolist() == [-1, 0]
+    [note] = found.notes
+    assert note.startswith("camera -1 stands for an unknown one, so 1 pictures have no camera")
+
+
+def test_paths_of_another_system_and_lines_without_end(tmp_path):
+    make(tmp_path, ["a/1.jpg"])
+    table = tmp_path / "site.csv"
+    table.write_text("file,camera\na\\1.jpg,a\n")
+    with pytest.raises(listing.ListingError, match=r"parts of paths end in /, not in \\$"):
+        listing.read(str(table))
+    for text in ("file\na/1.jpg\n" + "x" * 100_000 + "\n", "x" * 100_000 + "\na/1.jpg\n"):
+        table.write_text(text)
+        with pytest.raises(listing.ListingError, match=r"xxx\.\.\.") as raised:
+            listing.read(str(table))
+        assert len(str(raised.value)) < 1000

@@ -1,8 +1,11 @@
 """Tables of pairs of pictures."""
 
+import errno
+
 import pytest
 
 from datasets.own_cameras import pairs, table
+from tests.support import silent_disk
 
 
 def write(folder, text, encoding="utf-8"):
@@ -94,3 +97,11 @@ def test_rows_that_are_there_again_count_once(tmp_path):
 def test_what_is_no_table_of_pairs(tmp_path, text, words):
     with pytest.raises(table.TableError, match=words):
         pairs.read(write(tmp_path, text))
+
+
+def test_a_drive_that_stops_is_said_so(tmp_path, monkeypatch):
+    path = tmp_path / "pairs.csv"
+    path.write_text("a,b,same\ndrive/1.jpg,drive/2.jpg,1\n")
+    silent_disk.below(tmp_path / "drive", errno.ESTALE, monkeypatch)
+    with pytest.raises(table.TableError, match=r"Stale file handle.*; check its disk or network"):
+        pairs.read(str(path))

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from datasets import camera_names
-from serving.errors import UnavailableError
+from serving.errors import BadInputError, UnavailableError
 from serving.gallery import command_line
 from tests.support.fake_embedder import write_files
 from tests.support.gallery_shell import SERVER, stored
@@ -138,3 +138,23 @@ def test_folders_that_may_be_persons_tell_no_camera(work, capsys, fake):
     output = build(capsys, "persons")
     assert "note: no cameras: persons holds 101 folders" in output.err
     assert set(stored().values()) == {None}
+
+
+def test_one_name_that_tells_a_number_does_not_hide_the_folders(work, capsys, fake):
+    folders(work)
+    write_files(work / "site" / "lift", ["lift_c3.jpg"])
+    fake(cameras=[1])
+    output = build(capsys, "site")
+    assert "note: site: 2 cameras from the first folder: Löbby, lift" in output.err
+    # As training has it.
+    assert sorted(stored().values()) == ["Löbby", "Löbby", "lift", "lift", "lift"]
+
+
+def test_a_template_that_no_picture_of_a_folder_is_like(work, capsys, fake):
+    folders(work)
+    fake(cameras=[1])
+    with pytest.raises(BadInputError, match=r"no picture of site is like it: .*lift/lift0\.jpg"):
+        build(capsys, "--names={camera}_x_{*}", "site")
+    # Some are, and the others are counted.
+    output = build(capsys, "--names=lift/{camera}", "site")
+    assert "2 of 4 pictures are not like names=lift/{camera}: no camera" in output.err
