@@ -19,8 +19,8 @@ import tqdm
 from arn_tf.data.images import decode
 from arn_tf.data.picture_files import PictureFiles, UnreadableError
 from arn_tf.errors import UserError
-from datasets.files import durable
-from datasets.files.atomic_files import replace_text
+from datasets.files import durable, locks
+from datasets.files.atomic_files import is_refusal, replace_text
 
 # Pictures between two entries of the journal.
 _CHUNK = 1024
@@ -50,6 +50,8 @@ def decoded(
 ) -> Decoded:
     """Returns pictures decoded and resized, from the file where it is complete.
 
+    In memory where there is none and the folder is to be read alone, and says so.
+
     Args:
         files: N encoded pictures.
         image_size: (height, width) in pixels.
@@ -63,15 +65,36 @@ def decoded(
         UserError: no room on the disk, or it can't be written; or the pictures' drive went away.
     """
     key = {"digest": digest, "image_size": list(image_size)}
-    try:
+
+    def usable() -> Decoded | None:
         found = _finished(path, key)
-        if found is None or not (settled or _still_unread(_json(path + ".json"), files)):
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            _write(files, path, key, title)
-            found = _finished(path, key)
-            assert found is not None
+        if found is None or settled or _still_unread(_json(path + ".json"), files):
+            return found
+        return None
+
+    found = usable()  # It appeared whole: who reads needs no lock.
+    if found is not None:
+        return found
+
+    def wait(holder: str) -> None:
+        print(f"{title}: waiting for {holder}, which does it", flush=True)
+
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with locks.held(f"{path}.lock", wait):
+            found = usable()  # Another process may have written it meanwhile.
+            if found is None:
+                _write(files, path, key, title)
+                found = _finished(path, key)
+                assert found is not None
         return found
     except OSError as error:
+        if is_refusal(error):
+            print(
+                f"{path}{_ENDING} can't be written ({error.strerror}): {len(files)} pictures are "
+                "decoded in memory"
+            )
+            return in_memory(files, image_size)
         raise UserError(
             f"{path}{_ENDING}: {error.strerror or error}. Name a model_dir with room", ["model_dir"]
         ) from error
@@ -133,6 +156,9 @@ def _write(files: PictureFiles, path: str, key: dict[str, Any], title: str) -> N
             replace_text(journal, json.dumps(known))
             bar.update(len(rows))
         file.truncate(known["pictures"] * one)
+    # Of an earlier list, perhaps: it would pass off these pictures as its own.
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path + ".json")
     os.replace(partial, path + _ENDING)
     facts = key | {name: known[name] for name in ("pictures", "bad", "unread")}
     replace_text(path + ".json", json.dumps(facts))

@@ -57,7 +57,8 @@ class OwnData:
         camera_names: {camera_id: name} of those whose names are no numbers.
 
     Raises:
-        UserError: there are no pictures, or it can't be told what they are.
+        UserError: there are no pictures, it can't be told what they are, or the run can't keep
+            which files they are.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from datasets.files.atomic_files import replace_text
+from datasets.files.atomic_files import is_refusal, replace_text
 from datasets.own_cameras.listing import Labels, Listing
 
 _SHOWN = 3
@@ -19,6 +19,8 @@ def kept(
     path: str, found: Listing, stamps: np.ndarray, begun: bool
 ) -> tuple[Listing, np.ndarray, list[str]]:
     """Records pictures, or returns those that a run began with.
+
+    Where the record is missing and its folder is to be read alone, it says so.
 
     Args:
         path: of the record.
@@ -34,7 +36,13 @@ def kept(
     """
     before_and_stamps = known(path) if begun else None
     if before_and_stamps is None:
-        _write(path, found, stamps)
+        try:
+            _write(path, found, stamps)
+        except OSError as error:
+            # A finished run may be read alone; one that begins must know them later.
+            if not begun or not is_refusal(error):
+                raise
+            print(f"{path} can't be written ({error.strerror}): which files these are is not kept")
         return found, stamps, []
     before, stamps_before = before_and_stamps
     changes = _changes(before, stamps_before, found, stamps)

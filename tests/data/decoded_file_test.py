@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from arn_tf.data import decoded_file, picture_files
 from arn_tf.data.images import decode
 from arn_tf.data.picture_files import PictureFiles
 from tests.support import own_pictures
+from tests.support.shared_folders import read_only
 from tests.support.user_errors import refused
 
 SIZE = (8, 4)
@@ -103,3 +105,62 @@ def test_a_folder_that_can_not_be_written(files, tmp_path):
     (tmp_path / "file").write_text("")
     with refused("Name a --model_dir with room"):
         decoded_file.decoded(files, SIZE, str(tmp_path / "file" / "x"), "digest", "title")
+
+
+def test_from_a_folder_to_be_read_alone_they_are_decoded_in_memory(files, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "pictures" / "x"
+    with read_only(tmp_path / "run"):
+        found = decoded_file.decoded(files, SIZE, str(path), "digest", "title")
+    np.testing.assert_array_equal(found.pictures, expected(range(COUNT)))
+    assert f"{path}.uint8 can't be written (" in capsys.readouterr().out
+
+
+def test_two_at_once(files, tmp_path, monkeypatch, capsys):
+    path, made, calls = str(tmp_path / "x"), decoded_file._decoder, []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(image_size):
+        calls.append(image_size)
+        begun.set()
+        assert go_on.wait(60)
+        return made(image_size)
+
+    monkeypatch.setattr(decoded_file, "_decoder", slow)
+    found = {}
+
+    def decode_them(name):
+        found[name] = decoded_file.decoded(files, SIZE, path, "digest", name)
+
+    both = [threading.Thread(target=decode_them, args=[name]) for name in ("first", "second")]
+    both[0].start()
+    assert begun.wait(60)
+    both[1].start()
+    while both[1].is_alive() and "waiting for" not in capsys.readouterr().out and len(calls) < 2:
+        both[1].join(0.05)
+    go_on.set()
+    for each in both:
+        each.join()
+    for name in ("first", "second"):
+        np.testing.assert_array_equal(found[name].pictures, expected(range(COUNT)))
+    assert len(calls) == 1
+    assert sorted(os.listdir(tmp_path)) == ["crops", "x.json", "x.uint8"]
+
+
+def test_stopped_between_its_files_it_is_not_taken_for_the_earlier_list(
+    files, tmp_path, monkeypatch
+):
+    path, write = str(tmp_path / "x"), decoded_file.replace_text
+    decoded_file.decoded(files.subset(np.array([4, 1])), SIZE, path, "one", "title")
+
+    def stopping(place, text):
+        if place == path + ".json":
+            raise KeyboardInterrupt
+        write(place, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoded_file, "replace_text", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            decoded_file.decoded(files, SIZE, path, "two", "title")
+    found = decoded_file.decoded(files.subset(np.array([4, 1])), SIZE, path, "one", "title")
+    np.testing.assert_array_equal(found.pictures, expected([4, 1]))

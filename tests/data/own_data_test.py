@@ -13,6 +13,7 @@ from arn_tf.data import own_record
 from arn_tf.data.own_data import OwnData, Place
 from datasets import camera_names
 from tests.support import own_pictures, silent_disk
+from tests.support.shared_folders import read_only
 from tests.support.user_errors import refused
 
 
@@ -299,3 +300,13 @@ def test_no_room_for_the_list_of_the_pictures(tmp_path, place, monkeypatch, erro
     monkeypatch.setattr(own_record, "replace_text", fails)
     with refused(r"target\.json: can't be written \(.*\)\. Name a --model_dir with room"):
         OwnData("target", root, "", False, own_pictures.SIZE, place)
+
+
+def test_a_run_to_be_read_alone_that_has_no_record(tmp_path, capsys):
+    root = folder(tmp_path)
+    (tmp_path / "run").mkdir()
+    place = Place(str(tmp_path / "run" / "pictures"), begun=True)
+    with read_only(tmp_path / "run"):
+        split = OwnData("target", root, "", False, own_pictures.SIZE, place).split("train")
+    np.testing.assert_array_equal(split.pictures[1], own_pictures.pixels(1))
+    assert "target.json can't be written (" in capsys.readouterr().out
