@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from serving.client import picture_files
 from serving.errors import BadImageError, BadInputError
+from serving.gallery.file_state import check_encoding
 
 _SECONDS = {"d": 86400, "h": 3600, "m": 60}
 
@@ -22,7 +23,9 @@ def content_hash(file: str) -> bytes:
 
     Raises:
         BadImageError: it can't be read, is no picture, or a gallery can't hold its name.
+        BadInputError: see `check_encoding`.
     """
+    check_encoding(file)
     try:
         file.encode()
     except UnicodeEncodeError as error:
@@ -57,6 +60,7 @@ def storable(argument: str, text: str) -> str:
     Raises:
         BadInputError: it is empty or not UTF-8, so that no gallery can hold it.
     """
+    check_encoding(text)
     try:
         text.encode()
     except UnicodeEncodeError as error:

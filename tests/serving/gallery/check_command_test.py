@@ -1,6 +1,8 @@
 """`check`: rows whose files are gone or changed."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -8,8 +10,10 @@ from serving.errors import BadInputError, GalleryError
 from serving.gallery import check as row_check
 from serving.gallery import command_line, sqlite_file
 from serving.gallery.store import GalleryStore
+from tests.support import fake_embedder
 from tests.support.fake_embedder import write_files
-from tests.support.gallery_shell import add, build, run, stored
+from tests.support.gallery_shell import SERVER, add, build, run, stored
+from tests.support.places import ROOT
 
 pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 
@@ -151,3 +155,21 @@ def test_many_pages(work, capsys, monkeypatch):
     build(capsys)
     (work / "crops" / "plain.PNG").unlink()
     assert "8 pictures checked; 1 files are gone" in check(capsys)
+
+
+@pytest.mark.parametrize("command", ["check", "add", "build"])
+def test_in_a_terminal_that_is_not_utf_8(work, capsys, command):
+    write_files(work / "umlauts", ["Über_c1.jpg"])
+    if command != "build":
+        build(capsys, "umlauts")
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    arguments = [] if command == "check" else [SERVER, "--skip_bad_images", "umlauts"]
+    done = subprocess.run(
+        [sys.executable, fake_embedder.__file__, "3", command, "--gallery=gal", *arguments],
+        env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "names of files are ascii in this terminal" in done.stderr
+    assert "Traceback" not in done.stderr and "rename" not in done.stderr

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import sys
 
 import pytest
 
+from serving.errors import BadInputError
 from serving.gallery.file_state import FileState, gone, state
 
 CONTENT = b"\xff\xd8\xffpicture"
@@ -51,3 +53,14 @@ def test_what_nobody_can_tell_is_not_gone(files, monkeypatch, error):
     monkeypatch.setattr(os, "stat", refuse)
     file = str(files / "there.jpg")
     assert state(file, HASH) is FileState.UNREADABLE and not gone(file)
+
+
+@pytest.mark.parametrize("ask", [gone, lambda file: state(file, HASH)])
+def test_where_names_are_no_utf_8_here_a_file_is_not_taken_for_gone(tmp_path, monkeypatch, ask):
+    file = tmp_path / "Über.jpg"
+    file.write_bytes(CONTENT)
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+    with pytest.raises(BadInputError, match="are iso8859-1 in this terminal.* PYTHONUTF8=1"):
+        ask(str(file))
+    (tmp_path / "Uber.jpg").write_bytes(CONTENT)
+    assert ask(str(tmp_path / "Uber.jpg")) in (False, FileState.THERE)
