@@ -18,6 +18,7 @@ from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
 from datasets.archive import DataError, fingerprint
 from datasets.files import locks
+from datasets.files.atomic_files import is_refusal
 
 # Name on the command line -> TFDS name, and the module whose import registers the builder.
 _BUILDERS = {
@@ -91,7 +92,13 @@ class ReidData:
         except DataError as error:
             raise self._error(str(error), ["skip_bad_images"]) from error
         except (OSError, tf.errors.OpError) as error:
-            raise ArgumentError("data_dir", data_dir, str(error)) from error
+            problem = str(error)
+            if isinstance(error, OSError) and is_refusal(error):
+                problem = (
+                    f"{name} is not there as it must be, and can't be written ({error.strerror}). "
+                    "Name an own data_dir"
+                )
+            raise ArgumentError("data_dir", data_dir, problem) from error
 
     def split(self, name: str) -> Split:
         """Returns a split, which is read when it is first asked for.

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from arn_tf.errors import ArgumentError
 from datasets.files import locks
+from datasets.files.atomic_files import is_refusal
 
 # Not a number: TensorFlow Serving passes over such a folder.
 _PARTIAL = ".partial-"
@@ -44,7 +45,10 @@ def new_version(export_dir: str) -> Iterator[tuple[str, int]]:
         except locks.Held as held:
             raise ArgumentError("export_dir", export_dir, f"{held} is exporting there") from held
         except OSError as error:
-            raise ArgumentError("export_dir", export_dir, str(error)) from error
+            problem = str(error)
+            if is_refusal(error):
+                problem = f"can't be written ({error.strerror}). Name a folder of your own"
+            raise ArgumentError("export_dir", export_dir, problem) from error
         for left_behind in glob.glob(os.path.join(glob.escape(export_dir), _PARTIAL + "*", "")):
             shutil.rmtree(left_behind, ignore_errors=True)
         last_version.seek(0)

@@ -122,7 +122,7 @@ def test_a_reader_waits_for_nobody(prepared, market):
 
 def test_a_read_only_folder_without_the_data_set_is_named(tmp_path):
     (tmp_path / "data").mkdir()
-    words = r"data_dir=.*data: .*(Read-only|Permission)"
+    words = r"data_dir=.*data: market is not there.* \((Read-only|Permission).*own data_dir"
     with shared_folders.read_only(tmp_path / "data"), pytest.raises(UserError, match=words):
         ReidData("market", tmp_path / "data", small_data.inputs()["manual_dir"])
 

@@ -107,7 +107,9 @@ def test_who_exports_there_is_named_on_every_disk(tmp_path, monkeypatch, name):
 def test_a_read_only_folder_is_named(tmp_path):
     with (
         shared_folders.read_only(tmp_path),
-        pytest.raises(UserError, match=r"export_dir=.*(Read-only|Permission)"),
+        pytest.raises(
+            UserError, match=r"export_dir=.*written \((Read-only|Permission).* of your own"
+        ),
         new_version(str(tmp_path)),
     ):
         pass

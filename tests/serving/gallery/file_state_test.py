@@ -60,7 +60,7 @@ def test_where_names_are_no_utf_8_here_a_file_is_not_taken_for_gone(tmp_path, mo
     file = tmp_path / "Über.jpg"
     file.write_bytes(CONTENT)
     monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
-    with pytest.raises(BadInputError, match="are iso8859-1 in this terminal.* PYTHONUTF8=1"):
+    with pytest.raises(BadInputError, match=r"are iso8859-1 in this terminal.* PYTHONUTF8=1"):
         ask(str(file))
     (tmp_path / "Uber.jpg").write_bytes(CONTENT)
     assert ask(str(tmp_path / "Uber.jpg")) in (False, FileState.THERE)
