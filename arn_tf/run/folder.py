@@ -134,8 +134,8 @@ class RunDir:
                 # Another command may have added its own meanwhile.
                 known = self._known_data(digests)
                 replace_text(path, json.dumps({**known, **digests}, indent=2))
-        except (OSError, json.JSONDecodeError) as error:
-            if not isinstance(error, OSError) or not is_refusal(error):
+        except OSError as error:
+            if not is_refusal(error):
                 raise UserError(f"{path}: {error}") from error
             print(
                 f"{path} can't be written ({error.strerror}): fingerprints of "
@@ -219,9 +219,16 @@ class RunDir:
     def _known_data(self, digests: Mapping[str, str]) -> dict[str, str]:
         """Returns the recorded fingerprints; raises a `UserError` where some are others."""
         known: dict[str, str] = {}
-        if os.path.exists(self.file("data.json")) and self.begun:
-            with open(self.file("data.json"), encoding="utf-8") as file:
-                known = json.load(file)
+        path = self.file("data.json")
+        if os.path.exists(path) and self.begun:
+            try:
+                with open(path, encoding="utf-8") as file:
+                    known = dict(json.load(file).items())
+            except (AttributeError, ValueError) as error:
+                raise UserError(
+                    f"{path}: damaged ({error}). Restore it from a copy, or remove it to go on "
+                    "without a check that the pictures are still the same"
+                ) from error
         for name, digest in digests.items():
             if known.get(name, digest) != digest:
                 raise ArgumentError(

@@ -244,6 +244,17 @@ def test_a_reader_of_new_data_is_told_that_they_are_not_kept(run, capsys):
     assert "fingerprints of target query are not kept" in shown
 
 
+@pytest.mark.parametrize("damage", [b"[]", b"null", b"\xff\xfe\x80", bytes(100), b'{"a": "b"'])
+def test_damaged_fingerprints_are_named_with_the_way_out(run, damage):
+    run.keep_data({"source train": "a"})
+    with open(run.file("initial.keras"), "w"):
+        pass
+    with open(run.file("data.json"), "wb") as file:
+        file.write(damage)
+    with pytest.raises(UserError, match=r"data.json: .*Restore it .*, or remove it"):
+        run.keep_data({"source train": "a"})
+
+
 def test_two_that_record_data_at_once_lose_nothing(run):
     with open(run.file("initial.keras"), "w"):
         pass
