@@ -112,9 +112,11 @@ def _own(settings: RunSettings, labelled: Labelled) -> tuple[Split, Split]:
             settings.image_size,
             persons=persons,
         )
-        for line in data.told() + data.notes:
+        for line in data.told():
             print(line)
         split = data.split("train")
+        for line in data.notes:  # Reading them tells which can't be used.
+            print(line)
         if not (split.person_id > 0).any():
             raise UserError(
                 f"{argument}={path}: no picture's person is known. Name them with "

@@ -45,9 +45,12 @@ def started(
         for data in (source, target):
             for line in data.told():
                 print(line)
+        found = warnings(source, target)
+        # Reading the splits tells which pictures can't be used.
+        for data in (source, target):
             if data.notes:
                 print(f"{data.name}: {'; '.join(data.notes)}")
-        for warning in warnings(source, target):
+        for warning in found:
             print(f"WARNING: {warning}", flush=True)
         yield run, strategy, source, target
 

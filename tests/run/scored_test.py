@@ -137,3 +137,14 @@ def test_a_target_without_persons_is_refused_before_it_is_trained_on(tmp_path, s
         scored.check_target(own)
     scored.check_target(dataclasses.replace(own, names="{camera}/{person_id}"))
     scored.check_target(settings)
+
+
+def test_bad_pictures_that_are_left_out_are_told(tmp_path, settings, strong_run, capsys):
+    files = {f"{n}_{camera}.png": own_pictures.encoded(n) for n in (1, 2) for camera in (1, 2)}
+    root = own_pictures.write(tmp_path / "q", files | {"3_1.png": b"\x89PNG\r\n\x1a\nno more"})
+    changed = dataclasses.replace(settings, skip_bad_images=True)
+    labelled = Labelled(root, names="{person_id}_{camera}")
+    query, _ = scored.splits(changed, strong_run, labelled)
+    assert len(query) == 4
+    told = capsys.readouterr().out
+    assert "left out: 1 of 5 pictures can't be used" in told and "3_1.png" in told

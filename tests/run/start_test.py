@@ -7,6 +7,7 @@ import pytest
 
 from arn_tf.data.split import Split
 from arn_tf.run import start
+from tests.support import own_pictures, small_data
 
 
 def split(names, persons=None):
@@ -51,3 +52,13 @@ def test_a_target_without_query_and_gallery():
     own = data("crops", train=split(["s7", "own"]))
     (warning,) = start.warnings(large_source(), own)
     assert "1 of 2 pictures of the target's train split are in the source too" in warning
+
+
+def test_bad_pictures_that_are_left_out_are_told(tmp_path, capsys):
+    files = {f"{camera}/{n}.png": own_pictures.encoded(n) for camera in (1, 2) for n in range(4)}
+    root = own_pictures.write(tmp_path / "own", files | {"2/bad.png": b"\x89PNG\r\n\x1a\nno more"})
+    changes = {"target": root, "skip_bad_images": True}
+    settings = small_data.settings(tmp_path / "run", **changes)
+    with start.started(settings):
+        told = capsys.readouterr().out
+    assert "left out: 1 of 9 pictures can't be used" in told and "2/bad.png" in told
