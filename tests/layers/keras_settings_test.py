@@ -30,7 +30,9 @@ def python(folder, *line, settings=None, **environment):
     folder.mkdir(exist_ok=True)
     content = settings if isinstance(settings, bytes) else json.dumps(settings or {}).encode()
     (folder / "keras.json").write_bytes(content)
-    environment = os.environ | {"KERAS_HOME": str(folder)} | environment
+    # A command that ran in this process has set its own.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("KERAS_")}
+    environment = ours | {"KERAS_HOME": str(folder)} | environment
     line = [sys.executable, *map(str, line)]
     return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
 

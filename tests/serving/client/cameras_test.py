@@ -258,7 +258,7 @@ def test_the_command_refuses(server, plain, crops, tmp_path):
         (server, r"--camera_pattern=_c(", "no regular expression"),
         (server, r"--camera_pattern=_d(\d+)", "0_c1.jpg: no camera by --camera_pattern"),
         (server, "--names={person_id}/{*}", "--names={person_id}/{*}: has no {camera}"),
-        (server, "--names={camera}/{*}", "0_c1.jpg: no camera by --camera_pattern, --names"),
+        (server, "--names={camera}/{*}", "--names={camera}/{*}: no picture of"),
     ):
         status, err = embed(each, output, flag, crops)
         assert status == 2 and text in err
