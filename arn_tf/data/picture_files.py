@@ -136,12 +136,7 @@ class PictureFiles:
 
     def _from_file(self, path: str) -> bytes:
         try:
-            if os.path.getsize(path) > pictures.MAX_BYTES:
-                raise pictures.PictureError(f"has more than {pictures.MAX_BYTES} bytes")
-            with open(path, "rb") as file:
-                data = pictures.as_jpeg_or_png(file.read())
-            pictures.size(data)  # of few bytes may come gigabytes
-            return data
+            return pictures.from_file(path)
         except OSError as error:
             text = f"{path}: can't be read ({error.strerror or error})"
             raise UnreadableError(text) from error

@@ -111,10 +111,7 @@ def _by_listing(images: str, names: str) -> dict[str, str]:
 def _read(path: str, image_size: tuple[int, int]) -> np.ndarray:
     """Returns a picture of a file, uint8 [height, width, 3]."""
     try:
-        with open(path, "rb") as file:
-            # One byte more than may be is enough to refuse it.
-            data = pictures.as_jpeg_or_png(file.read(pictures.MAX_BYTES + 1))
-        pictures.size(data)
+        data = pictures.from_file(path)
         return decode(guarded(data), image_size).numpy()
     except (OSError, pictures.PictureError) as error:
         why = error.strerror if isinstance(error, OSError) else error

@@ -68,6 +68,20 @@ def as_jpeg_or_png(data: bytes) -> bytes:
     return data if checked_kind(data) in _AS_THEY_ARE else _as_png(data)
 
 
+def from_file(path: str) -> bytes:
+    """Returns `as_jpeg_or_png` of a file's bytes, with their pixels counted: it may be decoded.
+
+    Raises:
+        OSError: it can't be read.
+        PictureError: as `as_jpeg_or_png` and `size`.
+    """
+    with open(path, "rb") as file:
+        # One byte more than may be is enough to refuse it.
+        data = as_jpeg_or_png(file.read(MAX_BYTES + 1))
+    size(data)  # of few bytes may come gigabytes
+    return data
+
+
 def upright(data: bytes) -> bytes:
     """As `as_jpeg_or_png`, but a JPEG or PNG that is stored turned or mirrored becomes a PNG too.
 
