@@ -34,7 +34,12 @@ def opened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnD
 def reopened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnData:
     """As `opened`, of a finished run; prints what became of a user's pictures since it began."""
     data = opened(settings, argument, run)
+    tell_changes(data)
+    return data
+
+
+def tell_changes(data: ReidData | OwnData) -> None:
+    """Prints what became of a user's pictures since the run began."""
     if isinstance(data, OwnData):
         for line in data.changes:
             print(f"{data.name}: {line}")
-    return data

@@ -1,13 +1,15 @@
 """The pictures that a run is scored on: query and gallery, whose persons somebody has labelled."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
 from arn_tf.data.own_data import OwnData
+from arn_tf.data.reid_data import ReidData
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.run.data import reopened
+from arn_tf.run.data import opened, tell_changes
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import DATASETS, RunSettings
 
@@ -33,7 +35,12 @@ class Labelled:
 TARGETS_OWN = Labelled()
 
 
-def splits(settings: RunSettings, run: RunDir, labelled: Labelled) -> tuple[Split, Split] | None:
+def splits(
+    settings: RunSettings,
+    run: RunDir,
+    labelled: Labelled,
+    target: Callable[[], ReidData | OwnData] | None = None,
+) -> tuple[Split, Split] | None:
     """Returns query and gallery, or None where no person of the target is known.
 
     Those that `labelled` names; else those of the target: its query and gallery, or all of its
@@ -43,6 +50,7 @@ def splits(settings: RunSettings, run: RunDir, labelled: Labelled) -> tuple[Spli
         settings: of the run.
         run: its folder.
         labelled: the user's own pictures, if any.
+        target: opens the target, for a caller that needs it too.
 
     Raises:
         UserError: they can't be read, or persons aren't known.
@@ -52,7 +60,8 @@ def splits(settings: RunSettings, run: RunDir, labelled: Labelled) -> tuple[Spli
     elif labelled.gallery:
         raise UserError("gallery needs query: name both, or query alone", ["query", "gallery"])
     else:
-        data = reopened(settings, "target", run)
+        data = target() if target else opened(settings, "target", run)
+        tell_changes(data)
         if data.has_split("query") and data.has_split("gallery"):
             query, gallery = data.split("query"), data.split("gallery")
             digests = {"target query": query.digest, "target gallery": gallery.digest}

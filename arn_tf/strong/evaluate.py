@@ -4,6 +4,7 @@ No statistic comes from the query or the gallery, but rows (c) re-rank, which us
 whole.
 """
 
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -71,9 +72,11 @@ def evaluate(
         UserError: the run isn't finished, or its data can't be read.
     """
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    found = scored.splits(settings, run, labelled)
+    # Listed and read once; not at all, yet, where the user's own pictures can't be used.
+    target = functools.cache(lambda: opened(settings, "target", run))
+    found = scored.splits(settings, run, labelled, target)
     if found is None:
-        return _without_labels(run, settings)
+        return _without_labels(run, settings, target().split("train"))
     splits = list(found)
     pictures = [batches.decoded(split, settings.image_size) for split in splits]
     model = run.load_model(strong_train.RESULT)
@@ -96,7 +99,7 @@ def evaluate(
     initial = run.load_model(strong_train.INITIAL)
     plain = [embed_plain(initial, each) for each in pictures]
     add(UNTRAINED, plain)
-    train = opened(settings, "target", run).split("train")
+    train = target().split("train")
     known = embed_plain(initial, batches.decoded(train, settings.image_size))
     standardized = [
         _standardized(each, split.camera_id, known, train.camera_id)
@@ -135,9 +138,8 @@ def embed(run: RunDir, settings: StrongSettings, split: Split) -> tuple[np.ndarr
     return embeddings, _cameras_without_statistics(model, [split], "pictures of pairs")
 
 
-def _without_labels(run: RunDir, settings: StrongSettings) -> Evaluation:
-    """Returns the label-free numbers of the stages, and lists of the kept one."""
-    split = opened(settings, "target", run).split("train")
+def _without_labels(run: RunDir, settings: StrongSettings, split: Split) -> Evaluation:
+    """Returns the label-free numbers of the stages on a split, and lists of the kept one."""
     pictures = batches.decoded(split, settings.image_size)
     model = run.load_model(strong_train.RESULT)
     stages = {
