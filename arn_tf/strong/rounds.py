@@ -143,7 +143,11 @@ class TargetRounds:
             return self.alarm(number - 1)
         embeddings = self.embeddings(number - 1)
         labels, counts = clustering.cluster(
-            embeddings, self._split.camera_id, eps=self._settings.cluster_eps or clustering.EPS
+            embeddings,
+            self._split.camera_id,
+            tracklet=self._split.tracklet,
+            time=self._split.time,
+            eps=self._settings.cluster_eps or clustering.EPS,
         )
         reason = clustering.stop_reason(counts)
         record = self._log(number, labels, counts, reason)
@@ -171,13 +175,20 @@ class TargetRounds:
             f"too large, {counts.one_camera} seen by one camera only",
             flush=True,
         )
+        shown = ["clusters", "used", "noise", "too_large", "one_camera", "eps"]
+        if self._split.tracklet is not None:
+            shown += ["tracklets", "forbidden_pairs", "divided"]
+            print(
+                f"  {counts.tracklets} tracklets used; {counts.divided} clusters divided, of "
+                f"{counts.forbidden_pairs} pairs in one camera at the same time",
+                flush=True,
+            )
         record = {"stopped": reason, **vars(counts)}
         if counts.used and (self._split.person_id > 0).any():
             purity = clustering.purity(labels, self._split.person_id)
             record["diagnosis_by_labels"] = {"purity": purity}
             print(f"  diagnosis by labels, which nothing else reads: purity {purity:.2f}")
         self._write(number, record)
-        shown = ("clusters", "used", "noise", "too_large", "one_camera", "eps")
         curves = {f"clusters/{key}": record[key] for key in shown}
         text = "```json\n" + json.dumps(record, indent=2) + "\n```"
         tensorboard.write_stage(self._run, "rounds", number, curves, text)
@@ -200,7 +211,11 @@ class TargetRounds:
                 jit_compile=False,
             )
         pairs = self_training.PairSampler(
-            labels, self._split.camera_id, settings.batch_size, settings.seed
+            labels,
+            self._split.camera_id,
+            settings.batch_size,
+            settings.seed,
+            self._split.tracklet,
         )
         # Source batches that the source stage hasn't drawn.
         first = settings.epochs * self._sampler.steps_per_epoch + (number - 1) * steps

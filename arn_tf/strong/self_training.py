@@ -24,11 +24,15 @@ _CLUSTERS_PER_BATCH = 8
 class PairSampler:
     """Target batches of two cameras and of clusters that both have seen.
 
+    A cluster's pictures in a camera are drawn evenly over its tracklets there, so that a long one
+    does not swamp the others; a picture without tracklet counts as one.
+
     Args:
         labels: int [N], clusters from 0; -1 for pictures that aren't used.
         camera_id: int [N]; below 0 is unknown.
         batch_size: pictures in a batch, half of each camera.
         seed: of all drawing.
+        tracklet: int [N]; below 0 for a picture that has none; None where none has.
 
     Attributes:
         labels: as given.
@@ -36,7 +40,12 @@ class PairSampler:
     """
 
     def __init__(
-        self, labels: np.ndarray, camera_id: np.ndarray, batch_size: int, seed: int
+        self,
+        labels: np.ndarray,
+        camera_id: np.ndarray,
+        batch_size: int,
+        seed: int,
+        tracklet: np.ndarray | None = None,
     ) -> None:
         self.labels = labels
         self.batch_size = batch_size
@@ -57,7 +66,7 @@ class PairSampler:
                 if shared:
                     pairs.append((first, second, np.array(shared)))
         weights = np.array([len(shared) for *_, shared in pairs], np.float64)
-        self._rows = rows
+        self._rows = {key: _by_tracklet(value, tracklet) for key, value in rows.items()}
         self._pairs = pairs
         self._weights = weights / weights.sum()
 
@@ -70,11 +79,31 @@ class PairSampler:
         clusters = np.resize(rng.permutation(shared)[:count], half)
         return np.array(
             [
-                [rng.choice(self._rows[cluster, camera]) for cluster in clusters]
+                [_drawn(self._rows[cluster, camera], rng) for cluster in clusters]
                 for camera in (first, second)
             ],
             np.int64,
         )
+
+
+def _by_tracklet(rows: list[int], tracklet: np.ndarray | None) -> list[list[int]]:
+    """Returns rows in groups to draw from evenly: of each tracklet, and of single pictures.
+
+    Where no row has a tracklet they are one group.
+    """
+    if tracklet is None or (tracklet[rows] < 0).all():
+        return [rows]
+    groups: dict[int, list[int]] = {}
+    for row in rows:
+        # Below all tracklets, a number for each picture without.
+        groups.setdefault(int(tracklet[row]) if tracklet[row] >= 0 else -1 - row, []).append(row)
+    return list(groups.values())
+
+
+def _drawn(groups: list[list[int]], rng: np.random.Generator) -> int:
+    # Without a choice of group none is drawn: the draws of a target without tracklets stay.
+    group = groups[rng.integers(len(groups)) if len(groups) > 1 else 0]
+    return rng.choice(group)
 
 
 def batches(
