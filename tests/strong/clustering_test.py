@@ -1,7 +1,6 @@
 """Pseudo-identities: which clusters are kept, when self-training must stop, and purity."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,16 +8,7 @@ from sklearn.cluster import DBSCAN
 
 from arn_tf.ranking import reranking
 from arn_tf.strong import clustering
-
-
-def people(
-    sizes: Sequence[int], width: int = 64, noise: float = 0.02, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns one tight cloud of embeddings per size, far from the others; and whose each is."""
-    random = np.random.default_rng(seed)
-    person = np.repeat(np.arange(len(sizes)), sizes)
-    embeddings = np.eye(width)[person] + noise * random.standard_normal((len(person), width))
-    return embeddings, person
+from tests.support.small_people import people
 
 
 def alternating(person: np.ndarray, cameras: int = 2) -> np.ndarray:

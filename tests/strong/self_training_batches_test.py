@@ -86,6 +86,59 @@ def test_batches_follow_from_seed_and_step():
     assert np.any(first.step(7) != PairSampler(labels, camera_id, 16, 4).step(7))
 
 
+# Tracklets.
+
+
+def before_tracklets(labels: np.ndarray, camera_id: np.ndarray, step: int) -> np.ndarray:
+    """The draws of seed 3 for 16 pictures of two cameras, every picture of a cluster alike."""
+    rng = np.random.default_rng([3, step])
+    shared = [c for c in dict.fromkeys(labels.tolist()) if c >= 0]
+    shared = [c for c in shared if all(((labels == c) & (camera_id == k)).any() for k in (0, 1))]
+    rng.choice(1, p=[1.0])
+    firsts = [c for c in dict.fromkeys(labels[(labels >= 0) & (camera_id == 0)].tolist())]
+    clusters = np.resize(rng.permutation([c for c in firsts if c in shared])[:8], 8)
+    return np.array(
+        [
+            [rng.choice(np.flatnonzero((labels == c) & (camera_id == k))) for c in clusters]
+            for k in (0, 1)
+        ]
+    )
+
+
+def test_without_tracklets_the_draws_stay():
+    labels, camera_id = clusters(cameras=2)
+    for tracklet in (None, np.full(300, -1)):
+        sampler = PairSampler(labels, camera_id, 16, 3, tracklet)
+        for step in range(30):
+            expected = before_tracklets(labels, camera_id, step)
+            np.testing.assert_array_equal(sampler.step(step), expected)
+
+
+def test_a_long_tracklet_counts_as_a_short_one():
+    """Of a cluster in camera 0: a tracklet of 90 pictures, one of 8, and 2 pictures without."""
+    camera_id = np.repeat([0, 1], [100, 10])
+    tracklet = np.repeat([7, 3, -1, 4], [90, 8, 2, 10])
+    rows = drawn(PairSampler(np.zeros(110, int), camera_id, 16, 0, tracklet), 600)
+    share = np.bincount(rows[:, 0].ravel(), minlength=110) / rows[:, 0].size
+    assert share[:90].sum() == pytest.approx(1 / 4, abs=0.03)
+    assert share[90:98].sum() == pytest.approx(1 / 4, abs=0.03)
+    assert share[98:100] == pytest.approx(1 / 4, abs=0.03)
+    # Within a tracklet, all alike.
+    assert np.all(share[:90] > 0)
+    assert share[90:98] == pytest.approx(1 / 32, abs=0.01)
+    second = np.bincount(rows[:, 1].ravel(), minlength=110)[100:] / rows[:, 1].size
+    assert second == pytest.approx(1 / 10, abs=0.02)
+
+
+def test_a_tracklet_of_another_cluster_or_camera_counts_for_itself():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, -1])
+    camera_id = np.array([0, 0, 0, 1, 0, 0, 1, 0])
+    tracklet = np.array([5, 5, 6, 8, -1, -1, 8, 5])
+    rows = drawn(PairSampler(labels, camera_id, 8, 1, tracklet), 400)
+    share = np.bincount(rows[:, 0].ravel(), minlength=8) / rows[:, 0].size
+    assert share == pytest.approx([1 / 8, 1 / 8, 1 / 4, 0, 1 / 4, 1 / 4, 0, 0], abs=0.03)
+
+
 # Batches.
 
 
