@@ -61,7 +61,7 @@ class Sampler:
         batch_size: pictures of each domain in a step.
         images_per_identity: pictures of each identity in a source batch.
         seed: of all drawing.
-        identities: of each of several sources, whose labels follow one another; (): of one.
+        identities: of each source, whose labels follow one another; (): all are of one.
     """
 
     labels: np.ndarray
@@ -82,7 +82,7 @@ class Sampler:
             if found >= most:
                 continue
             wanted, source = f"{most} identities", "the source"
-            if self.identities:
+            if len(self._counts) > 1:
                 wanted, source = f"{wanted} of each source", f"source {number}"
             raise UserError(
                 f"batch_size={self.batch_size} images_per_identity={self.images_per_identity} "

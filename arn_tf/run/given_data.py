@@ -29,7 +29,8 @@ def check(settings: "RunSettings") -> None:
     ):
         record = os.path.join(sources.folder(number, len(given)), "source.json")
         _check(settings, "source", source, "source_names", names, record)
-    _check(settings, "target", settings.target, "names", settings.names, "target.json")
+    record = os.path.join(sources.PICTURES, "target.json")
+    _check(settings, "target", settings.target, "names", settings.names, record)
     places = {_place(settings.target)}
     for number, source in enumerate(given, start=1):
         places.add(_place(source))
@@ -49,9 +50,9 @@ def is_recorded(settings: "RunSettings", record: str) -> bool:
 
     Args:
         settings: of the run.
-        record: of the pictures, below the run's; see `own_record`.
+        record: of the pictures, below the run's folder; see `own_record`.
     """
-    needed = ("initial.keras", os.path.join("pictures", record))
+    needed = ("initial.keras", record)
     return all(os.path.exists(os.path.join(settings.run_dir, name)) for name in needed)
 
 

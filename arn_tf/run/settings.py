@@ -76,7 +76,10 @@ class RunSettings:
         "for all folders, or one for each source, separated by commas",
     )
     model_dir: str = setting(
-        "", "folder of the run; runs/[strong_]SOURCE_to_TARGET when empty", changes_result=False
+        "",
+        "folder of the run; runs/[strong_]SOURCE_to_TARGET when empty; without a source "
+        "runs/strong_TARGET_alone",
+        changes_result=False,
     )
     data_dir: str = setting(
         "~/tensorflow_datasets", "where TFDS keeps prepared data sets", changes_result=False
@@ -115,8 +118,9 @@ class RunSettings:
             if os.path.exists(os.path.expanduser(path)):
                 return True
             # The run needs its files no more.
+            record = os.path.join(sources.PICTURES, "source.json")
             alone = path == self.source and bool(self.model_dir)
-            return alone and given_data.is_recorded(self, "source.json")
+            return alone and given_data.is_recorded(self, record)
 
         return tuple(sources.parts(self.source, is_there))
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from arn_tf.errors import ArgumentError
 
 NONE = "none"
+# Where a run keeps what it makes of a user's pictures.
+PICTURES = "pictures"
 _TABLES = (".csv", ".tsv")
 
 
@@ -72,13 +74,13 @@ def templates(names: str, sources: Sequence[str], named: Sequence[str]) -> list[
 
 
 def folder(number: int, count: int) -> str:
-    """Returns where a run keeps what it makes of a source's pictures, below its `pictures`.
+    """Returns where a run keeps what it makes of a source's pictures, below its own folder.
 
     Args:
         number: of the source, from 1.
-        count: of the sources; one alone has no folder of its own, as before there were several.
+        count: of the sources; one alone shares the target's folder, as before there were several.
     """
-    return "" if count == 1 else f"source_{number}"
+    return PICTURES if count == 1 else os.path.join(PICTURES, f"source_{number}")
 
 
 def _is_table(path: str) -> bool:
