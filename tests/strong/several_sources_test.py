@@ -128,5 +128,5 @@ def test_every_batch_has_persons_of_every_source(sources, tmp_path):
 
 
 def test_a_source_of_too_few_persons(sources, tmp_path):
-    with refused("needs 6 of each source, source 2 has 4: make the batch smaller"):
+    with refused("needs 6 identities of each source, source 2 has 4: make"):
         trained(of(sources, tmp_path / "run", batch_size=18, images_per_identity=1))

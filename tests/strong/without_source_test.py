@@ -23,6 +23,7 @@ from arn_tf.strong.evaluate import (
     SOURCE_ONLY_RERANKED,
     UNTRAINED_CAMERAS,
 )
+from studies import model_choice
 from tests.support import small_data, small_strong
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
@@ -100,10 +101,8 @@ def test_random_weights_are_warned_of_and_given_ones_are_not(finished, tmp_path)
     assert "WARNING" not in printed
     assert models(run) == ["adapted.keras", "initial.keras", "model.keras"]
     adapted = keras.models.load_model(run.file("model.keras"))
-    for layer in network.layers:
-        mine = adapted.encoder_i.get_layer(layer.name).get_weights()
-        for left, right in zip(layer.get_weights(), mine, strict=True):
-            np.testing.assert_array_equal(left, right)
+    for left, right in zip(network.get_weights(), adapted.encoder_i.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
 def test_the_same_command_again_changes_nothing(run):
@@ -175,3 +174,8 @@ def test_pairs_of_rows_that_an_ablation_compares_are_there(run, found):
     ablation = recipes.recipe_of(recipes.settings_of(run)).ablation(recipes.settings_of(run))
     keys = [row.key for row in found.rows]
     assert all(one in keys and other in keys for one, other in ablation.compared)
+
+
+def test_a_study_of_the_source_leaves_such_a_run_out(run, capsys):
+    assert model_choice.measure_run(run.path, None, {}, None) is None
+    assert "0 sources, where the indicators read one, left out" in capsys.readouterr().out
