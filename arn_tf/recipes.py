@@ -14,6 +14,7 @@ from absl import flags
 
 from arn_tf.errors import UserError
 from arn_tf.paper.settings import Settings
+from arn_tf.run import sources
 from arn_tf.run.settings import DATASETS, RunSettings
 from arn_tf.strong.settings import StrongSettings
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from arn_tf.run.folder import RunDir
     from arn_tf.served.graph import ServedModel
 
+# Settings of the strong recipe's source stage and source batches.
+_OF_SOURCE = ("epochs", "images_per_identity", "adam_learning_rate", "source_names")
 _FOLDERS = ("data_dir", "manual_dir", "cache_dir")
 # Settings of earlier versions -> the program that has them now.
 _PROGRAMS = {
@@ -148,7 +151,8 @@ def from_flags() -> RunSettings:
     """Returns the checked settings that the flags give.
 
     Raises:
-        UserError: see `RunSettings.check`; or a flag that the preset doesn't have.
+        UserError: see `RunSettings.check`; or a flag that the preset doesn't have, or that is about
+            a source where there is none.
     """
     preset = flags.FLAGS.preset
     settings = RECIPES[preset].settings
@@ -162,13 +166,23 @@ def from_flags() -> RunSettings:
                 raise UserError(f"--{name} has no meaning with --preset={preset}")
         elif flag.present or preset == "paper":
             values[name] = flag.value
-    for name in ("source", "target"):
-        # The run is found again from another folder.
-        if name in values and values[name] not in DATASETS:
-            values[name] = os.path.abspath(os.path.expanduser(values[name]))
     given = settings(**values)
+    # The run is found again from another folder.
+    given = dataclasses.replace(
+        given,
+        source=",".join(map(_absolute, given.sources)) or sources.NONE,
+        target=_absolute(given.target),
+    )
     given.check()
+    if not given.sources:
+        for name in _OF_SOURCE:
+            if flags.FLAGS[name].present:
+                raise UserError(f"--{name} has no meaning with --source={sources.NONE}")
     return given
+
+
+def _absolute(data: str) -> str:
+    return data if data in DATASETS else os.path.abspath(os.path.expanduser(data))
 
 
 def define_moved_folders() -> None:

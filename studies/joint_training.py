@@ -244,6 +244,8 @@ def main() -> None:
     settings = recipes.from_flags()
     if not isinstance(settings, StrongSettings):
         raise ArgumentError("preset", settings.preset, "this study is of preset=strong")
+    if not settings.sources:
+        raise ArgumentError("source", settings.source, "this study trains on a source: name one")
     if not settings.model_dir:
         raise UserError(
             "name a folder with model_dir=, which no run of arn_tf.train has", ["model_dir"]

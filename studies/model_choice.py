@@ -213,6 +213,9 @@ def measure_run(
     if key in kept:
         return kept[key]
     settings = recipes.settings_of(run)
+    if len(settings.sources) != 1:
+        print(f"{path}: {len(settings.sources)} sources, where the indicators read one, left out")
+        return None
     tf.config.experimental.enable_tensor_float_32_execution(False)
     weights = proxy_weights(run, settings, pictures)
     stages, targets, alarms = [], [], []

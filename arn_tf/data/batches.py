@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data.joined import JoinedPictures
+
 
 def batches(
     plans: Callable[[], Iterable[Any]],
@@ -33,7 +35,7 @@ def batches(
     return dataset.prefetch(prefetch).with_options(options)
 
 
-def gather_pictures(pictures: np.ndarray, rows: tf.Tensor) -> tf.Tensor:
+def gather_pictures(pictures: np.ndarray | JoinedPictures, rows: tf.Tensor) -> tf.Tensor:
     """Returns pictures by row, uint8 [B, height, width, 3], inside a `tf.data` function.
 
     Args:

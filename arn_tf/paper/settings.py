@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError, UserError
 from arn_tf.paper.constants import MOMENTUM, NORMALIZATIONS, PAPER_LEARNING_RATES, PAPER_WEIGHTS
 from arn_tf.run.settings import RunSettings, positive, setting
 
@@ -105,6 +105,13 @@ class Settings(RunSettings):
 
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
+        if len(self.sources) != 1:
+            raise ArgumentError(
+                "source",
+                self.source,
+                "preset=paper learns from one source; preset=strong takes several, or none",
+                also=["preset"],
+            )
         super().check()
         if self.source_only_epochs >= self.epochs:
             raise UserError(

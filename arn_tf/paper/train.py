@@ -68,7 +68,7 @@ def train(settings: Settings) -> RunDir:
         UserError: see `start.started`, `Sampler.check`, `keras_applications.build`; or a loss that
             is not finite.
     """
-    with start.started(settings) as (run, strategy, source, target):
+    with start.started(settings) as (run, strategy, [source], target):
         if settings.feature_cache == "disk" and not os.path.exists(run.file("model.keras")):
             feature_cache.check(settings.feature_dir)
         labels, num_identities = source.split("train").labels()

@@ -1,13 +1,14 @@
-"""Opens a run's source or target: a data set by its name, or a user's folder or table."""
+"""Opens a run's sources or target: a data set by its name, or a user's folder or table."""
 
 from arn_tf.data.own_data import OwnData, Place
 from arn_tf.data.reid_data import ReidData
+from arn_tf.run import sources
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import DATASETS, RunSettings
 
 
 def opened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnData:
-    """Opens what the run learns from, or adapts to.
+    """Opens what the run adapts to, or the one source that it learns from.
 
     Args:
         settings: of the run.
@@ -17,18 +18,21 @@ def opened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnD
     Raises:
         UserError: see `ReidData` and `OwnData`.
     """
-    given = getattr(settings, argument)
-    if given in DATASETS:
-        return ReidData(given, settings.data_dir, settings.manual_dir, settings.skip_bad_images)
-    names = settings.names if argument == "target" else settings.source_names
-    return OwnData(
-        argument,
-        given,
-        names,
-        settings.skip_bad_images,
-        settings.image_size,
-        Place(run.file("pictures"), run.begun),
-    )
+    if argument == "source":
+        [source] = opened_sources(settings, run)
+        return source
+    return _opened(settings, argument, settings.target, settings.names, run, sources.PICTURES)
+
+
+def opened_sources(settings: RunSettings, run: RunDir) -> list[ReidData | OwnData]:
+    """Opens what the run learns from; arguments and errors are those of `opened`."""
+    count = len(settings.sources)
+    return [
+        _opened(settings, "source", given, names, run, sources.folder(number, count))
+        for number, (given, names) in enumerate(
+            zip(settings.sources, settings.source_templates, strict=True), start=1
+        )
+    ]
 
 
 def reopened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnData:
@@ -43,3 +47,18 @@ def tell_changes(data: ReidData | OwnData) -> None:
     if isinstance(data, OwnData):
         for line in data.changes:
             print(f"{data.name}: {line}")
+
+
+def _opened(
+    settings: RunSettings, argument: str, given: str, names: str, run: RunDir, folder: str
+) -> ReidData | OwnData:
+    if given in DATASETS:
+        return ReidData(given, settings.data_dir, settings.manual_dir, settings.skip_bad_images)
+    return OwnData(
+        argument,
+        given,
+        names,
+        settings.skip_bad_images,
+        settings.image_size,
+        Place(run.file(folder), run.begun),
+    )

@@ -2,10 +2,11 @@
 
 settings.json      settings of the run
 data.json          fingerprints of the pictures that it began with
+pictures/          of a user's own pictures: their record, and decoded; source_N/ of several sources
 initial.keras      the model before training
 source_only.keras  paper: trained on the source alone for as many epochs
-source.keras       strong: tuned on the source
-adapted.keras      strong: the same with statistics of the target's cameras
+source.keras       strong: tuned on the source; not there without one
+adapted.keras      strong: the same, or initial.keras, with statistics of the target's cameras
 round_N.keras      strong: after a round of self-training; round_N.json describes its clusters
 choice.json        strong: the stage that was kept, and why
 model.keras        the result

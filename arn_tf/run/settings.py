@@ -7,12 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from arn_tf.errors import ArgumentError, UserError
-from datasets.files import answers
-
-# Data sets that have a name; others are a user's own.
-DATASETS = ("market", "duke", "toy_market", "toy_duke")
-
-_KINDS = f"one of {', '.join(DATASETS)}, or a folder of pictures, or a table of them (CSV)"
+from arn_tf.run import given_data, sources
+from arn_tf.run.given_data import DATASETS, title
 
 
 def setting(
@@ -63,18 +59,27 @@ class RunSettings:
     preset: str
     input_size: str
     batch_size: int
-    source: str = setting("toy_market", f"labelled data set; {_KINDS} whose persons are known")
-    target: str = setting("toy_duke", f"unlabelled data set to adapt to; {_KINDS}")
+    source: str = setting(
+        "toy_market",
+        f"labelled data set; {given_data.KINDS} whose persons are known; with --preset=strong "
+        f"several of these, separated by commas, or {sources.NONE}",
+    )
+    target: str = setting("toy_duke", f"unlabelled data set to adapt to; {given_data.KINDS}")
     names: str = setting(
         "",
         "what the paths in the target's folder mean, like '{camera}/{tracklet}/{*}.jpg'; a guess, "
         "which is printed, when empty",
     )
     source_names: str = setting(
-        "", "the same of the source's folder, like '{person_id}_{camera}_{*}'"
+        "",
+        "the same of the source's folder, like '{person_id}_{camera}_{*}'; of several sources one "
+        "for all folders, or one for each source, separated by commas",
     )
     model_dir: str = setting(
-        "", "folder of the run; runs/[strong_]SOURCE_to_TARGET when empty", changes_result=False
+        "",
+        "folder of the run; runs/[strong_]SOURCE_to_TARGET when empty; without a source "
+        "runs/strong_TARGET_alone",
+        changes_result=False,
     )
     data_dir: str = setting(
         "~/tensorflow_datasets", "where TFDS keeps prepared data sets", changes_result=False
@@ -102,35 +107,53 @@ class RunSettings:
         return int(parts[0]), int(parts[1])
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """Names and paths of the labelled data sets; none where the run learns without.
+
+        Raises:
+            UserError: see `sources.parts`.
+        """
+
+        def is_there(path: str) -> bool:
+            if os.path.exists(os.path.expanduser(path)):
+                return True
+            # The run needs its files no more.
+            record = os.path.join(sources.PICTURES, "source.json")
+            alone = path == self.source and bool(self.model_dir)
+            return alone and given_data.is_recorded(self, record)
+
+        return tuple(sources.parts(self.source, is_there))
+
+    @property
+    def source_templates(self) -> list[str]:
+        """Template of the paths of each of the `sources`.
+
+        Raises:
+            UserError: see `sources.templates`.
+        """
+        return sources.templates(self.source_names, self.sources, DATASETS)
+
+    @property
     def direction(self) -> str:
-        """ "SOURCE to TARGET", for titles."""
-        return f"{title(self.source)} to {title(self.target)}"
+        """ "SOURCE to TARGET", for titles; "ONE+OTHER to TARGET", "TARGET alone"."""
+        if not self.sources:
+            return f"{title(self.target)} alone"
+        return f"{'+'.join(map(title, self.sources))} to {title(self.target)}"
 
     @property
     def run_dir(self) -> str:
         """Folder of the run."""
+        if self.model_dir:
+            return os.path.expanduser(self.model_dir)
         recipe = "" if self.preset == "paper" else f"{self.preset}_"
-        name = recipe + self.direction.replace(" ", "_")
-        return os.path.expanduser(self.model_dir or os.path.join("runs", name))
+        return os.path.join("runs", recipe + self.direction.replace(" ", "_"))
 
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
         for field in dataclasses.fields(self):
             self._check_limits(field)
-        for argument in ("source", "target"):
-            self._check_data(argument)
-        # One folder has many names.
-        source, target = (
-            given if given in DATASETS else os.path.realpath(given)
-            for given in (self.source, self.target)
-        )
-        if source == target:
-            raise UserError(
-                f"source and target are both {self.source}: adaptation goes from one data set "
-                "to another",
-                ["source", "target"],
-            )
-        if self.batch_size % self.images_per_identity:
+        given_data.check(self)
+        if self.sources and self.batch_size % self.images_per_identity:
             raise UserError(
                 f"batch_size={self.batch_size} is not a multiple of images_per_identity="
                 f"{self.images_per_identity}",
@@ -181,28 +204,6 @@ class RunSettings:
             if there.get(name, default) != default
         }
 
-    def _check_data(self, argument: str) -> None:
-        given = getattr(self, argument)
-        names = {"source": "source_names", "target": "names"}[argument]
-        if given in DATASETS:
-            if getattr(self, names):
-                raise UserError(
-                    f"{names}={getattr(self, names)}: {given} has its own names; that is for a "
-                    "folder of pictures",
-                    [names],
-                )
-        elif not (self._has_begun_with(argument) or _is_there(argument, given)):
-            raise ArgumentError(
-                argument,
-                given,
-                f"no such folder or table; data sets that have a name are {', '.join(DATASETS)}",
-            )
-
-    def _has_begun_with(self, argument: str) -> bool:
-        """Whether the run has decoded the user's pictures and learns from them already."""
-        needed = ("initial.keras", os.path.join("pictures", f"{argument}.json"))
-        return all(os.path.exists(os.path.join(self.run_dir, name)) for name in needed)
-
     def _check_limits(self, field: dataclasses.Field) -> None:
         name, limits, value = field.name, field.metadata, getattr(self, field.name)
         if limits["choices"] and value not in limits["choices"]:
@@ -216,16 +217,3 @@ class RunSettings:
             raise ArgumentError(name, value, f"must be more than {limits['more_than']}")
         if value >= limits["less_than"]:
             raise ArgumentError(name, value, f"must be less than {limits['less_than']}")
-
-
-def _is_there(argument: str, path: str) -> bool:
-    try:
-        return answers.is_folder(path) or answers.is_file(path)
-    except OSError as error:
-        problem = f"can't be read ({error.strerror}); {answers.way_out(error)}"
-        raise ArgumentError(argument, path, problem) from error
-
-
-def title(data: str) -> str:
-    """Returns a data set's name, or that of a user's folder or table, as part of a path."""
-    return data if data in DATASETS else os.path.splitext(os.path.basename(data))[0]

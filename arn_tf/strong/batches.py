@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from arn_tf.data.batches import batches, gather_pictures
 from arn_tf.data.images import decoded_batches
+from arn_tf.data.joined import JoinedPictures
 from arn_tf.data.sampling import Sampler
 from arn_tf.data.split import Split
 from arn_tf.strong.augmentation import augment
@@ -37,7 +38,7 @@ def decoded(split: Split, image_size: tuple[int, int]) -> np.ndarray:
 
 def source_batches(
     sampler: Sampler,
-    pictures: np.ndarray,
+    pictures: np.ndarray | JoinedPictures,
     epochs: range,
     seed: int,
     target: np.ndarray | None = None,

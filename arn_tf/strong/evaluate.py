@@ -45,9 +45,20 @@ TITLES = {
     ADAPTED_CAMERAS: "self-trained (b) camera statistics, flip",
     ADAPTED_RERANKED: "self-trained (c) = (b) + re-ranking",
 }
+# Of a run without a source: the weights that it was given are those of its untrained network.
+WITHOUT_SOURCE = {
+    SOURCE_ONLY: "as given (a) plain statistics",
+    UNTRAINED_CAMERAS: "as given, standardised per camera",
+    SOURCE_ONLY_CAMERAS: "calibrated (b) camera statistics, flip",
+    SOURCE_ONLY_RERANKED: "calibrated (c) = (b) + re-ranking",
+    ADAPTED: "self-trained (a) statistics as given",
+    ADAPTED_CAMERAS: TITLES[ADAPTED_CAMERAS],
+    ADAPTED_RERANKED: TITLES[ADAPTED_RERANKED],
+}
 # Of rows about the model that is served; the last one that a table has counts.
 SERVED_TITLES = (
     TITLES[SOURCE_ONLY_CAMERAS],
+    WITHOUT_SOURCE[SOURCE_ONLY_CAMERAS],
     TITLES[ADAPTED_CAMERAS],
     # In tables of earlier versions, of stages that were chosen by labels.
     f"ORACLE, by labels: {TITLES[ADAPTED_CAMERAS]}",
@@ -80,13 +91,15 @@ def evaluate(
     splits = list(found)
     pictures = [batches.decoded(split, settings.image_size) for split in splits]
     model = run.load_model(strong_train.RESULT)
+    titles = TITLES if settings.sources else WITHOUT_SOURCE
     rows = []
 
     def add(key: str, embeddings: list[np.ndarray], distance: Callable | None = None) -> None:
-        rows.append(Row(key, TITLES[key], scores.score(*embeddings, *splits, distance=distance)))
+        rows.append(Row(key, titles[key], scores.score(*embeddings, *splits, distance=distance)))
 
     def add_stage(model: StrongModel, plain: str, cameras: str, reranked: str) -> list[np.ndarray]:
-        add(plain, [embed_plain(model, each) for each in pictures])
+        if not any(row.key == plain for row in rows):
+            add(plain, [embed_plain(model, each) for each in pictures])
         embeddings = [
             embed_by_camera(model, each, split.camera_id)
             for each, split in zip(pictures, splits, strict=True)
@@ -98,7 +111,8 @@ def evaluate(
 
     initial = run.load_model(strong_train.INITIAL)
     plain = [embed_plain(initial, each) for each in pictures]
-    add(UNTRAINED, plain)
+    # Without a source the stage that others begin with has the weights of the first.
+    add(UNTRAINED if settings.sources else SOURCE_ONLY, plain)
     train = target().split("train")
     known = embed_plain(initial, batches.decoded(train, settings.image_size))
     standardized = [
@@ -118,7 +132,7 @@ def evaluate(
         notes.append(f"the self-trained rows are those of {_kept(run)}")
     title = f"{settings.direction}: strong recipe (b)"
     lists = scores.draw_ranked_lists(*embeddings, *splits, title)
-    return Evaluation(rows, lists, notes, kept=Kept(TITLES[kept], *splits, *embeddings))
+    return Evaluation(rows, lists, notes, kept=Kept(titles[kept], *splits, *embeddings))
 
 
 def embed(run: RunDir, settings: StrongSettings, split: Split) -> tuple[np.ndarray, list[str]]:
@@ -142,9 +156,11 @@ def _without_labels(run: RunDir, settings: StrongSettings, split: Split) -> Eval
     """Returns the label-free numbers of the stages on a split, and lists of the kept one."""
     pictures = batches.decoded(split, settings.image_size)
     model = run.load_model(strong_train.RESULT)
+    titles = TITLES if settings.sources else WITHOUT_SOURCE
+    first = titles[UNTRAINED if settings.sources else SOURCE_ONLY]
     stages = {
-        TITLES[UNTRAINED]: embed_plain(run.load_model(strong_train.INITIAL), pictures),
-        TITLES[SOURCE_ONLY_CAMERAS]: embed_by_camera(
+        first: embed_plain(run.load_model(strong_train.INITIAL), pictures),
+        titles[SOURCE_ONLY_CAMERAS]: embed_by_camera(
             run.load_model(ADAPTED_FILE), pictures, split.camera_id
         ),
     }
@@ -152,9 +168,9 @@ def _without_labels(run: RunDir, settings: StrongSettings, split: Split) -> Eval
         "no person of the target is known, so nothing can be scored: these numbers only compare "
         "models on one target. Name pictures whose persons are known with query and gallery"
     ]
-    kept = TITLES[SOURCE_ONLY_CAMERAS]
+    kept = titles[SOURCE_ONLY_CAMERAS]
     if os.path.exists(run.file(round_file(1))):
-        kept = TITLES[ADAPTED_CAMERAS]
+        kept = titles[ADAPTED_CAMERAS]
         stages[kept] = embed_by_camera(model, pictures, split.camera_id)
         notes.append(f"the self-trained row is that of {_kept(run)}")
     numbers = {

@@ -30,7 +30,7 @@ class StrongModel(keras.Model):
     source, of the target as a whole and of each camera that has been calibrated.
 
     Args:
-        num_identities: identities of the source data set.
+        num_identities: identities of the source; 0: there is none, and no classifier.
         backbone: E_I, any network of `keras.applications`.
         backbone_weights: "imagenet", "random" or the path of a weights file.
         input_size: (height, width) of a picture in pixels.
@@ -85,8 +85,10 @@ class StrongModel(keras.Model):
             backbone, self.input_size, backbone_weights, last_stride, precision
         )
         self.embedding_dim = self.encoder_i.output_shape[-1]
-        self.neck, self.classifier = identity_head(
-            self.embedding_dim, num_identities, seed, "source"
+        self.neck, self.classifier = (
+            identity_head(self.embedding_dim, num_identities, seed, "source")
+            if num_identities
+            else (None, None)
         )
         channels = sum(own.stop - own.start for own in self._channels.values())
         self.table = CameraTable(self.add_weight, cameras, channels, self.embedding_dim)

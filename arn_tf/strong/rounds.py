@@ -3,6 +3,7 @@
     adapted   the source's weights, with batch statistics of each target camera
     round N   clusters of the target, both domains trained together, statistics anew
 
+Without a source they begin with the backbone as it is given, and the target is trained on alone.
 Each ends in a file of the run's folder. No label of the target is read, but for a diagnosis that
 the log marks as such.
 """
@@ -15,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data.joined import JoinedPictures
 from arn_tf.data.sampling import Sampler
 from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
@@ -43,8 +45,8 @@ class TargetRounds:
         settings: of the run.
         run: its folder.
         strategy: distribution strategy.
-        sampler: of source batches.
-        source: its training pictures, uint8 [N, height, width, 3].
+        sampler: of source batches; None without a source.
+        source: its training pictures, uint8 [N, height, width, 3], or None.
         pictures: the target's training pictures, likewise.
         split: the target's training split.
     """
@@ -54,8 +56,8 @@ class TargetRounds:
         settings: StrongSettings,
         run: RunDir,
         strategy: tf.distribute.Strategy,
-        sampler: Sampler,
-        source: np.ndarray,
+        sampler: Sampler | None,
+        source: np.ndarray | JoinedPictures | None,
         pictures: np.ndarray,
         split: Split,
     ) -> None:
@@ -72,7 +74,7 @@ class TargetRounds:
         self._assessed: dict[int, tuple[np.ndarray, str | None]] = {}
 
     def adapt(self, tuned: StrongModel) -> None:
-        """Saves the source's model with a table of the target's cameras."""
+        """Saves the source's model, or that without a source, with the target's cameras."""
         for note in notes(self._split.camera_id, self._split.camera_names):
             print(note)
         self._save_calibrated(tuned, 0)
@@ -129,9 +131,11 @@ class TargetRounds:
 
     def _scores(self, model: StrongModel, embeddings: np.ndarray) -> dict[str, float]:
         camera_id = self._split.camera_id
-        logits = source_logits(model, self._pictures, camera_id)
-        return {
-            "classifier_entropy": unlabelled_scores.classifier_entropy(logits),
+        of_classifier = {}
+        if model.num_identities:
+            logits = source_logits(model, self._pictures, camera_id)
+            of_classifier["classifier_entropy"] = unlabelled_scores.classifier_entropy(logits)
+        return of_classifier | {
             "other_camera_share": unlabelled_scores.other_camera_share(embeddings, camera_id),
             "mutual_rate": unlabelled_scores.mutual_rate(embeddings, camera_id),
             "similarity_entropy": unlabelled_scores.similarity_entropy(embeddings, camera_id),
@@ -198,7 +202,7 @@ class TargetRounds:
         replace_text(self._run.file(f"round_{number}.json"), json.dumps(record, indent=2) + "\n")
 
     def _trained(self, number: int, labels: np.ndarray, centroids: np.ndarray) -> StrongModel:
-        """Returns the model of the round before, trained on both domains."""
+        """Returns the model of the round before, trained on both domains, or the target alone."""
         settings, steps = self._settings, self._settings.self_training_steps
         keras.utils.set_random_seed(settings.seed + number)
         with self._strategy.scope():
@@ -218,7 +222,8 @@ class TargetRounds:
             self._split.tracklet,
         )
         # Source batches that the source stage hasn't drawn.
-        first = settings.epochs * self._sampler.steps_per_epoch + (number - 1) * steps
+        drawn = settings.epochs * self._sampler.steps_per_epoch if self._sampler else 0
+        first = drawn + (number - 1) * steps
         guard = NonFiniteGuard(
             lambda: self._run.file(round_file(number - 1)), "self_training_learning_rate"
         )

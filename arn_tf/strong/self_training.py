@@ -2,7 +2,8 @@
 
 After Fan et al. ("Unsupervised Person Re-identification: Clustering and Fine-tuning", 2018) and Ge
 et al. (ICLR 2020): every target batch holds two cameras, each normalised by its own batch
-statistics, so that the look of a camera tells nothing of the cluster.
+statistics, so that the look of a camera tells nothing of the cluster. Without a source the target
+is trained on alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.data import batches as data_batches
+from arn_tf.data.joined import JoinedPictures
 from arn_tf.data.sampling import Sampler
 from arn_tf.layers import replicas
 from arn_tf.strong import batches as strong_batches
@@ -19,6 +21,7 @@ from arn_tf.strong.augmentation import augment
 from arn_tf.strong.model import StrongModel, identity_head, pooled
 
 _CLUSTERS_PER_BATCH = 8
+_Pictures = np.ndarray | JoinedPictures
 
 
 class PairSampler:
@@ -107,8 +110,8 @@ def _drawn(groups: list[list[int]], rng: np.random.Generator) -> int:
 
 
 def batches(
-    source_sampler: Sampler,
-    source: np.ndarray,
+    source_sampler: Sampler | None,
+    source: _Pictures | None,
     target_sampler: PairSampler,
     target: np.ndarray,
     steps: int,
@@ -118,42 +121,43 @@ def batches(
     """Returns augmented batches of both domains, a function of the seed and the step's number.
 
     Args:
-        source_sampler: of the source's rows.
-        source: its pictures, uint8 [N, height, width, 3].
+        source_sampler: of the source's rows; None: batches are of the target alone.
+        source: its pictures, uint8 [N, height, width, 3], or None.
         target_sampler: of the target's rows.
         target: its pictures, likewise.
         steps: how many.
         first_step: number of the first.
         seed: of the augmentation.
     """
-    per_epoch = source_sampler.steps_per_epoch
+    per_epoch = source_sampler.steps_per_epoch if source_sampler else steps
 
     def plans() -> Iterator[tuple[np.ndarray, np.ndarray, np.int32]]:
-        plan = None
+        plan = None if source_sampler else np.zeros((per_epoch, 0), np.int64)
         for step in range(first_step, first_step + steps):
-            if plan is None or step % per_epoch == 0:
+            if source_sampler and (plan is None or step % per_epoch == 0):
                 plan = source_sampler.epoch(step // per_epoch).source_rows
             yield plan[step % per_epoch], target_sampler.step(step), np.int32(step)
 
     def load(
         source_rows: tf.Tensor, target_rows: tf.Tensor, step: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        def random(pictures: np.ndarray, rows: tf.Tensor, stream: int) -> tf.Tensor:
+        def random(pictures: _Pictures, rows: tf.Tensor, stream: int) -> tf.Tensor:
             images = data_batches.gather_pictures(pictures, rows)
             return augment(images, tf.stack([seed + strong_batches.STREAM * stream, step]))
 
-        return {
-            "source_images": random(source, source_rows, 0),
-            "source_labels": tf.gather(source_labels, source_rows),
+        batch = {
             "first_images": random(target, target_rows[0], 1),
             "second_images": random(target, target_rows[1], 2),
             "target_labels": tf.gather(target_labels, target_rows[0]),
         }
+        if source_sampler:
+            batch["source_images"] = random(source, source_rows, 0)
+            batch["source_labels"] = tf.gather(tf.constant(source_sampler.labels), source_rows)
+        return batch
 
-    source_labels = tf.constant(source_sampler.labels)
     target_labels = tf.constant(target_sampler.labels, tf.int32)
     signature = (
-        tf.TensorSpec([source_sampler.batch_size], tf.int64),
+        tf.TensorSpec([source_sampler.batch_size if source_sampler else 0], tf.int64),
         tf.TensorSpec([2, target_sampler.batch_size // 2], tf.int64),
         tf.TensorSpec([], tf.int32),
     )
@@ -161,10 +165,11 @@ def batches(
 
 
 class SelfTrainer(keras.Model):
-    """Trains a `StrongModel` on source and clustered target together.
+    """Trains a `StrongModel` on source and clustered target together, or on the target alone.
 
     Args:
-        model: the `StrongModel`, changed by training.
+        model: the `StrongModel`, changed by training; without identities of a source it takes
+            batches without a source.
         centroids: float [K, D], mean feature of each cluster: the first target classifier.
     """
 
@@ -177,24 +182,26 @@ class SelfTrainer(keras.Model):
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one step; returns the epoch's running means by name."""
+        model, heads = self.model, self._heads
+        domains = ("source", "first", "second") if model.num_identities else ("first", "second")
         features, tapes = zip(
-            self._features(batch["source_images"], update=True),
-            self._features(batch["first_images"], update=False),
-            self._features(batch["second_images"], update=False),
+            *(self._features(batch[f"{name}_images"], name == "source") for name in domains),
             strict=True,
         )
-        model, heads = self.model, self._heads
         with tf.GradientTape() as tape:
             tape.watch(features)
-            source = model.identity_losses(
-                features[0], batch["source_labels"], (model.neck, model.classifier)
+            losses = []
+            if model.num_identities:
+                head = model.neck, model.classifier
+                losses = [model.identity_losses(features[0], batch["source_labels"], head)]
+            losses.append(
+                model.identity_losses(
+                    tf.concat(features[-2:], axis=0),
+                    tf.tile(batch["target_labels"], [2]),
+                    (self.neck, self.classifier),
+                )
             )
-            target = model.identity_losses(
-                tf.concat(features[1:], axis=0),
-                tf.tile(batch["target_labels"], [2]),
-                (self.neck, self.classifier),
-            )
-            terms = [sum(pair) for pair in zip(source, target, strict=True)]
+            terms = [sum(each) for each in zip(*losses, strict=True)]
             scaled = sum(terms) / replicas.count()
         of_features, of_heads = tape.gradient(scaled, (features, heads))
         encoder = model.encoder_i.trainable_variables
@@ -214,7 +221,9 @@ class SelfTrainer(keras.Model):
 
     @property
     def _heads(self) -> list[keras.Variable]:
-        layers = self.model.neck, self.model.classifier, self.neck, self.classifier
+        layers = [self.neck, self.classifier]
+        if self.model.num_identities:
+            layers = [self.model.neck, self.model.classifier, *layers]
         return [variable for layer in layers for variable in layer.trainable_variables]
 
     def _features(self, images: tf.Tensor, update: bool) -> tuple[tf.Tensor, tf.GradientTape]:

@@ -5,6 +5,7 @@
     round N   clusters of the unlabelled target, then both domains together; statistics anew
     result    the stage to keep, chosen without a label of the target
 
+Without a source there is no source stage: `adapted` has the weights that the backbone is given.
 Each stage ends in a file of the run's folder, so the same call goes on from the last one.
 """
 
@@ -15,9 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.data import joined
 from arn_tf.data.own_data import OwnData
 from arn_tf.data.reid_data import ReidData
-from arn_tf.data.sampling import Sampler
+from arn_tf.data.sampling import Sampler, check_target
 from arn_tf.errors import ArgumentError
 from arn_tf.run import start, tensorboard
 from arn_tf.run.callbacks import Checkpoints, NonFiniteGuard, ProgressBar
@@ -30,9 +32,10 @@ from arn_tf.strong.settings import StrongSettings
 SOURCE, RESULT = "source.keras", "model.keras"
 INITIAL = "initial.keras"
 _WARM_UP = 0.1
+_Pictures = np.ndarray | joined.JoinedPictures
 # Of settings, run, strategy, sampler, source pictures, target pictures: the tuned model.
 SourceStage = Callable[
-    [StrongSettings, RunDir, tf.distribute.Strategy, Sampler, np.ndarray, np.ndarray], StrongModel
+    [StrongSettings, RunDir, tf.distribute.Strategy, Sampler, _Pictures, np.ndarray], StrongModel
 ]
 
 
@@ -41,7 +44,7 @@ def tune(
     run: RunDir,
     strategy: tf.distribute.Strategy,
     sampler: Sampler,
-    source: np.ndarray,
+    source: _Pictures,
     target: np.ndarray,
 ) -> StrongModel:
     """Tunes E_I and a classifier on the labelled source: the source stage.
@@ -71,13 +74,13 @@ def train(settings: StrongSettings, source_stage: SourceStage = tune) -> RunDir:
 
     Args:
         settings: of the run.
-        source_stage: trains the first stage.
+        source_stage: trains the first stage, where there is a source.
 
     Raises:
         UserError: see `start.started`, `Sampler.check`, `backbone.build`; or a loss that is not
             finite.
     """
-    with start.started(settings) as (run, strategy, source, target):
+    with start.started(settings) as (run, strategy, sources, target):
         if settings.batch_size % (2 * strategy.num_replicas_in_sync):
             raise ArgumentError(
                 "batch_size",
@@ -85,14 +88,20 @@ def train(settings: StrongSettings, source_stage: SourceStage = tune) -> RunDir:
                 "half a target batch, one camera's, can't be divided by the "
                 f"{strategy.num_replicas_in_sync} replicas",
             )
-        run.keep_data(
-            {
-                "source train": source.split("train").digest,
-                "target train": target.split("train").digest,
-            }
-        )
+        if not sources and settings.backbone_weights == "random":
+            print(
+                "WARNING: without a source the target's clusters are those of random weights. Name "
+                "weights that were trained to tell persons apart with --backbone_weights",
+                flush=True,
+            )
+        numbered = enumerate(sources, start=1)
+        of_sources = {
+            f"source{f' {number}' if len(sources) > 1 else ''} train": source.split("train").digest
+            for number, source in numbered
+        }
+        run.keep_data(of_sources | {"target train": target.split("train").digest})
         if not os.path.exists(run.file(RESULT)):
-            _train(settings, run, strategy, source, target, source_stage)
+            _train(settings, run, strategy, sources, target, source_stage)
     return run
 
 
@@ -100,31 +109,42 @@ def _train(
     settings: StrongSettings,
     run: RunDir,
     strategy: tf.distribute.Strategy,
-    source: ReidData | OwnData,
+    sources: Sequence[ReidData | OwnData],
     target: ReidData | OwnData,
     source_stage: SourceStage,
 ) -> None:
-    labels, identities = source.split("train").labels()
     split = target.split("train")
-    sampler = Sampler(
-        labels, len(split), settings.batch_size, settings.images_per_identity, settings.seed
-    )
-    sampler.check()
-    pictures, target_pictures = (
-        batches.decoded(data.split("train"), settings.image_size) for data in (source, target)
-    )
+    check_target(len(split), settings.batch_size)
+    sampler, pictures, identities = None, None, 0
+    if sources:
+        splits = [source.split("train") for source in sources]
+        labels, counts = joined.labels(splits)
+        sampler = Sampler(
+            labels,
+            len(split),
+            settings.batch_size,
+            settings.images_per_identity,
+            settings.seed,
+            counts,
+        )
+        sampler.check()
+        pictures = joined.joined([batches.decoded(each, settings.image_size) for each in splits])
+        identities = sum(counts)
+    target_pictures = batches.decoded(split, settings.image_size)
+    begun = SOURCE if sources else INITIAL
     tuned = None
-    if not os.path.exists(run.file(SOURCE)):
+    if not os.path.exists(run.file(begun)):
         if not os.path.exists(run.file(INITIAL)):
             keras.utils.set_random_seed(settings.seed)
             with strategy.scope():
                 run.save_model(_initial_model(settings, identities), INITIAL)
-        tuned = source_stage(settings, run, strategy, sampler, pictures, target_pictures)
-        run.save_model(tuned, SOURCE)
+        if sources:
+            tuned = source_stage(settings, run, strategy, sampler, pictures, target_pictures)
+            run.save_model(tuned, SOURCE)
     run.forget_checkpoints("source")
     rounds = TargetRounds(settings, run, strategy, sampler, pictures, target_pictures, split)
     if not os.path.exists(run.file(ADAPTED)):
-        rounds.adapt(tuned or run.load_model(SOURCE))
+        rounds.adapt(tuned or run.load_model(begun))
     numbers = range(rounds.train() + 1)
     choice = stage_choice.choose(
         [rounds.embeddings(number) for number in numbers],

@@ -169,6 +169,33 @@ def test_help_says_whose_a_flag_is(parse):
     assert "one of 1, 2" in flags.FLAGS["last_stride"].help
 
 
+def test_paths_among_several_sources_are_of_any_folder(parse, tmp_path, monkeypatch):
+    for name in ("one", "a,b"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = parse("--preset=strong", "--source=one,market,a,b")
+    assert found.source == f"{tmp_path}/one,market,{tmp_path}/a,b"
+    assert found.sources == (f"{tmp_path}/one", "market", f"{tmp_path}/a,b")
+
+
+def test_no_source(parse, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = parse("--preset=strong", "--source=none", "--label_smoothing=0.2", "--batch_size=30")
+    assert (found.source, found.sources) == ("none", ())
+    (tmp_path / "none").mkdir()
+    assert parse("--preset=strong", "--source=none").sources == ()
+    assert parse("--preset=strong", "--source=./none").sources == (f"{tmp_path}/none",)
+
+
+@pytest.mark.parametrize("name", ["epochs", "images_per_identity", "adam_learning_rate"])
+def test_what_is_about_the_source_has_no_meaning_without_one(parse, name):
+    """Even with its default."""
+    given = f"--{name}={fields_of(StrongSettings)[name].default}"
+    parse("--preset=strong", given)
+    with pytest.raises(UserError, match=f"--{name} has no meaning with --source=none"):
+        parse("--preset=strong", "--source=none", given)
+
+
 def test_an_unknown_preset(parse):
     with pytest.raises(flags.IllegalFlagValueError, match=r"paper\|strong"):
         parse("--preset=best")

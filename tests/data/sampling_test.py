@@ -163,3 +163,73 @@ def test_too_few_target_pictures():
         sampler(COUNTS["equal"], target_size=15).check()
     assert message(error.value).startswith("--batch_size=16 is more than the 15 pictures of the")
     sampler(COUNTS["equal"], target_size=16).check()
+
+
+# Several sources.
+
+
+def of_several(counts: list[list[int]], **options: int) -> Sampler:
+    """Returns a sampler of several sources, pictures of each identity given, in mixed order."""
+    one = sampler([count for source in counts for count in source], **options)
+    return dataclasses.replace(one, identities=tuple(map(len, counts)))
+
+
+def shares(one: Sampler, epochs: int = 3) -> np.ndarray:
+    """Returns how many identities of each source are in each batch, int [steps, sources]."""
+    ends = np.cumsum(one.identities)
+    found = []
+    for rows in np.concatenate([one.epoch(i).source_rows for i in range(epochs)]):
+        identities, times = np.unique(one.labels[rows], return_counts=True)
+        assert set(times) == {one.images_per_identity}
+        of = np.searchsorted(ends, identities, side="right")
+        found.append(np.bincount(of, minlength=len(ends)))
+    return np.array(found)
+
+
+def test_a_batch_holds_as_many_identities_of_each_source():
+    """However unequal the sources are."""
+    found = shares(of_several([[4] * 60, [9, 2]]))
+    assert len(found) == 3 * (251 // 16)
+    assert np.all(found == 2)
+
+
+def test_where_sources_cannot_have_equal_shares_they_take_turns():
+    three = of_several([[4] * 20, [4] * 3, [4] * 9])
+    assert three.steps_per_epoch == 8
+    np.testing.assert_array_equal(
+        shares(three)[:10],
+        [[2, 1, 1], [1, 2, 1], [1, 1, 2]] * 3 + [[2, 1, 1]],
+    )
+    five = of_several([[4] * 4] * 5)
+    np.testing.assert_array_equal(
+        shares(five)[:5],
+        [[1, 1, 1, 1, 0], [1, 1, 1, 0, 1], [1, 1, 0, 1, 1], [1, 0, 1, 1, 1], [0, 1, 1, 1, 1]],
+    )
+
+
+def test_identities_of_a_source_come_up_equally_often():
+    one = of_several([[4] * 30, [4] * 5])
+    drawn = one.labels[one.epoch(0).source_rows]
+    times = np.bincount(drawn.ravel(), minlength=35) // 4
+    assert set(times[:30]) <= {0, 1}
+    assert set(times[30:]) <= {3, 4}
+    assert times[:30].sum() == times[30:].sum() == 2 * one.steps_per_epoch
+
+
+def test_one_source_is_drawn_as_ever():
+    """Golden: rows of the program before there were several sources."""
+    one = sampler([3, 5, 2, 6, 4], seed=1, batch_size=8, images_per_identity=2)
+    expected = np.array([[14, 0, 16, 5, 8, 17, 2, 4], [1, 18, 9, 11, 10, 17, 15, 13]])
+    np.testing.assert_array_equal(one.epoch(1).source_rows, expected)
+    same = dataclasses.replace(one, identities=(5,))
+    np.testing.assert_array_equal(same.epoch(1).source_rows, expected)
+
+
+def test_too_few_identities_of_one_of_several_sources():
+    with pytest.raises(UserError) as error:
+        of_several([[9] * 9, [9]]).check()
+    assert message(error.value) == (
+        "--batch_size=16 --images_per_identity=4 needs 2 identities of each source, source 2 has "
+        "1: make the batch smaller"
+    )
+    of_several([[9] * 2, [9] * 2]).check()

@@ -30,12 +30,12 @@ def large_source(*more):
 
 
 def test_nothing_to_say():
-    assert start.warnings(large_source(), target()) == []
+    assert start.warnings([large_source()], target()) == []
 
 
 def test_a_source_of_few_persons():
     few = data("market", train=split([f"s{i}" for i in range(200)], np.arange(200) % 99))
-    (warning,) = start.warnings(few, target())
+    (warning,) = start.warnings([few], target())
     assert "source market has 99 persons" in warning
     assert "worse than no training" in warning
 
@@ -43,14 +43,14 @@ def test_a_source_of_few_persons():
 @pytest.mark.parametrize("name", ["train", "query", "gallery"])
 def test_pictures_of_the_target_that_the_source_has(name):
     shared = {name: ("own", "s7", "s3")}
-    (warning,) = start.warnings(large_source(), target(**shared))
+    (warning,) = start.warnings([large_source()], target(**shared))
     assert f"2 of 3 pictures of the target's {name} split are in the source too" in warning
     assert "first: s7.jpg" in warning
 
 
 def test_a_target_without_query_and_gallery():
     own = data("crops", train=split(["s7", "own"]))
-    (warning,) = start.warnings(large_source(), own)
+    (warning,) = start.warnings([large_source()], own)
     assert "1 of 2 pictures of the target's train split are in the source too" in warning
 
 
@@ -62,3 +62,40 @@ def test_bad_pictures_that_are_left_out_are_told(tmp_path, capsys):
     with start.started(settings):
         told = capsys.readouterr().out
     assert "left out: 1 of 9 pictures can't be used" in told and "2/bad.png" in told
+
+
+# Several sources, or none.
+
+
+def test_persons_of_several_sources_count_together():
+    both = [
+        data("market", train=split([f"m{i}" for i in range(60)])),
+        data("crops", train=split([f"c{i}" for i in range(60)])),
+    ]
+    assert start.warnings(both, target()) == []
+    few = [both[0], data("crops", train=split([f"c{i}" for i in range(39)]))]
+    (warning,) = start.warnings(few, target())
+    assert "the sources market, crops have 99 persons" in warning
+
+
+def test_pictures_that_two_sources_have():
+    sources = [
+        large_source(),
+        data("crops", train=split(["s5", "own", "s8"])),
+        data("more", train=split(["new", "own"])),
+    ]
+    first, second = start.warnings(sources, target())
+    assert first.startswith("2 of 3 pictures of source 2, crops, are in source 1, market, too")
+    assert "first: s5.jpg" in first
+    assert "A person of both counts as two" in first
+    assert second.startswith("1 of 2 pictures of source 3, more, are in source 2, crops, too")
+
+
+def test_pictures_of_the_target_that_one_of_the_sources_has():
+    sources = [large_source(), data("crops", train=split(["own"]))]
+    (warning,) = start.warnings(sources, target(query=("other", "own")))
+    assert "1 of 2 pictures of the target's query split are in the source too" in warning
+
+
+def test_without_a_source_there_is_nothing_to_say():
+    assert start.warnings([], target()) == []

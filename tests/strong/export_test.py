@@ -159,3 +159,17 @@ def test_the_command(strong_run, tmp_path):
     sidecar = json.loads((tmp_path / "arn/1" / publish.SIDECAR).read_text())
     assert sidecar["cameras"] == [1, 2] and sidecar["metrics"] is None
     assert sidecar["agreement"]["pictures"] == 32
+
+
+def test_a_model_without_a_source_is_exported_like_others(tmp_path):
+    """It has no classifier, which no export takes along anyway."""
+    alone = small_strong.model(num_identities=0)
+    folder, _ = small_export.export_model(alone, tmp_path / "arn", PICTURES)
+    images = np.stack([decode(picture, SIZE).numpy() for picture in PICTURES])
+    cameras = [4, 4, 7, 1, -1]
+    found = tf.saved_model.load(str(folder)).signatures["images_by_camera"](
+        images=tf.constant(images), camera_id=tf.constant(cameras, tf.int64)
+    )
+    np.testing.assert_allclose(
+        found["embedding"], alone(images, alone.table.rows_of(cameras)), rtol=0, atol=1e-5
+    )

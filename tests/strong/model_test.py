@@ -233,6 +233,16 @@ def test_every_option_is_saved(tmp_path):
     assert (again.label_smoothing, again.margin, again.weight_decay) == (0.2, 0.5, 1e-3)
 
 
+def test_a_model_without_identities_has_no_classifier(tmp_path):
+    model = small_model(num_identities=0, cameras=[3])
+    assert not [v.path for v in model.variables if v.path.startswith("source")]
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.num_identities == 0
+    images, rows = random_images(5), again.table.rows_of([3] * 8)
+    np.testing.assert_array_equal(again(images, rows), model(images, rows))
+
+
 def test_training_goes_on_from_a_file(tmp_path):
     model = small_model()
     model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)

@@ -174,6 +174,14 @@ def test_batches_hold_both_domains(data):
             assert images.max() <= 255
 
 
+def test_batches_without_a_source_hold_the_same_of_the_target(data):
+    alone = taken(data | {"source_sampler": None, "source": None}, 3, 4)
+    for batch, both in zip(alone, taken(data, 3, 4), strict=True):
+        assert set(batch) == {"first_images", "second_images", "target_labels"}
+        for key in batch:
+            np.testing.assert_array_equal(batch[key], both[key], err_msg=key)
+
+
 def test_batches_are_functions_of_seed_and_step(data):
     whole, part = taken(data, 5, 2), taken(data, 2, 5)
     for left, right in zip(whole[3:], part, strict=True):

@@ -309,6 +309,13 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path, capsys):
         assert_moved_alike(left, right, old)
 
 
+def test_it_needs_a_source(monkeypatch):
+    alone = StrongSettings(source="none", model_dir="runs/joint")
+    monkeypatch.setattr(recipes, "from_flags", lambda: alone)
+    with pytest.raises(UserError, match=r"^source=none: this study trains on a source: name one"):
+        joint_training.main()
+
+
 def test_the_command(tmp_path):
     """It is a run of the strong recipe, whatever --preset would be by default."""
     folder = tmp_path / "run"

@@ -1,0 +1,181 @@
+"""Runs without a source: calibration and self-training on the target alone, scores, kill -9."""
+
+import json
+import os
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from arn_tf import recipes
+from arn_tf.ranking.evaluation import Evaluation
+from arn_tf.run import results
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import evaluate as strong_evaluate
+from arn_tf.strong.evaluate import (
+    ADAPTED,
+    ADAPTED_CAMERAS,
+    ADAPTED_RERANKED,
+    SOURCE_ONLY,
+    SOURCE_ONLY_CAMERAS,
+    SOURCE_ONLY_RERANKED,
+    UNTRAINED_CAMERAS,
+)
+from studies import model_choice
+from tests.support import small_data, small_strong
+from tests.support.small_data import assert_equal
+from tests.support.small_strong import settings, trained, weights
+from tests.support.user_errors import refused
+
+STAGES = ["adapted", "initial", "model", "round_1", "round_2"]
+ROWS = {
+    SOURCE_ONLY: "as given (a) plain statistics",
+    UNTRAINED_CAMERAS: "as given, standardised per camera",
+    SOURCE_ONLY_CAMERAS: "calibrated (b) camera statistics, flip",
+    SOURCE_ONLY_RERANKED: "calibrated (c) = (b) + re-ranking",
+    ADAPTED: "self-trained (a) statistics as given",
+    ADAPTED_CAMERAS: "self-trained (b) camera statistics, flip",
+    ADAPTED_RERANKED: "self-trained (c) = (b) + re-ranking",
+}
+
+
+@pytest.fixture(scope="module")
+def finished() -> tuple[RunDir, str]:
+    return trained(settings(small_data.folder() / "without_source", source="none"))
+
+
+@pytest.fixture(scope="module")
+def run(finished: tuple[RunDir, str]) -> RunDir:
+    return finished[0]
+
+
+@pytest.fixture(scope="module")
+def found(run: RunDir) -> Evaluation:
+    return strong_evaluate.evaluate(run, recipes.settings_of(run))
+
+
+def models(run: RunDir) -> list[str]:
+    return sorted(name for name in os.listdir(run.path) if name.endswith(".keras"))
+
+
+def test_there_is_no_source_stage_and_no_classifier(run, finished):
+    assert models(run) == [f"{name}.keras" for name in STAGES]
+    with open(run.file("data.json")) as file:
+        assert set(json.load(file)) >= {"target train"}
+        file.seek(0)
+        assert not [name for name in json.load(file) if "source" in name]
+    initial, first = weights(run, "initial"), weights(run, "round_1")
+    assert not [name for name in initial if "source" in name]
+    encoder = [name for name in initial if name.startswith("encoder_i")]
+    for name in encoder:
+        np.testing.assert_array_equal(initial[name], weights(run, "adapted")[name])
+        # Statistics are those of the given weights, whatever learns.
+        assert np.array_equal(initial[name], first[name]) == ("moving" in name), name
+    model = run.load_model("model.keras")
+    assert (model.num_identities, model.cameras) == (0, [1, 2])
+    with open(run.file("choice.json")) as file:
+        assert list(json.load(file)["scores"]) == [
+            "adapted.keras",
+            "round_1.keras",
+            "round_2.keras",
+        ]
+
+
+def test_what_is_printed(finished):
+    _, printed = finished
+    assert "source" not in printed.replace("WARNING: without a source the target's clusters", "")
+    assert "adapted.keras, without labels: other_camera_share" in printed
+    assert "round_2.keras, without labels: other_camera_share" in printed
+    assert "classifier_entropy" not in printed
+
+
+def test_random_weights_are_warned_of_and_given_ones_are_not(finished, tmp_path):
+    assert "WARNING: without a source the target's clusters are those of random" in finished[1]
+    network = small_data.tiny_network(False, None, (*small_strong.SIZE, 3))
+    path = str(tmp_path / "given.weights.h5")
+    network.save_weights(path)
+    given = settings(tmp_path / "run", source="none", self_training_rounds=0, backbone_weights=path)
+    run, printed = trained(given)
+    assert "WARNING" not in printed
+    assert models(run) == ["adapted.keras", "initial.keras", "model.keras"]
+    adapted = keras.models.load_model(run.file("model.keras"))
+    for left, right in zip(network.get_weights(), adapted.encoder_i.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_the_same_command_again_changes_nothing(run):
+    def files() -> dict[pathlib.Path, int]:
+        paths = pathlib.Path(run.path).rglob("*")
+        return {p: p.stat().st_mtime_ns for p in paths if p.is_file() and p.name != ".lock"}
+
+    before = files()
+    trained(recipes.settings_of(run))
+    assert files() == before
+
+
+@pytest.mark.parametrize("left", [1, 2, 3, 4])
+def test_a_run_that_was_stopped_between_stages_ends_in_the_same_weights(run, tmp_path, left):
+    """From the files of the first stages alone; of the next a part may be there."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in ["initial", "adapted", "round_1", "round_2", "model"][left:]:
+        os.remove(folder / f"{name}.keras")
+    (folder / ".partial.keras").write_text("half of a model")
+    again, _ = trained(settings(folder, source="none"))
+    for name in STAGES:
+        assert_equal(weights(run, name), weights(again, name))
+
+
+def test_what_stops_self_training_keeps_the_calibrated_model(tmp_path):
+    few = settings(tmp_path / "run", source="none", batch_size=8, **small_data.inputs())
+    run, printed = trained(few)
+    assert "self-training stops before round 1: " in printed
+    assert_equal(weights(run, "model"), weights(run, "adapted"))
+    found = strong_evaluate.evaluate(run, recipes.settings_of(run))
+    assert [row.key for row in found.rows] == list(ROWS)[:4]
+    assert found.kept.title == ROWS[SOURCE_ONLY_CAMERAS]
+
+
+def test_a_target_smaller_than_a_batch(tmp_path):
+    few = settings(tmp_path / "run", source="none", **small_data.inputs() | {"batch_size": 32})
+    with refused("--batch_size=32 is more than the 24 pictures of the target"):
+        trained(few)
+
+
+# Scores.
+
+
+def test_rows_are_called_what_they_are(run, found, capsys):
+    assert {row.key: row.title for row in found.rows} == ROWS
+    assert [row.key for row in found.rows] == list(ROWS)
+    results.report(run, recipes.settings_of(run), found)
+    shown = capsys.readouterr().out
+    assert "duke alone, in percent" in shown
+    assert "source" not in shown
+    with open(run.file("results.json")) as file:
+        assert json.load(file)["source"] == "none"
+    title, _ = results.scores_of_model(run, strong_evaluate.SERVED_TITLES)
+    assert title == ROWS[ADAPTED_CAMERAS]
+
+
+def test_without_labels_too(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(strong_evaluate.scored, "splits", lambda *_: None)
+    found = strong_evaluate.evaluate(run, recipes.settings_of(run))
+    assert list(found.without_labels) == [
+        ROWS[SOURCE_ONLY],
+        ROWS[SOURCE_ONLY_CAMERAS],
+        ROWS[ADAPTED_CAMERAS],
+    ]
+
+
+def test_pairs_of_rows_that_an_ablation_compares_are_there(run, found):
+    ablation = recipes.recipe_of(recipes.settings_of(run)).ablation(recipes.settings_of(run))
+    keys = [row.key for row in found.rows]
+    assert all(one in keys and other in keys for one, other in ablation.compared)
+
+
+def test_a_study_of_the_source_leaves_such_a_run_out(run, capsys):
+    assert model_choice.measure_run(run.path, None, {}, None) is None
+    assert "0 sources, where the indicators read one, left out" in capsys.readouterr().out
