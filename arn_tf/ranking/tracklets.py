@@ -38,9 +38,7 @@ def row(kept: Kept, key: str) -> tuple[Row | None, list[str]]:
     units = [_units(split) for split in (query, gallery)]
     firsts = [np.unique(unit, return_index=True)[1] for unit in units]
     views = _views(query, gallery, units, firsts)
-    person_id = [
-        each.person_id[first] for each, first in zip((query, gallery), firsts, strict=True)
-    ]
+    person_id = [query.person_id[firsts[0]], gallery.person_id[firsts[1]]]
     notes = _of_several_persons(query, gallery)
     if not _has_match(person_id, views):
         return None, [*notes, "no query tracklet has a match, so there is no row by tracklet"]
