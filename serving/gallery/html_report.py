@@ -54,6 +54,7 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; }
 .bar i { display: block; height: 100%; border-radius: 2px; background: var(--accent); }
 .more { display: grid; grid-template-columns: repeat(3, 1fr); gap: .3rem; margin-bottom: .45rem; }
 .more .frame { margin: 0; border-radius: .25rem; outline: none; }
+.query .more { margin-top: .7rem; }
 .more .frame.gone { padding: .1rem; font-size: .6rem; }
 .label { color: var(--accent); font-weight: 650; }
 .quiet { color: var(--quiet); }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from serving.gallery.html_pictures import frame, score, text
+from serving.gallery.html_pictures import about, frame, score, text
 from serving.gallery.tracklet_search import TrackletHit, TrackletResult
 
 # Goes on with "Scores are cosines".
@@ -19,9 +19,10 @@ def section(result: TrackletResult) -> str:
     found = f'<ol class="hits">\n{hits}</ol>'
     if not hits:
         found = '<p class="quiet">No tracklet of the gallery passes the filter.</p>'
+    about_query = _about(result.camera, result.name, result.files[0], len(result.files))
     return (
         f'<section>\n<figure class="query">{_frames(result.files, "query")}<figcaption>'
-        f'<div class="label">Query</div>{_about(result.camera, result.name, len(result.files))}'
+        f'<div class="label">Query</div>{about_query}'
         f"</figcaption></figure>\n{found}\n</section>\n"
     )
 
@@ -30,7 +31,7 @@ def _hit(rank: int, hit: TrackletHit) -> str:
     files = [each.picture.file for each in hit.best]
     return (
         f"<li><figure>{_frames(files, f'rank {rank}')}<figcaption>{score(hit.score, str(rank))}"
-        f"{_about(hit.camera, hit.name, hit.count)}</figcaption></figure></li>\n"
+        f"{_about(hit.camera, hit.name, files[0], hit.count)}</figcaption></figure></li>\n"
     )
 
 
@@ -39,8 +40,12 @@ def _frames(files: Sequence[str], what: str) -> str:
     return first + (f'<div class="more">{"".join(more)}</div>' if more else "")
 
 
-def _about(camera: str | None, name: str | None, count: int) -> str:
+def _about(camera: str | None, name: str | None, file: str, count: int) -> str:
+    if name is None:
+        return about(camera, file)
     place = "no camera" if camera is None else f"camera {text(camera)}"
-    tracklet = "no tracklet" if name is None else f"tracklet <bdi>{text(name)}</bdi>"
     pictures = "1 picture" if count == 1 else f"{count} pictures"
-    return f'<div>{place}</div><div>{tracklet}</div><div class="quiet">{pictures}</div>'
+    return (
+        f"<div>{place}</div><div>tracklet <bdi>{text(name)}</bdi></div>"
+        f'<div class="quiet">{pictures}</div>'
+    )
