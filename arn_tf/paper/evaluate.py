@@ -12,7 +12,7 @@ from arn_tf.paper import embedding
 from arn_tf.paper.feature_cache import UnwritableCacheError, cached_maps
 from arn_tf.paper.model import ARN
 from arn_tf.paper.settings import Settings
-from arn_tf.ranking import reranking, scores
+from arn_tf.ranking import reranking, scores, tracklets
 from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.folder import RunDir
@@ -84,7 +84,8 @@ def evaluate(
     title = f"{settings.direction}: {TITLES[ADAPTED]}"
     lists = scores.draw_ranked_lists(*embeddings, query, gallery, title)
     kept = Kept(TITLES[ADAPTED], query, gallery, *embeddings)
-    return Evaluation(rows, lists, [], kept=kept)
+    by_tracklet, notes = tracklets.row(kept, ADAPTED)
+    return Evaluation(rows, lists, notes, kept=kept, by_tracklet=by_tracklet)
 
 
 def embed(run: RunDir, settings: Settings, split: Split) -> tuple[np.ndarray, list[str]]:

@@ -5,6 +5,8 @@ import numpy.typing as npt
 
 JUNK = -1
 DISTRACTOR = 0
+# What `no_match` begins with.
+NO_MATCH = "no query has a match"
 
 # Rows normalised at a time: bounds the temporaries, and fits in a CPU's cache.
 _ROWS = 1024
@@ -154,4 +156,4 @@ def no_match(
         why = "no person of query_person_id is in gallery_person_id"
     else:
         why = "every person in both was seen by one camera only"
-    return f"no query has a match, a gallery picture of its person from another camera: {why}"
+    return f"{NO_MATCH}, a gallery picture of its person from another camera: {why}"

@@ -55,6 +55,8 @@ class Evaluation:
         without_labels: {title of a model: {name of a number: its value}}, where there are no rows.
         kept: what the numbers of the run's model were made from; None where it was let go.
         pairs: scores of the user's pairs of pictures; None where there are none.
+        by_tracklet: row of the run's model, whose queries and gallery are tracklets; None where
+            there are none.
     """
 
     rows: list[Row]
@@ -63,6 +65,7 @@ class Evaluation:
     without_labels: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     kept: Kept | None = None
     pairs: PairScores | None = None
+    by_tracklet: Row | None = None
 
     def __getitem__(self, key: str) -> RankingResult:
         """Returns the result of the row with this key.

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from arn_tf.errors import UserError
-from arn_tf.ranking import intervals, protocol, ranked_lists
+from arn_tf.ranking import arguments, intervals, protocol, ranked_lists
 
 # A score; or (mean, sample deviation) over seeds, or (low, high) of an interval.
 Metric = float | tuple[float, float]
@@ -28,6 +28,12 @@ class Split(Protocol):
 
     @property
     def view_id(self) -> np.ndarray: ...
+
+    @property
+    def views(self) -> np.ndarray | None: ...
+
+    @property
+    def tracklet(self) -> np.ndarray | None: ...
 
     @property
     def file_name(self) -> list[str]: ...
@@ -71,7 +77,10 @@ def score(
             distance=distance,
         )
     except ValueError as error:
-        raise UserError(f"the query and gallery splits can't be scored: {error}") from error
+        problem = str(error)
+        if query.views is not None and problem.startswith(arguments.NO_MATCH):
+            problem = f"{arguments.NO_MATCH}, a gallery picture of its person other than itself"
+        raise UserError(f"the query and gallery splits can't be scored: {problem}") from error
 
 
 def draw_ranked_lists(

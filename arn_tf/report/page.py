@@ -69,7 +69,7 @@ def _labelled(about: About, evaluation: Evaluation, kept: Kept) -> str:
         (
             sections.tiles(top),
             sections.what_was_scored(about, evaluation.notes),
-            sections.score_table(evaluation.rows, kept.title),
+            sections.score_table(evaluation.rows, kept.title, evaluation.by_tracklet),
             sections.matrices(camera_pairs.scores(kept)),
             sections.similarity_charts(histograms(kept, labelled=True)),
             sections.ranked_lists(kept, "Best lists", _LISTS + _RIGHT, best, by),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from arn_tf.ranking import scores
+from arn_tf.ranking import scores, tracklets
 from arn_tf.ranking.evaluation import Kept, Row
 from arn_tf.ranking.protocol import RankingResult
 from arn_tf.report import cameras, charts, html
@@ -54,10 +54,16 @@ def what_was_scored(about: About, notes: Sequence[str]) -> str:
     return html.section("What was scored", *parts)
 
 
-def score_table(rows: Sequence[Row], kept: str) -> str:
-    """Returns the table of scores with their intervals, and the CMC curves."""
+def score_table(rows: Sequence[Row], kept: str, by_tracklet: Row | None = None) -> str:
+    """Returns the table of scores with their intervals, and the CMC curves.
+
+    Args:
+        rows: of pictures.
+        kept: title of the row of the model that the page is about.
+        by_tracklet: its row by tracklet, for the table alone.
+    """
     lines = []
-    for row in rows:
+    for row in [*rows, *([by_tracklet] if by_tracklet else [])]:
         numbers = scores.metrics([row.result])
         cells = [html.text(row.title)]
         for name in (*_RANKS, "mean_ap"):
@@ -79,6 +85,8 @@ def score_table(rows: Sequence[Row], kept: str) -> str:
         "where 95 % of the scores would lie with other queries (bootstrap). Bold: the model that "
         "the rest of this page is about."
     )
+    if by_tracklet:
+        count += f" {tracklets.counts(by_tracklet)}"
     table = html.table(header, lines)
     [own] = [row.result for row in rows if row.title == kept]
     two = f'<div class="two">{_cmc(rows, kept)}{_precision(own)}</div>'

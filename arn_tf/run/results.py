@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from arn_tf.errors import UserError
-from arn_tf.ranking import scores
+from arn_tf.ranking import scores, tracklets
 from arn_tf.ranking.evaluation import Evaluation
 from arn_tf.ranking.pair_scores import CameraPair, PairScores
 from arn_tf.run.folder import RunDir
@@ -28,7 +28,8 @@ def report(
     Raises:
         UserError: the file can't be written.
     """
-    rows = {row.title: scores.metrics([row.result]) for row in evaluation.rows}
+    every = [*evaluation.rows, *([evaluation.by_tracklet] if evaluation.by_tracklet else [])]
+    rows = {row.title: scores.metrics([row.result]) for row in every}
     if rows:
         _print_scores(settings, evaluation, rows)
     else:
@@ -60,13 +61,17 @@ def _print_scores(
     rows: Mapping[str, Mapping[str, scores.Metric]],
 ) -> None:
     counts = evaluation.rows[-1].result
+    any_camera = evaluation.kept is not None and evaluation.kept.query.views is not None
+    match = "a match" if any_camera else "a match on another camera"
     print(f"\n{settings.direction}, in percent:\n")
     print(scores.table(list(rows.items())))
     print(
-        f"\n{counts.valid_queries} of {counts.queries} queries have a match on another camera and "
+        f"\n{counts.valid_queries} of {counts.queries} queries have {match} and "
         f"count; {counts.junk} junk pictures dropped, {counts.distractors} distractors kept. "
         "mAP 95%: where mAP would lie with other queries (bootstrap)."
     )
+    if evaluation.by_tracklet:
+        print(tracklets.counts(evaluation.by_tracklet))
 
 
 def _print_without_labels(settings: RunSettings, evaluation: Evaluation) -> None:

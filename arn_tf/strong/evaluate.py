@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
-from arn_tf.ranking import reranking, scores
+from arn_tf.ranking import reranking, scores, tracklets
 from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.data import opened
@@ -132,7 +132,9 @@ def evaluate(
         notes.append(f"the self-trained rows are those of {_kept(run)}")
     title = f"{settings.direction}: strong recipe (b)"
     lists = scores.draw_ranked_lists(*embeddings, *splits, title)
-    return Evaluation(rows, lists, notes, kept=Kept(titles[kept], *splits, *embeddings))
+    made = Kept(titles[kept], *splits, *embeddings)
+    by_tracklet, more = tracklets.row(made, kept)
+    return Evaluation(rows, lists, notes + more, kept=made, by_tracklet=by_tracklet)
 
 
 def embed(run: RunDir, settings: StrongSettings, split: Split) -> tuple[np.ndarray, list[str]]:

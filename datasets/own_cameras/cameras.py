@@ -1,8 +1,9 @@
-"""The cameras of pictures that a command line names: files, folders, tables."""
+"""Cameras and tracklets of pictures that a command line names: files, folders, tables."""
 
 import dataclasses
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from datasets.own_cameras import guess, listing
 from datasets.own_cameras.template import Template, TemplateError
@@ -10,21 +11,36 @@ from datasets.own_cameras.template import Template, TemplateError
 _EXAMPLES = 3
 
 
+class Tracklet(NamedTuple):
+    """Pictures that one tracker held together; with another camera it is another tracklet.
+
+    Attributes:
+        name: that the tracker gave it.
+        source: absolute path of the folder that the template begins at, or of the table. Trackers
+            begin anew: the same name below another folder is another tracklet.
+    """
+
+    name: str
+    source: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """What a path of the command line says of the cameras.
+    """What a path of the command line says of its pictures.
 
     Attributes:
         cameras: {absolute path of a picture: name of its camera}; those without one aren't there.
         note: line for the user on how they were told; empty where there is nothing to say.
+        tracklets: {absolute path of a picture: its tracklet}, likewise. They are never guessed.
     """
 
     cameras: dict[str, str]
     note: str = ""
+    tracklets: dict[str, Tracklet] = dataclasses.field(default_factory=dict)
 
 
 def of(path: str, files: Sequence[str], names: str) -> Told:
-    """Returns the cameras of the pictures that one path stands for.
+    """Returns cameras and tracklets of the pictures that one path stands for.
 
     Args:
         path: of a file or folder.
@@ -56,12 +72,14 @@ def of(path: str, files: Sequence[str], names: str) -> Told:
         found = [guessed.values(file) for file in relative]
         # One folder of pictures of one camera, perhaps, is nothing to tell.
         note = f"{path}: {guessed.title}" if guessed.template or guessed.pattern else ""
-    cameras = {
-        file: values["camera"]
-        for file, values in zip(files, found, strict=True)
-        if values and values.get("camera")
-    }
-    return Told(cameras, note)
+    cameras, tracklets = {}, {}
+    for file, below, values in zip(files, relative, found, strict=True):
+        if values and (camera := values.get("camera")):
+            cameras[file] = camera
+        if names and values and (tracklet := values.get("tracklet")):
+            source = os.path.normpath(file[: len(file) - len(below)])
+            tracklets[file] = Tracklet(tracklet, source)
+    return Told(cameras, note, tracklets)
 
 
 def camera_template(names: str) -> Template:
@@ -81,17 +99,28 @@ def _below(path: str, file: str, names: str) -> str:
     return "/".join(parts[-(names.count("/") + 1) :])
 
 
-def of_table(path: str) -> Told:
-    """Returns the pictures and cameras of a table, CSV.
+def of_table(path: str, names: str = "") -> Told:
+    """Returns the pictures of a table, CSV, all of them in `cameras`, "" where there is none.
+
+    Args:
+        path: of the table.
+        names: template of paths, which a table has no use for.
 
     Raises:
-        ListingError: it can't be used.
+        ListingError: it can't be used, or there is a template.
     """
-    found = listing.read(path)
-    names = [*found.camera.names, ""]
-    return Told(
-        {
-            os.path.normpath(found.path(row)): names[code]
-            for row, code in enumerate(found.camera.codes.tolist())
-        }
-    )
+    found = listing.read(path, names)
+    source = os.path.abspath(path)
+    files = [os.path.normpath(found.path(row)) for row in range(len(found))]
+    camera = _named(found.camera)
+    tracklets = {}
+    for file, own, of_camera in zip(files, _named(found.tracklet), camera, strict=True):
+        if own:
+            # A listing has them as camera/tracklet.
+            tracklets[file] = Tracklet(own[len(of_camera) + 1 :], source)
+    return Told(dict(zip(files, camera, strict=True)), tracklets=tracklets)
+
+
+def _named(labels: listing.Labels) -> list[str]:
+    names = [*labels.names, ""]
+    return [names[code] for code in labels.codes.tolist()]

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 
 from datasets import camera_names
+from datasets.own_cameras.cameras import Told
 from serving import client
 from serving.client import picture_cameras, results
 from serving.client.npz_file import EmbeddingFile
@@ -23,7 +24,7 @@ def embed(args: argparse.Namespace) -> None:
     """`embed`: writes the embeddings of picture files to one .npz file."""
     with client.from_arguments(args) as server, EmbeddingFile(args.output) as file:
         links: dict[str, str] = {}
-        named_paths, named = picture_cameras.tables(args.paths)
+        named_paths, named = picture_cameras.tables(args.paths, args.names)
         paths = find(named_paths, links)
         if links:
             warn(printable(link_note(links)))
@@ -51,21 +52,19 @@ def embed(args: argparse.Namespace) -> None:
     )
 
 
-def _cameras(
-    args: argparse.Namespace, paths: Sequence[str], named: dict[str, str]
-) -> list[str] | None:
+def _cameras(args: argparse.Namespace, paths: Sequence[str], named: Told) -> list[str] | None:
     """Returns the name of each picture's camera, or None where no flag and no table tells any."""
     if (args.camera, args.camera_pattern, args.names) == (None, None, None) and not any(
-        named.values()
+        named.cameras.values()
     ):
         return None
     files = [os.path.abspath(path) for path in paths]
-    camera_of = picture_cameras.function(
+    known = picture_cameras.known(
         args.paths, files, named, args.camera, args.camera_pattern, args.names
     )
     found = []
     for path, file in zip(paths, files, strict=True):
-        camera = camera_of(file)
+        camera = known.camera(file)
         if not camera:
             raise BadInputError("no camera by `camera_pattern`, `names` or its table", path)
         found.append(camera)

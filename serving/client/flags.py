@@ -53,7 +53,8 @@ def add_camera_flags(parser: argparse.ArgumentParser, flag: str, text: str, defa
     group.add_argument(
         "--names",
         metavar="TEMPLATE",
-        help="what the paths below the folders mean, like '{camera}/{*}'. Without any of these "
+        help="what the paths below the folders mean, like '{camera}/{*}' or "
+        "'{camera}/{tracklet}/{*}'; a table says it itself. Without any of these "
         f"three: {default}",
     )
 

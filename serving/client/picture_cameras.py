@@ -1,5 +1,6 @@
-"""Which camera took each picture: as a flag, the pictures' names or their folders say."""
+"""Which camera took each picture, and of which tracklet it is: as flags, names or tables say."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 
@@ -19,44 +20,61 @@ def check_template(names: str) -> None:
         raise BadInputError(str(error), arguments={"names": names}) from error
 
 
-def tables(paths: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Returns paths with the pictures of tables in place of these, and the cameras they name.
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What is known of pictures by their absolute paths.
+
+    Attributes:
+        camera: function from a picture to the name of its camera, or None.
+        tracklets: {picture: its tracklet} of those that have one.
+    """
+
+    camera: Callable[[str], str | None]
+    tracklets: dict[str, cameras.Tracklet]
+
+
+def tables(paths: Sequence[str], names: str | None = None) -> tuple[list[str], cameras.Told]:
+    """Returns paths with the pictures of tables in place of these, and what the tables say of them.
 
     Args:
         paths: files, folders and tables (.csv, .tsv).
+        names: template of paths, if one was given.
 
     Raises:
-        BadInputError: a table can't be used.
+        BadInputError: a table can't be used, or there is a template beside it.
     """
     found: list[str] = []
-    named: dict[str, str] = {}
+    named = cameras.Told({})
     for path in paths:
         if not path.lower().endswith((".csv", ".tsv")) or not os.path.isfile(path):
             found.append(path)
             continue
         try:
-            told = cameras.of_table(path)
+            told = cameras.of_table(path, names or "")
         except listing.ListingError as error:
-            raise BadInputError(str(error)) from error
+            raise BadInputError(
+                str(error), arguments={"names": names} if names else None
+            ) from error
         found += told.cameras
-        named |= told.cameras
+        named.cameras.update(told.cameras)
+        named.tracklets.update(told.tracklets)
     return found, named
 
 
-def function(
+def known(
     paths: Sequence[str],
     files: Sequence[str],
-    named: dict[str, str],
+    named: cameras.Told,
     name: str | None,
     camera_pattern: str | None,
     names: str | None,
-) -> Callable[[str], str | None]:
-    """Returns a function from a picture to the name of its camera, or None.
+) -> Known:
+    """Returns what is known of pictures.
 
     Args:
         paths: files and folders of the command line.
         files: absolute paths of their pictures.
-        named: {absolute path: camera} of pictures that tables name.
+        named: what tables say of pictures that they name.
         name: camera of all pictures.
         camera_pattern: see `arguments.camera_pattern`.
         names: template of paths.
@@ -64,14 +82,15 @@ def function(
     Raises:
         BadInputError: the pattern or the template is wrong.
     """
+    tracklets = dict(named.tracklets)
     if name is not None:
-        return lambda file: name
+        return Known(lambda file: name, tracklets)
     if camera_pattern is not None:
         chosen = arguments.camera_pattern(camera_pattern)
-        return lambda file: camera_names.name_of(file, chosen)
+        return Known(lambda file: camera_names.name_of(file, chosen), tracklets)
     usual = camera_names.compile_pattern(camera_names.PATTERN)
-    told = {file: camera for file, camera in named.items() if camera}
-    others = [file for file in files if file not in named]
+    told = {file: camera for file, camera in named.cameras.items() if camera}
+    others = [file for file in files if file not in named.cameras]
     for path in paths:
         below = os.path.join(os.path.abspath(path), "")
         own = [file for file in others if file + os.sep == below or file.startswith(below)]
@@ -85,6 +104,7 @@ def function(
             if known := {file: name for file, name in by_name.items() if name}:
                 found = cameras.Told(known)
         told |= found.cameras
+        tracklets |= found.tracklets
         if found.note:
             warn(printable(f"note: {found.note}"))
-    return told.get
+    return Known(told.get, tracklets)

@@ -39,6 +39,20 @@ def content_hash(file: str) -> bytes:
         raise BadImageError(f"can't be read: {error.strerror}", file) from error
 
 
+def check_source(path: str) -> None:
+    """Checks that a gallery can hold the path of a folder or table that names tracklets.
+
+    Raises:
+        BadInputError: it is not UTF-8, or see `check_encoding`.
+    """
+    check_encoding(path)
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise BadInputError("the name is not UTF-8; rename it", shown) from error
+
+
 def file_pattern(text: str) -> str:
     """Returns a glob pattern made absolute; the working folder's name is no pattern in it."""
     return os.path.normpath(os.path.join(glob.escape(os.getcwd()), text))

@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
         "other content or another camera it is embedded anew and takes the old one's place. With "
         "other content its age, for remove --older_than, begins anew. A file whose content is "
         "there under a name that no longer has it has moved: the row gets the new name and keeps "
-        "its age. A copy, of the same camera, of a picture that is there gets no row.",
+        "its age. A copy, of the same camera, of a picture that is there gets no row. A picture "
+        "that is there gets the tracklet that is named now; where none is, it keeps its own.",
     )
     for filling in (build, add):
         add_server_flags(filling)
@@ -111,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_server_flags(search)
     search.add_argument("--top", type=int, default=10, help="length of the list (%(default)s)")
+    search.add_argument(
+        "--by",
+        choices=("picture", "tracklet"),
+        default="picture",
+        help="what is found: pictures, or tracklets by their mean embeddings, shown as their "
+        "nearest pictures; query pictures of one tracklet are then one query (%(default)s)",
+    )
     search.add_argument(
         "--camera", action="append", default=[], help="only pictures of this camera; repeatable"
     )

@@ -4,13 +4,14 @@ import argparse
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from serving import client
 from serving.client import picture_cameras, picture_files
 from serving.client.arguments import camera_pattern
+from serving.client.picture_cameras import Known
 from serving.client.results import camera_notes
 from serving.command import printable, warn
 from serving.errors import BadInputError, GalleryError, ServingError
@@ -22,6 +23,7 @@ from serving.gallery import (
     same_content,
     sqlite_file,
     text_report,
+    tracklet_search,
 )
 from serving.gallery import check as row_check
 from serving.gallery.approximate_search import Quality
@@ -29,6 +31,7 @@ from serving.gallery.outcome import Outcome
 from serving.gallery.records import Selection
 from serving.gallery.search import Hit, Result, exact
 from serving.gallery.store import GalleryStore
+from serving.gallery.tracklet_search import TrackletResult
 
 
 def build(args: argparse.Namespace) -> None:
@@ -36,8 +39,8 @@ def build(args: argparse.Namespace) -> None:
     _check_camera(args, "camera")
     sqlite_file.check_new(args.gallery)
     outcome = Outcome()
-    files, camera = _found(args, args.paths, args.camera)
-    pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
+    files, known = _found(args, args.paths, args.camera)
+    pictures = ingest.read_pictures(files, known, args.skip_bad_images, outcome)
     with client.from_arguments(args) as server, _reporting(args, outcome):
         ingest.build(args.gallery, server, pictures, args.skip_bad_images, outcome)
     print(
@@ -52,8 +55,8 @@ def add(args: argparse.Namespace) -> None:
     outcome = Outcome()
     with GalleryStore(args.gallery) as store:
         store.check_writable()
-        files, camera = _found(args, args.paths, args.camera)
-        pictures = ingest.read_pictures(files, camera, args.skip_bad_images, outcome)
+        files, known = _found(args, args.paths, args.camera)
+        pictures = ingest.read_pictures(files, known, args.skip_bad_images, outcome)
         with _reporting(args, outcome):
             new = same_content.settle(store, pictures, outcome)
             settled = {*new, *outcome.moved, *outcome.copies}
@@ -127,16 +130,18 @@ def check(args: argparse.Namespace) -> None:
 
 
 def search(args: argparse.Namespace) -> None:
-    """`search`: prints the nearest pictures of each query."""
+    """`search`: prints the nearest pictures, or tracklets, of each query."""
     if args.top < 1:
         raise BadInputError("give a whole number of at least 1", arguments={"top": args.top})
     if args.html is not None:
         html_report.check_destination(args.html)
     _check_camera(args, "query_camera")
     with GalleryStore(args.gallery) as store:
+        if args.by == "tracklet":
+            tracklet_search.check(store)
         _check_cameras(store, args.camera)
-        files, camera_of = _found(args, args.queries, args.query_camera)
-        names = [camera_of(file) for file in files]
+        files, known = _found(args, args.queries, args.query_camera)
+        names = [known.camera(file) for file in files]
         if args.exclude_same_camera:
             _note_unknown(store, names)
         if args.exclude_same_camera and None in names:
@@ -146,9 +151,20 @@ def search(args: argparse.Namespace) -> None:
                 files[names.index(None)],
             )
         vectors = _embed(store, args, files, names)
-        hits, note = _ranked(store, args, vectors, names)
-    results = [Result(*row) for row in zip(files, names, hits, strict=True)]
-    print(text_report.results(results))
+        results: list[Result] | list[TrackletResult]
+        if args.by == "tracklet":
+            tracklets = map(known.tracklets.get, files)
+            queries = list(zip(files, names, tracklets, strict=True))
+            results = tracklet_search.search(
+                store, vectors, queries, args.top, args.camera, args.exclude_same_camera
+            )
+            note = "exact search, as the index is of pictures" if args.approximate else None
+            text = text_report.tracklet_results(results)
+        else:
+            hits, note = _ranked(store, args, vectors, names)
+            results = [Result(*row) for row in zip(files, names, hits, strict=True)]
+            text = text_report.results(results)
+    print(text)
     if note:
         print(note)
     if args.html is not None:
@@ -177,20 +193,20 @@ def _erase(store: GalleryStore, removed: int) -> None:
 
 def _found(
     args: argparse.Namespace, paths: list[str], camera: str | None
-) -> tuple[list[str], Callable[[str], str | None]]:
-    """Returns the pictures that a command line names, and a function from one to its camera.
+) -> tuple[list[str], Known]:
+    """Returns the pictures that a command line names, and what is known of them.
 
     Tells of links to the same ones, and of a guess about cameras.
     """
     links: dict[str, str] = {}
-    named_paths, named = picture_cameras.tables(paths)
+    named_paths, named = picture_cameras.tables(paths, args.names)
     files = arguments.find(named_paths, links)
     if links:
         _note(picture_files.link_note(links))
-    camera_of = picture_cameras.function(
-        paths, files, named, camera, args.camera_pattern, args.names
-    )
-    return files, camera_of
+    known = picture_cameras.known(paths, files, named, camera, args.camera_pattern, args.names)
+    for source in {tracklet.source for tracklet in known.tracklets.values()}:
+        arguments.check_source(source)
+    return files, known
 
 
 def _check_camera(args: argparse.Namespace, flag: str) -> None:

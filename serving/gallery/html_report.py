@@ -4,22 +4,17 @@ No script and no links, and a policy that forbids both: file names come from any
 page may be mailed around. Thumbnails are small JPEGs inside the page.
 """
 
-import base64
 import contextlib
-import io
 import os
 from collections.abc import Sequence
-from html import escape
 
-from datasets.files import pictures
-from serving.client import picture_files
-from serving.command import printable
-from serving.errors import BadImageError, BadInputError
-from serving.gallery.file_state import gone
+from serving.errors import BadInputError
+from serving.gallery import html_tracklets
+from serving.gallery.html_pictures import about, frame, score, text
 from serving.gallery.search import Hit, Result
 from serving.gallery.text_report import moment
+from serving.gallery.tracklet_search import TrackletResult
 
-_THUMBNAIL = (192, 384)  # width, height at most; twice what a page shows
 _HEAD = """<!doctype html>
 <html lang="en">
 <head>
@@ -57,6 +52,10 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; }
 .rank { font-weight: 650; }
 .bar { height: 4px; margin: .15rem 0 .3rem; border-radius: 2px; background: var(--bar); }
 .bar i { display: block; height: 100%; border-radius: 2px; background: var(--accent); }
+.more { display: grid; grid-template-columns: repeat(3, 1fr); gap: .3rem; margin-bottom: .45rem; }
+.more .frame { margin: 0; border-radius: .25rem; outline: none; }
+.query .more { margin-top: .7rem; }
+.more .frame.gone { padding: .1rem; font-size: .6rem; }
 .label { color: var(--accent); font-weight: 650; }
 .quiet { color: var(--quiet); }
 @media (max-width: 40rem) { body { padding: .75rem; }
@@ -90,7 +89,7 @@ def check_destination(html: str) -> None:
         raise _refused(html, f"the folder {parent} can't be written")
 
 
-def write(html: str, results: Sequence[Result], gallery: str) -> None:
+def write(html: str, results: Sequence[Result] | Sequence[TrackletResult], gallery: str) -> None:
     """Writes the page, beside its place first, so a page is whole or not there.
 
     Args:
@@ -107,8 +106,8 @@ def write(html: str, results: Sequence[Result], gallery: str) -> None:
             file.write(_HEAD)
             count = f"{len(results)} {'query' if len(results) == 1 else 'queries'}"
             file.write(
-                f"<header><h1>Search results</h1><p>{count} against the gallery {_text(gallery)}."
-                " Scores are cosines.</p></header>\n"
+                f"<header><h1>Search results</h1><p>{count} against the gallery {text(gallery)}."
+                f" Scores are cosines{_of(results)}.</p></header>\n"
             )
             for result in results:
                 file.write(_section(result))
@@ -126,54 +125,29 @@ def _refused(html: str, message: str) -> BadInputError:
     return BadInputError(message, arguments={"html": html})
 
 
-def _section(result: Result) -> str:
+def _of(results: Sequence[Result] | Sequence[TrackletResult]) -> str:
+    by_tracklet = any(isinstance(result, TrackletResult) for result in results)
+    return html_tracklets.SCORES if by_tracklet else ""
+
+
+def _section(result: Result | TrackletResult) -> str:
+    if isinstance(result, TrackletResult):
+        return html_tracklets.section(result)
     hits = "".join(_hit(rank, hit) for rank, hit in enumerate(result.hits, 1))
     found = f'<ol class="hits">\n{hits}</ol>'
     if not hits:
         found = '<p class="quiet">No picture of the gallery passes the filter.</p>'
     return (
-        f'<section>\n<figure class="query">{_frame(result.file, "query")}<figcaption>'
-        f'<div class="label">Query</div>{_about(result.camera, result.file)}'
+        f'<section>\n<figure class="query">{frame(result.file, "query")}<figcaption>'
+        f'<div class="label">Query</div>{about(result.camera, result.file)}'
         f"</figcaption></figure>\n{found}\n</section>\n"
     )
 
 
 def _hit(rank: int, hit: Hit) -> str:
     picture = hit.picture
-    width = 100 * min(max(hit.score, 0), 1)
     return (
         f'<li><figure title="inserted {moment(picture.inserted_at)}">'
-        f"{_frame(picture.file, f'rank {rank}')}<figcaption>"
-        f'<div class="line"><span class="rank">{rank}</span><span>{hit.score:.4f}</span></div>'
-        f'<div class="bar"><i style="width:{width:.1f}%"></i></div>'
-        f"{_about(picture.camera, picture.file)}</figcaption></figure></li>\n"
+        f"{frame(picture.file, f'rank {rank}')}<figcaption>{score(hit.score, str(rank))}"
+        f"{about(picture.camera, picture.file)}</figcaption></figure></li>\n"
     )
-
-
-def _about(camera: str | None, file: str) -> str:
-    name = "no camera" if camera is None else f"camera {_text(camera)}"
-    return f'<div>{name}</div><div class="quiet"><bdi>{_text(os.path.basename(file))}</bdi></div>'
-
-
-def _frame(file: str, what: str) -> str:
-    encoded = _thumbnail(file)
-    if encoded is None:
-        why = "file is gone" if gone(file) else "file can't be shown"
-        return f'<div class="frame gone">{why}</div>'
-    alt = _text(f"{what}: {os.path.basename(file)}")
-    return f'<div class="frame"><img alt="{alt}" src="data:image/jpeg;base64,{encoded}"></div>'
-
-
-def _thumbnail(file: str) -> str | None:
-    """A small JPEG in base64, or None if the file is gone or no picture."""
-    try:
-        small = pictures.thumbnail(picture_files.read(file), _THUMBNAIL)
-    except (BadImageError, pictures.PictureError):
-        return None
-    encoded = io.BytesIO()
-    small.save(encoded, "JPEG", quality=85)
-    return base64.b64encode(encoded.getvalue()).decode()
-
-
-def _text(text: str) -> str:
-    return escape(printable(text))

@@ -5,12 +5,13 @@ and the same `add` goes on where it stopped.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import tqdm
 
 from datasets import camera_names
 from serving.client import EmbeddingClient, Embeddings, ModelDescription
+from serving.client.picture_cameras import Known
 from serving.command import printable, warn
 from serving.errors import BadImageError, GalleryError
 from serving.gallery.arguments import content_hash
@@ -24,7 +25,7 @@ _WAYS_OUT = "have that model served, or build another gallery with this one"
 
 def read_pictures(
     files: Sequence[str],
-    camera: Callable[[str], str | None],
+    known: Known,
     skip_bad_images: bool,
     outcome: Outcome,
 ) -> dict[str, Picture]:
@@ -32,7 +33,7 @@ def read_pictures(
 
     Args:
         files: absolute paths.
-        camera: function from a path to the name of its camera or None.
+        known: of them, camera and tracklet.
         skip_bad_images: whether to leave out what can't be read.
         outcome: `bad` is raised by how many were left out.
 
@@ -46,7 +47,8 @@ def read_pictures(
     for file in tqdm.tqdm(files, "reading", unit=" pictures", disable=None):
         try:
             # Hashed before it is sent: if it changes in between, a later add sees that.
-            pictures[file] = Picture(file, camera(file), content_hash(file))
+            digest, tracklet = content_hash(file), known.tracklets.get(file)
+            pictures[file] = Picture(file, known.camera(file), digest, tracklet=tracklet)
         except BadImageError as error:
             if not skip_bad_images:
                 raise

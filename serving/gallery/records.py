@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from datasets.own_cameras.cameras import Tracklet
+
 
 @dataclasses.dataclass(frozen=True)
 class Binding:
@@ -23,6 +25,8 @@ class Picture:
         content_hash: SHA-256 of the file, 32 bytes.
         inserted_at: seconds since 1970, UTC; set by the store.
         id: row in the store; set by the store.
+        tracklet: that it is of, in its camera, or None. To `GalleryStore.add` and `move` None is
+            not known: a picture that is there keeps its own.
     """
 
     file: str
@@ -30,6 +34,7 @@ class Picture:
     content_hash: bytes
     inserted_at: int = 0
     id: int = 0
+    tracklet: Tracklet | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,17 +8,29 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from datasets.own_cameras.cameras import Tracklet
+from serving.gallery import sqlite_file
 from serving.gallery.records import Picture
 
-COLUMNS = "id, file, camera, inserted_at, content_hash"
+_COLUMNS = "id, file, camera, inserted_at, content_hash"
 # Asked for at once; SQLite takes 32766 at most.
 _BATCH = 500
 
 
+def columns(connection: sqlite3.Connection) -> str:
+    """Returns the columns that `picture` takes, for SQL."""
+    # Nobody takes them away: a gallery that gets them just now had no tracklet before.
+    tracklet = (
+        "tracklet, tracklet_source" if sqlite_file.has_tracklets(connection) else "NULL, NULL"
+    )
+    return f"{_COLUMNS}, {tracklet}"
+
+
 def picture(row: Sequence[Any]) -> Picture:
-    """Returns the picture of a row of `COLUMNS`."""
-    identity, file, camera, inserted_at, content_hash = row
-    return Picture(file, camera, content_hash, inserted_at, identity)
+    """Returns the picture of a row of `columns`."""
+    identity, file, camera, inserted_at, content_hash, name, source = row
+    tracklet = None if name is None else Tracklet(name, source)
+    return Picture(file, camera, content_hash, inserted_at, identity, tracklet)
 
 
 def by_file(connection: sqlite3.Connection, files: Collection[str]) -> dict[str, Picture]:
@@ -48,7 +60,7 @@ def same_picture(connection: sqlite3.Connection, picture: Picture) -> str | None
 def move(
     connection: sqlite3.Connection, moves: Sequence[tuple[Picture, Picture]]
 ) -> list[tuple[Picture, Picture]]:
-    """Gives rows new names and cameras; a row that has such a name and keeps it is deleted.
+    """Gives rows new names, cameras and tracklets; others that have such a name are deleted.
 
     Args:
         connection: to the gallery.
@@ -68,9 +80,11 @@ def move(
         ).rowcount
     ]
     connection.executemany("DELETE FROM pictures WHERE file = ?", [(new.file,) for _, new in done])
+    # Where no tracklet is told, that of before stays.
     connection.executemany(
-        "UPDATE pictures SET file = ?, camera = ? WHERE id = ?",
-        [(new.file, new.camera, old.id) for old, new in done],
+        "UPDATE pictures SET file = ?, camera = ?, tracklet = coalesce(?, tracklet),"
+        " tracklet_source = coalesce(?, tracklet_source) WHERE id = ?",
+        [(new.file, new.camera, *(new.tracklet or (None, None)), old.id) for old, new in done],
     )
     return done
 
@@ -85,9 +99,10 @@ def delete(connection: sqlite3.Connection, pictures: Sequence[Picture]) -> int:
 def _where(
     connection: sqlite3.Connection, column: str, values: Collection[str] | Collection[bytes]
 ) -> list[Picture]:
-    found, wanted = [], list(values)
+    found, wanted, selected = [], list(values), columns(connection)
     for start in range(0, len(wanted), _BATCH):
         some = wanted[start : start + _BATCH]
-        query = f"SELECT {COLUMNS} FROM pictures WHERE {column} IN ({', '.join('?' * len(some))})"
+        places = ", ".join("?" * len(some))
+        query = f"SELECT {selected} FROM pictures WHERE {column} IN ({places})"
         found += [picture(row) for row in connection.execute(query, some)]
     return sorted(found, key=lambda each: each.id)

@@ -6,7 +6,7 @@ of what passes is found, whatever share of the gallery that is; only those rows 
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import faiss
 import numpy as np
@@ -58,18 +58,40 @@ def exact(
     Raises:
         GalleryError: the gallery can't be read.
     """
-    left_out = other_than_cameras or [None] * len(vectors)
     hits: list[list[Hit]] = [[] for _ in vectors]
+    for queries, pictures, gallery in passing(store, len(vectors), cameras, other_than_cameras):
+        found = as_hits(pictures, *nearest(vectors[queries], gallery, top))
+        for query, each in zip(queries, found, strict=True):
+            hits[query] = each
+    return hits
+
+
+def passing(
+    store: GalleryStore,
+    count: int,
+    cameras: Sequence[str] = (),
+    other_than_cameras: Sequence[str | None] | None = None,
+) -> Iterator[tuple[list[int], list[Picture], np.ndarray]]:
+    """Yields queries that have one filter, and the pictures that pass it; none where none do.
+
+    Args:
+        store: the gallery.
+        count: how many queries there are.
+        cameras: as in `exact`.
+        other_than_cameras: as in `exact`.
+
+    Yields:
+        numbers of queries, pictures by ascending row, and their embeddings, float32 [N, dim].
+    """
+    left_out = other_than_cameras or [None] * count
     for camera in dict.fromkeys(left_out):
         queries = [row for row, other in enumerate(left_out) if other == camera]
         with store.snapshot():
-            passing = Selection(cameras=tuple(cameras), other_than_camera=camera)
-            pictures, gallery = store.load(passing)
+            pictures, gallery = store.load(
+                Selection(cameras=tuple(cameras), other_than_camera=camera)
+            )
         if pictures:
-            found = as_hits(pictures, *nearest(vectors[queries], gallery, top))
-            for query, each in zip(queries, found, strict=True):
-                hits[query] = each
-    return hits
+            yield queries, pictures, gallery
 
 
 def nearest(queries: np.ndarray, gallery: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:

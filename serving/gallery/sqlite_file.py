@@ -55,13 +55,20 @@ CREATE TABLE pictures (
     camera TEXT,
     inserted_at INTEGER NOT NULL, -- seconds since 1970, UTC
     content_hash BLOB NOT NULL,   -- SHA-256
-    embedding BLOB NOT NULL       -- float32, little-endian
+    embedding BLOB NOT NULL,      -- float32, little-endian
+    tracklet TEXT,                -- with its source and the camera it is one
+    tracklet_source TEXT          -- absolute path of the folder or table that names it
 );
 CREATE INDEX pictures_by_camera ON pictures (camera, inserted_at);
 """
 # Not of the first galleries, which get it when pictures are added. Programs that don't know it
 # read and write such a file all the same: SQLite itself keeps an index.
 CONTENT_INDEX = "CREATE INDEX IF NOT EXISTS pictures_by_content ON pictures (content_hash)"
+# The same goes for tracklets: programs that don't know them name the columns that they write.
+_TRACKLET_INDEX = (
+    "CREATE INDEX IF NOT EXISTS pictures_by_tracklet"
+    " ON pictures (tracklet_source, camera, tracklet) WHERE tracklet IS NOT NULL"
+)
 
 
 def exists(folder: str) -> bool:
@@ -136,6 +143,20 @@ def connect(folder: str) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def has_tracklets(connection: sqlite3.Connection) -> bool:
+    """Whether there are columns for tracklets; galleries of earlier versions have none."""
+    query = "SELECT 1 FROM pragma_table_info('pictures') WHERE name = 'tracklet_source'"
+    return connection.execute(query).fetchone() is not None
+
+
+def add_tracklets(connection: sqlite3.Connection) -> None:
+    """Gives a gallery of an earlier version its columns for tracklets. Needs `writing`."""
+    if not has_tracklets(connection):
+        for column in ("tracklet", "tracklet_source"):
+            connection.execute(f"ALTER TABLE pictures ADD COLUMN {column} TEXT")
+        connection.execute(_TRACKLET_INDEX)
 
 
 @contextlib.contextmanager
@@ -247,7 +268,7 @@ def _make(path: str, fill: Callable[[sqlite3.Connection], object]) -> None:
                 with writing(connection, fresh):
                     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                     connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-                    for statement in (*_SCHEMA.split(";\n"), CONTENT_INDEX):
+                    for statement in (*_SCHEMA.split(";\n"), CONTENT_INDEX, _TRACKLET_INDEX):
                         connection.execute(statement)
                     fill(connection)
         os.replace(fresh, path)

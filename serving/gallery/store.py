@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from datasets.own_cameras.cameras import Tracklet
 from serving.errors import GalleryError
 from serving.gallery import disk, rows, sqlite_file
 from serving.gallery.records import EVERYTHING, Binding, Picture, Selection
@@ -101,7 +102,8 @@ class GalleryStore:
     ) -> dict[str, str]:
         """Adds pictures, all or none; one whose file is there already takes its place.
 
-        It keeps the old one's `inserted_at` if its content is the same.
+        It keeps the old one's `inserted_at` if its content is the same, and its tracklet if it has
+        none itself.
 
         Args:
             pictures: N rows.
@@ -115,6 +117,7 @@ class GalleryStore:
         _check(vectors, len(pictures), self.binding.dim)
         copies: dict[str, str] = {}
         with sqlite_file.writing(self._connection, self._path):
+            sqlite_file.add_tracklets(self._connection)
             if once:
                 copies = self._copies(pictures)
                 keep = [row for row, each in enumerate(pictures) if each.file not in copies]
@@ -128,20 +131,21 @@ class GalleryStore:
     def move(
         self, moves: Sequence[tuple[Picture, Picture]], stale: Sequence[Picture] = ()
     ) -> list[tuple[Picture, Picture]]:
-        """Gives pictures new names and cameras; their age and embeddings stay.
+        """Gives pictures new names, cameras and tracklets; their age and embeddings stay.
 
         All or none, but for rows that another process has changed since they were read. A
         picture that has such a new name, and doesn't move itself, is removed.
         `finish_erasure` comes next, for the old names.
 
         Args:
-            moves: (a picture of this store, the same with its new file and camera).
+            moves: (a picture of this store, the same with its new file, camera and tracklet).
             stale: pictures of this store to remove as well.
 
         Returns:
             The moves that were done.
         """
         with sqlite_file.writing(self._connection, self._path):
+            sqlite_file.add_tracklets(self._connection)
             done = rows.move(self._connection, moves)
             if rows.delete(self._connection, stale) or done:
                 self._begin_change()
@@ -213,12 +217,12 @@ class GalleryStore:
     def pictures(self, selection: Selection = EVERYTHING) -> list[Picture]:
         """Returns the selected pictures, in the order of their files."""
         condition, parameters = selection.sql()
-        query = f"SELECT {rows.COLUMNS} FROM pictures WHERE {condition} ORDER BY file"
+        query = f"SELECT {self._columns()} FROM pictures WHERE {condition} ORDER BY file"
         return [rows.picture(row) for row in self._all(query, parameters)]
 
     def pictures_by_id(self, ids: Iterable[int]) -> dict[int, Picture]:
         """Returns {id: picture} of these rows."""
-        query = f"SELECT {rows.COLUMNS} FROM pictures WHERE id = ?"
+        query = f"SELECT {self._columns()} FROM pictures WHERE id = ?"
         return {int(row): rows.picture(self._one(query, (int(row),))) for row in set(ids)}
 
     def by_file(self, files: Collection[str]) -> dict[str, Picture]:
@@ -246,7 +250,7 @@ class GalleryStore:
             count: how many, at most.
         """
         condition, parameters = selection.sql()
-        query = f"SELECT {rows.COLUMNS} FROM pictures WHERE {condition} AND id > ? ORDER BY id"
+        query = f"SELECT {self._columns()} FROM pictures WHERE {condition} AND id > ? ORDER BY id"
         found = self._all(f"{query} LIMIT ?", [*parameters, after, count])
         return [rows.picture(row) for row in found]
 
@@ -254,6 +258,15 @@ class GalleryStore:
         """Returns [(camera or None, pictures, first, last inserted_at)] by camera."""
         columns = "camera, count(*), min(inserted_at), max(inserted_at)"
         return self._all(f"SELECT {columns} FROM pictures GROUP BY camera ORDER BY camera")
+
+    def tracklets(self) -> tuple[int, int]:
+        """Returns how many tracklets there are, and how many pictures have one."""
+        with sqlite_file.gallery_errors(self._path):
+            if not sqlite_file.has_tracklets(self._connection):
+                return 0, 0
+        query = "SELECT count(*) AS n FROM pictures WHERE tracklet IS NOT NULL"
+        groups = f"{query} GROUP BY tracklet_source, camera, tracklet"
+        return self._one(f"SELECT count(*), coalesce(sum(n), 0) FROM ({groups})")
 
     def unerased(self) -> bool:
         """Whether removed rows may still leave traces in the file; see `finish_erasure`."""
@@ -269,7 +282,7 @@ class GalleryStore:
         condition, parameters = selection.sql()
         pictures = []
         vectors = np.empty((self.count(selection), self.binding.dim), np.float32)
-        query = f"SELECT {rows.COLUMNS}, embedding FROM pictures WHERE {condition} ORDER BY id"
+        query = f"SELECT {self._columns()}, embedding FROM pictures WHERE {condition} ORDER BY id"
         for row, (*columns, blob) in enumerate(self._connection.execute(query, parameters)):
             if not isinstance(blob, bytes) or len(blob) != 4 * self.binding.dim:
                 raise self._damaged(f"the embedding of row {columns[0]} has a wrong size")
@@ -280,6 +293,10 @@ class GalleryStore:
             row = pictures[wrong[0]].id
             raise self._damaged(f"the embedding of row {row} is not of unit length")
         return pictures, vectors
+
+    def _columns(self) -> str:
+        with sqlite_file.gallery_errors(self._path):
+            return rows.columns(self._connection)
 
     def _begin_change(self) -> None:
         # The derived files go first: they hold rows that may be about to be erased.
@@ -332,26 +349,34 @@ def _insert(
     """Inserts rows; returns how many of the pictures were there before."""
     files = [(picture.file,) for picture in pictures]
     # Another camera doesn't make a picture younger: retention counts from when it came.
-    query = "SELECT file, content_hash, inserted_at FROM pictures WHERE file = ?"
-    old = [row for file in files for row in connection.execute(query, file)]
-    since = {(file, content_hash): inserted_at for file, content_hash, inserted_at in old}
+    old = rows.by_file(connection, [picture.file for picture in pictures])
+    same = {
+        picture.file: old[picture.file]
+        for picture in pictures
+        if picture.file in old and old[picture.file].content_hash == picture.content_hash
+    }
     connection.executemany("DELETE FROM pictures WHERE file = ?", files)
     now = int(time.time())
     connection.executemany(
-        "INSERT INTO pictures (file, camera, inserted_at, content_hash, embedding)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO pictures (file, camera, inserted_at, content_hash, embedding, tracklet,"
+        " tracklet_source) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 picture.file,
                 picture.camera,
-                since.get((picture.file, picture.content_hash), now),
+                same[picture.file].inserted_at if picture.file in same else now,
                 picture.content_hash,
                 vector.astype("<f4").tobytes(),
+                *(_tracklet(picture, same.get(picture.file)) or (None, None)),
             )
             for picture, vector in zip(pictures, vectors, strict=True)
         ),
     )
     return len(old)
+
+
+def _tracklet(picture: Picture, old: Picture | None) -> Tracklet | None:
+    return old.tracklet if picture.tracklet is None and old is not None else picture.tracklet
 
 
 def _new_revision() -> str:

@@ -13,8 +13,10 @@ from serving.gallery.outcome import Outcome
 from serving.gallery.records import Picture
 from serving.gallery.search import Result
 from serving.gallery.store import GalleryStore
+from serving.gallery.tracklet_search import TrackletResult
 
 _COLUMNS = "{:>4}  {:>7}  {:<8}  {:<20}  {}"
+_TRACKLET_COLUMNS = "{:>4}  {:>7}  {:<8}  {:<20}  {:>8}  {}"
 
 
 def results(found: Iterable[Result]) -> str:
@@ -33,6 +35,41 @@ def results(found: Iterable[Result]) -> str:
             lines.append(line + mark)
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def tracklet_results(found: Iterable[TrackletResult]) -> str:
+    """Returns a table for each query's tracklets: each, and its nearest pictures below."""
+    lines = []
+    for result in found:
+        lines.append(_query_title(result))
+        if not result.hits:
+            lines.append("  no tracklet of the gallery passes the filter")
+            continue
+        header = "rank", "score", "camera", "tracklet", "pictures", "the nearest of them"
+        lines.append(_TRACKLET_COLUMNS.format(*header))
+        for rank, hit in enumerate(result.hits, 1):
+            cells = (
+                f"{rank}",
+                f"{hit.score:.4f}",
+                _name(hit.camera),
+                _name(hit.name),
+                f"{hit.count}",
+            )
+            for each in hit.best:
+                file = printable(each.picture.file)
+                mark = "  (file is gone)" if gone(each.picture.file) else ""
+                lines.append(_TRACKLET_COLUMNS.format(*cells, f"{each.score:.4f}  {file}{mark}"))
+                cells = "", "", "", "", ""
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _query_title(result: TrackletResult) -> str:
+    """Returns the first file of a query, and what else there is to say of it."""
+    known = [("camera", result.camera), ("tracklet", result.name)]
+    told = ", ".join(f"{what} {printable(name)}" for what, name in known if name is not None)
+    more = f" and {len(result.files) - 1} more" if len(result.files) > 1 else ""
+    return f"{printable(result.files[0])}{more}" + (f" ({told})" if told else "")
 
 
 def same_content(outcome: Outcome) -> list[str]:
@@ -63,6 +100,7 @@ def same_content(outcome: Outcome) -> list[str]:
 def same_content_counts(outcome: Outcome) -> str:
     """Returns the counts of `same_content` as the end of a line; empty where all are 0."""
     moved = f", {len(outcome.moved)} moved" if outcome.moved else ""
+    moved += f", {outcome.tracked} of another tracklet now" if outcome.tracked else ""
     return moved + (f", {len(outcome.copies)} copies" if outcome.copies else "")
 
 
@@ -91,12 +129,15 @@ def info(store: GalleryStore, quality: str | None) -> str:
         quality: words on the approximate index, or None if there is none.
     """
     cameras = store.cameras()
+    tracklets, tracked = store.tracklets()
     binding = store.binding
     lines = [
         f"gallery             {printable(store.folder)}",
         f"pictures            {sum(row[1] for row in cameras)}",
         *(f"  camera {_name(row[0]):<11}{row[1]}" for row in cameras),
     ]
+    if tracklets:
+        lines.append(f"tracklets           {tracklets}, of {tracked} pictures")
     if cameras:
         lines += [
             f"oldest              {moment(min(row[2] for row in cameras))}",

@@ -1,12 +1,13 @@
 """The page: what it says, that names in it are only names, and what a browser makes of it."""
 
+import dataclasses
 import html.parser
 import re
 
 import numpy as np
 import pytest
 
-from arn_tf.ranking import scores
+from arn_tf.ranking import scores, tracklets
 from arn_tf.report import charts, page
 from tests.support import browser, small_kept
 
@@ -88,6 +89,21 @@ def test_the_scores_are_those_of_the_table():
     assert "round_2.keras: the latest." in found.texts
     assert "Seed 7. Scored with Python 3.12." in found.texts
     assert "ab" * 32 in found.texts
+
+
+def test_the_row_by_tracklet_is_in_the_table_alone():
+    kept = small_kept.kept()
+    plain = small_kept.evaluation(kept)
+    query = dataclasses.replace(kept.query, tracklet=np.arange(len(kept.query)) // 2)
+    row, _ = tracklets.row(dataclasses.replace(kept, query=query), "adapted")
+    about = small_kept.about()
+    before = Page(page.page(about, plain)).texts
+    after = Page(page.page(about, dataclasses.replace(plain, by_tracklet=row))).texts
+    assert after.count(row.title) == 1 and row.title not in before
+    assert f"{100 * row.result.mean_ap:.1f}" in after[after.index(row.title) :]
+    assert any("By tracklet: 18 of 18 query tracklets" in text for text in after)
+    # Pictures' counts, curves and lists are as they were.
+    assert after[after.index("CMC") :] == before[before.index("CMC") :]
 
 
 def test_every_picture_of_a_list_says_whether_it_is_right():

@@ -61,6 +61,14 @@ def test_one_camera_is_scored_when_its_pictures_may_match():
     assert result.mean_ap == pytest.approx((1 + 1 + 1 / 3 + 1 / 3) / 4)
 
 
+def test_persons_of_one_picture_are_refused_without_a_word_of_other_cameras():
+    query, gallery = scored._views_are_pictures(
+        split([1], [1], "a"), split([1, 2], [1, 2], ["a", "b"])
+    )
+    with refused("no query has a match, a gallery picture of its person other than itself$"):
+        scores.score(np.eye(1, 2), np.eye(2), query, gallery)
+
+
 def test_a_picture_of_the_query_that_lies_in_the_gallery_too_is_no_match():
     query, gallery = scored._views_are_pictures(
         split([1], [1], "a"), split([1, 1], [1, 1], ["a", "b"])
@@ -148,3 +156,22 @@ def test_bad_pictures_that_are_left_out_are_told(tmp_path, settings, strong_run,
     assert len(query) == 4
     told = capsys.readouterr().out
     assert "left out: 1 of 5 pictures can't be used" in told and "3_1.png" in told
+
+
+def test_tracklets_add_a_row_and_leave_the_others_as_they_are(tmp_path, strong_run):
+    """Two persons, each with a tracklet of two pictures in both cameras."""
+    settings = recipes.settings_of(strong_run)
+    names = [f"{p}_{c}_t{p}_{n}.png" for p in "ab" for c in ("gate", "yard") for n in (1, 2)]
+    root = write(tmp_path, names)
+    plain, tracked = (
+        strong_evaluate.evaluate(strong_run, settings, False, Labelled(root, names=template))
+        for template in ("{person_id}_{camera}_{*}", "{person_id}_{camera}_{tracklet}_{*}")
+    )
+    assert plain.by_tracklet is None
+    assert numbers(tracked) == numbers(plain)
+    assert tracked.by_tracklet.title == f"{tracked.kept.title}, by tracklet"
+    result = tracked.by_tracklet.result
+    assert (result.queries, result.valid_queries) == (4, 4)
+    # The one match of each is another tracklet than its own, among three.
+    assert set(result.first_match_rank.tolist()) <= {1, 2, 3}
+    assert result.mean_ap == pytest.approx((1 / result.first_match_rank).mean())

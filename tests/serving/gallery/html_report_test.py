@@ -18,6 +18,7 @@ from serving.errors import BadInputError
 from serving.gallery import html_report
 from serving.gallery.records import Picture
 from serving.gallery.search import Hit, Result
+from serving.gallery.tracklet_search import TrackletHit, TrackletResult
 from tests.support.picture_formats import LOSSLESS, TURNED, drawn, encoded
 
 CHROMIUM = shutil.which("chromium")
@@ -127,6 +128,33 @@ def test_hostile_names_are_text(tmp_path):
     steering = str(tmp_path / "a\u202egnp.exe\x07")
     page = written(tmp_path, [Result(steering, None, [])])
     assert r"a\u202egnp.exe\x07" in page.texts
+
+
+def test_tracklets_are_shown_by_a_few_pictures(tmp_path):
+    files = [draw(tmp_path, f"{name}.png", colour) for name, colour in COLOURS.items()]
+    gone = str(tmp_path / "gone.png")
+    hits = [
+        TrackletHit(HOSTILE, "3", 0.98765, 9, [hit(file, 0.9) for file in (*files[1:3], gone)]),
+        TrackletHit(None, None, 0.5, 1, [hit(files[3], 0.5)]),
+    ]
+    results = [
+        TrackletResult([files[0]] * 6, "t7", "7", hits),
+        TrackletResult([files[3]], None, None, []),
+    ]
+    page = written(tmp_path, results)
+    assert [image["alt"] for image in page.images()] == [
+        *["query: red.png"] * 4,
+        *("rank 1: green.png", "rank 1: blue.png", "rank 2: yellow.png"),
+        "query: yellow.png",
+    ]
+    assert page.texts[page.texts.index("Query") :] == [
+        *("Query", "camera 7", "tracklet", "t7", "6 pictures"),
+        *("file is gone", "1", "0.9877", "camera 3", "tracklet", HOSTILE, "9 pictures"),
+        *("2", "0.5000", "no camera", "yellow.png"),
+        *("Query", "no camera", "yellow.png"),
+        "No tracklet of the gallery passes the filter.",
+    ]
+    assert not [tag for tag, _ in page.elements if tag == "script"]
 
 
 def bomb(path):
