@@ -8,7 +8,9 @@ by a rule (`torchreid_names`): `conv2.0.conv2b.1.bn` is the normalisation of the
 of the second stream of the first block of the first stage.
 """
 
+import math
 import string
+from collections.abc import Callable
 
 import keras
 
@@ -19,6 +21,9 @@ from arn_tf.errors import UserError
 EPSILON = 1e-5
 # Four halvings of the picture, rounded up twice and then down: what is left of 13 is 1.
 _LEAST = 13
+_HALVINGS = 16
+# Of a stream's name and average, the weights of its channels before the sigmoid.
+_Gate = Callable[[str, keras.KerasTensor], keras.KerasTensor]
 
 
 def build(config: OSNetConfig, input_size: tuple[int, int], name: str = "osnet") -> keras.Model:
@@ -33,7 +38,7 @@ def build(config: OSNetConfig, input_size: tuple[int, int], name: str = "osnet")
         name: of the model.
 
     Raises:
-        UserError: an input that is too small.
+        UserError: an input that is too small, or not of the one size that a learned average takes.
     """
     if min(input_size) < _LEAST:
         raise UserError(
@@ -42,7 +47,8 @@ def build(config: OSNetConfig, input_size: tuple[int, int], name: str = "osnet")
             ["input_size"],
         )
     pictures = keras.Input((*input_size, 3), name="pictures")
-    x = keras.layers.ZeroPadding2D(3, name="conv1.pad")(pictures)
+    x = _instance("in_first")(pictures) if config.picture_instance else pictures
+    x = keras.layers.ZeroPadding2D(3, name="conv1.pad")(x)
     x = _convolution("conv1.conv", config.channels[0], 7, strides=2)(x)
     x = _instance("conv1.bn")(x) if config.first_instance else _batch("conv1.bn")(x)
     x = _relu("conv1.relu", x)
@@ -52,34 +58,45 @@ def build(config: OSNetConfig, input_size: tuple[int, int], name: str = "osnet")
     for stage, (kinds, channels) in enumerate(zip(config.blocks, config.channels[1:], strict=True)):
         own = f"conv{stage + 2}"
         for place, kind in enumerate(kinds):
-            x = _block(config, f"{own}.{place}", x, channels, kind)
+            grouped = bool(config.gate_groups) and place == len(kinds) - 1
+            x = _block(config, f"{own}.{place}", x, channels, kind, grouped)
         if stage < len(config.blocks) - 1:
             x = _pointwise(f"{own}.{len(kinds)}.0", x, channels)
             x = keras.layers.AveragePooling2D(2, name=f"{own}.{len(kinds)}.1")(x)
     x = _pointwise(f"conv{len(config.blocks) + 2}", x, config.channels[-1])
-    if config.head:
+    if config.average_size:
+        x = _learned_average("global_avgpool", x, config.average_size)
+    elif config.head:
         x = _averaged("global_avgpool", x)
     for place, width in enumerate(config.head):
         x = _convolution(f"fc.{3 * place}", width, 1, use_bias=True)(x)
         x = _batch(f"fc.{3 * place + 1}")(x)
-        x = _relu(f"fc.{3 * place + 2}", x)
+        if config.prelu:
+            x = keras.layers.PReLU(shared_axes=[1, 2, 3], name=f"fc.{3 * place + 2}")(x)
+        else:
+            x = _relu(f"fc.{3 * place + 2}", x)
     return keras.Model(pictures, x, name=name)
 
 
 def _block(
-    config: OSNetConfig, name: str, x: keras.KerasTensor, channels: int, kind: str
+    config: OSNetConfig,
+    name: str,
+    x: keras.KerasTensor,
+    channels: int,
+    kind: str,
+    grouped: bool,
 ) -> keras.KerasTensor:
     """A residual of streams of growing depth, which one gate weighs by channel and picture."""
     inner = channels // config.reduction
     first = _pointwise(f"{name}.conv1", x, inner)
-    squeeze = _convolution(f"{name}.gate.fc1", inner // config.gate_reduction, 1, use_bias=True)
-    excite = _convolution(f"{name}.gate.fc2", inner, 1, use_bias=True)
+    gate = _grouped_gate if grouped else _gate
+    weigh = gate(config, name, inner)
     gated = []
     for depth, letter in enumerate(string.ascii_lowercase[: config.streams], 1):
         own, stream = f"{name}.conv2{letter}", first
         for place in range(depth):
             stream = _lite(own if depth == 1 else f"{own}.{place}", stream, inner)
-        weights = excite(_relu(f"{own}.gate.relu", squeeze(_averaged(f"{own}.gate.pool", stream))))
+        weights = weigh(own, _averaged(f"{own}.gate.pool", stream))
         weights = keras.layers.Activation("sigmoid", name=f"{own}.gate.sigmoid")(weights)
         gated.append(keras.layers.Multiply(name=f"{own}.gated")([stream, weights]))
     residual = gated[0]
@@ -97,6 +114,33 @@ def _block(
     if kind == AFTER:
         x = _instance(f"{name}.IN")(x)
     return _relu(f"{name}.relu", x)
+
+
+def _gate(config: OSNetConfig, name: str, inner: int) -> _Gate:
+    """Two layers, shared by a block's streams."""
+    squeeze = _convolution(f"{name}.gate.fc1", inner // config.gate_reduction, 1, use_bias=True)
+    excite = _convolution(f"{name}.gate.fc2", inner, 1, use_bias=True)
+    return lambda own, x: excite(_relu(f"{own}.gate.relu", squeeze(x)))
+
+
+def _grouped_gate(config: OSNetConfig, name: str, inner: int) -> _Gate:
+    """A normalisation over groups of channels in place of the layers."""
+    shared = keras.layers.GroupNormalization(
+        math.gcd(inner, config.gate_groups), epsilon=EPSILON, name=f"{name}.gate.gn"
+    )
+    return lambda own, x: shared(x)
+
+
+def _learned_average(name: str, x: keras.KerasTensor, size: tuple[int, ...]) -> keras.KerasTensor:
+    """A sum over positions, each weighed by channel."""
+    if x.shape[1:3] != size:
+        made_for = "x".join(str(_HALVINGS * side) for side in size)
+        raise UserError(
+            f"the weights' learned average takes pictures of {made_for} alone; pass "
+            f"input_size={made_for}",
+            ["input_size"],
+        )
+    return keras.layers.DepthwiseConv2D(size, name=name)(x)
 
 
 def _lite(name: str, x: keras.KerasTensor, channels: int) -> keras.KerasTensor:

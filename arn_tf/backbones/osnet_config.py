@@ -26,6 +26,11 @@ class OSNetConfig:
         streams: of a block; the t-th sees 2t + 1 pixels each way.
         reduction: of a block's channels, between its 1x1 convolutions.
         gate_reduction: of those, inside the gate.
+        picture_instance: whether each picture is normalised by its own mean and deviation.
+        gate_groups: of the normalisation that is the gate of every stage's last block; at most as
+            many as divide its channels. 0: all gates are two layers.
+        average_size: (height, width) of the one map that a learned average takes; empty: a mean.
+        prelu: whether the head ends in a PReLU.
     """
 
     channels: tuple[int, ...] = (64, 256, 384, 512)
@@ -35,6 +40,11 @@ class OSNetConfig:
     streams: int = 4
     reduction: int = 4
     gate_reduction: int = 16
+    # Those of the Open Model Zoo's networks.
+    picture_instance: bool = False
+    gate_groups: int = 0
+    average_size: tuple[int, ...] = ()
+    prelu: bool = False
 
     @property
     def embedding_dim(self) -> int:
@@ -47,6 +57,7 @@ class OSNetConfig:
             "channels": list(self.channels),
             "blocks": [list(stage) for stage in self.blocks],
             "head": list(self.head),
+            "average_size": list(self.average_size),
         }
 
     @classmethod
@@ -58,6 +69,7 @@ class OSNetConfig:
                 "channels": tuple(fields["channels"]),
                 "blocks": tuple(tuple(stage) for stage in fields["blocks"]),
                 "head": tuple(fields["head"]),
+                "average_size": tuple(fields["average_size"]),
             }
         )
 
