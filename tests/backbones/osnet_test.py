@@ -56,7 +56,7 @@ class Slow:
             for j in range(size):
                 part = x[:, i : i + stride * height : stride, j : j + stride * width : stride]
                 if depthwise:
-                    y = y + part * kernel[i, j]
+                    y = y + part * kernel[i, j][..., None]
                 else:
                     y = y + np.einsum("chw,co->ohw", part, kernel[i, j])
         return y + bias[0][:, None, None] if bias else y
