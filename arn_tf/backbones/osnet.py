@@ -21,7 +21,6 @@ from arn_tf.errors import UserError
 EPSILON = 1e-5
 # Four halvings of the picture, rounded up twice and then down: what is left of 13 is 1.
 _LEAST = 13
-_HALVINGS = 16
 # Of a stream's name and average, the weights of its channels before the sigmoid.
 _Gate = Callable[[str, keras.KerasTensor], keras.KerasTensor]
 
@@ -38,12 +37,19 @@ def build(config: OSNetConfig, input_size: tuple[int, int], name: str = "osnet")
         name: of the model.
 
     Raises:
-        UserError: an input that is too small, or not of the one size that a learned average takes.
+        UserError: an input that is too small, or not of the one size that the weights take.
     """
     if min(input_size) < _LEAST:
         raise UserError(
             f"input_size={input_size[0]}x{input_size[1]}: an OSNet halves a picture four times; "
             f"give {_LEAST} pixels or more each way, such as 256x128",
+            ["input_size"],
+        )
+    if config.input_size not in ((), tuple(input_size)):
+        taken = "x".join(map(str, config.input_size))
+        raise UserError(
+            f"input_size={input_size[0]}x{input_size[1]}: the weights average the last map by "
+            f"position, so they take pictures of one size; pass input_size={taken}",
             ["input_size"],
         )
     pictures = keras.Input((*input_size, 3), name="pictures")
@@ -65,7 +71,8 @@ def build(config: OSNetConfig, input_size: tuple[int, int], name: str = "osnet")
             x = keras.layers.AveragePooling2D(2, name=f"{own}.{len(kinds)}.1")(x)
     x = _pointwise(f"conv{len(config.blocks) + 2}", x, config.channels[-1])
     if config.average_size:
-        x = _learned_average("global_avgpool", x, config.average_size)
+        # A sum over positions, each weighed by channel.
+        x = keras.layers.DepthwiseConv2D(config.average_size, name="global_avgpool")(x)
     elif config.head:
         x = _averaged("global_avgpool", x)
     for place, width in enumerate(config.head):
@@ -129,18 +136,6 @@ def _grouped_gate(config: OSNetConfig, name: str, inner: int) -> _Gate:
         math.gcd(inner, config.gate_groups), epsilon=EPSILON, name=f"{name}.gate.gn"
     )
     return lambda own, x: shared(x)
-
-
-def _learned_average(name: str, x: keras.KerasTensor, size: tuple[int, ...]) -> keras.KerasTensor:
-    """A sum over positions, each weighed by channel."""
-    if x.shape[1:3] != size:
-        made_for = "x".join(str(_HALVINGS * side) for side in size)
-        raise UserError(
-            f"the weights' learned average takes pictures of {made_for} alone; pass "
-            f"input_size={made_for}",
-            ["input_size"],
-        )
-    return keras.layers.DepthwiseConv2D(size, name=name)(x)
 
 
 def _lite(name: str, x: keras.KerasTensor, channels: int) -> keras.KerasTensor:

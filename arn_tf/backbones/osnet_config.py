@@ -10,6 +10,10 @@ from collections.abc import Mapping
 # ends its residual (OSNet-AIN), or after the sum (OSNet-IBN).
 NOWHERE, INSIDE, AFTER = "", "inside", "after"
 _PLAIN = (NOWHERE, NOWHERE)
+# Pixels of a picture for each of the last map.
+_HALVED = 16
+# Of the networks of the Open Model Zoo.
+ZOO_GATE_GROUPS = 16
 WIDTHS = {"x1_0": 1.0, "x0_75": 0.75, "x0_5": 0.5, "x0_25": 0.25}
 
 
@@ -50,6 +54,11 @@ class OSNetConfig:
     def embedding_dim(self) -> int:
         """Channels of what the network ends in."""
         return self.head[-1] if self.head else self.channels[-1]
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        """(height, width) of the pictures that a learned average takes; empty: any."""
+        return tuple(_HALVED * side for side in self.average_size)
 
     def to_json(self) -> dict:
         """Returns the fields as JSON has them: lists for tuples."""

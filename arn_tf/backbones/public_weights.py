@@ -9,7 +9,7 @@ import numpy as np
 from arn_tf.backbones import torchreid_names
 from arn_tf.backbones.osnet_config import OSNetConfig
 from arn_tf.backbones.preprocessing import Preprocessing
-from arn_tf.weight_files import torch_file
+from arn_tf.weight_files import onnx_file, open_model_zoo, openvino_ir, torch_file
 from arn_tf.weight_files.bad_weights import BadWeights
 
 
@@ -73,7 +73,7 @@ def read(path: str) -> PublicWeights:
         backbone=name,
         width=width,
         config=config,
-        # torchreid's own, for all that it trains.
+        # torchreid's own, for all that it or its fork of the Open Model Zoo trains.
         preprocessing=Preprocessing(),
         tensors=own,
         persons=torchreid_names.persons(tensors),
@@ -91,9 +91,24 @@ def _tensors(path: str) -> tuple[str, dict[str, np.ndarray]]:
         return _safetensors(path)
     if torch_file.is_one(start):
         return torch_file.read(path)
-    raise BadWeights(
-        "not a file of PyTorch's torch.save (.pth, .pth.tar, .pt). A page that says that "
-        "the file can't be had is sometimes saved under its name: look at its size"
+    if openvino_ir.is_one(start):
+        return "OpenVINO IR, batch normalisations folded", open_model_zoo.from_ir(path)
+    if onnx_file.is_one(start):
+        return "ONNX", open_model_zoo.from_onnx(path)
+    raise BadWeights(_unreadable(path))
+
+
+def _unreadable(path: str) -> str:
+    if path.endswith(".bin"):
+        graph = os.path.basename(path).removesuffix(".bin") + ".xml"
+        return (
+            "the numbers of a network in OpenVINO's format, or of another kind: what they mean "
+            f"says the file beside it. Pass {graph}, and leave both in one folder"
+        )
+    return (
+        "not a file of PyTorch's torch.save (.pth, .pth.tar, .pt), OpenVINO's (.xml) or ONNX. A "
+        "page that says that the file can't be had is sometimes saved under its name: look at its "
+        "size"
     )
 
 
@@ -126,5 +141,6 @@ def _foreign(tensors: dict[str, np.ndarray]) -> str:
     first = ", ".join(sorted(tensors)[:3])
     return (
         f"the weights of no network that is known here ({len(tensors)} tensors: {first}, ...). "
-        "Known are OSNet, OSNet-IBN and OSNet-AIN of torchreid, in any width"
+        "Known are OSNet, OSNet-IBN and OSNet-AIN of torchreid, in any width, and "
+        "person-reidentification-retail of the Open Model Zoo"
     )

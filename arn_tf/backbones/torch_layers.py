@@ -66,6 +66,9 @@ def _laid_out(
     found = tensor.shape
     if len(expected) == 4 and expected[2:] == (1, 1) and len(found) == 2:
         tensor = tensor[..., None, None]
+    # One slope for all channels has an axis for each that it is shared over.
+    if isinstance(layer, keras.layers.PReLU) and found == (1,):
+        tensor = tensor.reshape(expected[:1] + (1,) * (len(expected) - 1))
     if tensor.shape != expected:
         raise BadWeights(
             f"{name} has the shape {found}, not {expected}: the file belongs to another network"

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from arn_tf.backbones.osnet_config import AFTER, INSIDE, NOWHERE, OSNETS, WIDTHS, OSNetConfig
+from arn_tf.backbones.osnet_config import (
+    AFTER,
+    INSIDE,
+    NOWHERE,
+    OSNETS,
+    WIDTHS,
+    ZOO_GATE_GROUPS,
+    OSNetConfig,
+)
 
 # Of every normalisation of PyTorch: how many batches it has seen.
 _COUNTER = ".num_batches_tracked"
@@ -56,6 +64,10 @@ def config_of(tensors: Mapping[str, np.ndarray]) -> OSNetConfig | None:
         blocks=tuple(blocks),
         first_instance="conv1.bn.running_mean" not in tensors,
         head=tuple(head),
+        picture_instance="in_first.weight" in tensors,
+        gate_groups=ZOO_GATE_GROUPS if "conv2.1.gate.gn.weight" in tensors else 0,
+        average_size=_shape(tensors, "global_avgpool.weight")[2:],
+        prelu="fc.2.weight" in tensors,
     )
 
 
@@ -65,7 +77,9 @@ def name_of(config: OSNetConfig) -> tuple[str, str] | None:
     The width is "" where it is none of those that torchreid has.
     """
     for name, full in OSNETS.items():
-        if (full.blocks, full.first_instance) == (config.blocks, config.first_instance):
+        # The Open Model Zoo's are a kind of OSNetAIN: each picture loses its own mean.
+        alike = (full.blocks, full.first_instance) == (config.blocks, config.first_instance)
+        if name == "OSNetAIN" if config.picture_instance else alike:
             widths = (
                 width
                 for width, factor in WIDTHS.items()
@@ -92,5 +106,8 @@ def _kind(tensors: Mapping[str, np.ndarray], block: str) -> str:
 
 
 def _outputs(tensors: Mapping[str, np.ndarray], name: str) -> int:
-    tensor = tensors.get(name)
-    return 0 if tensor is None or not tensor.ndim else tensor.shape[0]
+    return next(iter(_shape(tensors, name)), 0)
+
+
+def _shape(tensors: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
+    return tensors[name].shape if name in tensors else ()

@@ -83,8 +83,8 @@ def read(path: str) -> OnnxFile:
     for quantised in _QUANTISED:
         if quantised in kinds:
             raise BadWeights(
-                f"network {graph.name[:80]!r} is quantised ({quantised}); weights of 8 bits can't be "
-                "tuned. Pass its float version",
+                f"network {graph.name[:80]!r} is quantised ({quantised}); weights of 8 bits can't "
+                "be tuned. Pass its float version"
             )
     tensors = {
         each.name: _numbers(each) for each in graph.initializer if each.data_type not in _PASSED_BY

@@ -68,7 +68,7 @@ def from_onnx(path: str) -> dict[str, np.ndarray]:
         path: of the file.
 
     Returns:
-        {name: float32}, as `from_ir`, without the classifier that some files keep.
+        {name: float32}, as `from_ir`; the classifier of training is among them.
 
     Raises:
         BadWeights: the file can't be read, or holds another network.
@@ -78,15 +78,7 @@ def from_onnx(path: str) -> dict[str, np.ndarray]:
         if found.kinds[kind] != count:
             what = f"it has {found.kinds[kind]} {kind} and not {count}"
             raise _another(found.name, found.kinds, what)
-    weights = {
-        name: value.astype(np.float32)
-        for name, value in found.tensors.items()
-        if not name.startswith("classifier.")
-    }
-    for name, value in weights.items():
-        if not np.isfinite(value).all():
-            raise BadWeights(f"{name} is not finite")
-    return weights
+    return {name: value.astype(np.float32) for name, value in found.tensors.items()}
 
 
 def _another(name: str, kinds: collections.Counter[str], problem: str) -> BadWeights:
@@ -266,10 +258,8 @@ class _Walk:
 
     def _add(self, name: str, value: np.ndarray) -> None:
         value = value.astype(np.float32)
-        if not np.isfinite(value).all():
-            raise _OtherNetwork(f"{name} is not finite")
         # Streams share the weights of their gate, which are stored once or once for each.
-        if not np.array_equal(self._weights.setdefault(name, value), value):
+        if not np.array_equal(self._weights.setdefault(name, value), value, equal_nan=True):
             raise _OtherNetwork(f"the streams have gates of their own: {name}")
 
     # Of the graph.
