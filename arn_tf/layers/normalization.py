@@ -28,11 +28,13 @@ class BatchStatistics(dict):
 
     Args:
         update: whether the running statistics of the layers follow.
+        applied: False: layers only leave the batch's, and normalise by the running ones.
     """
 
-    def __init__(self, update: bool = False) -> None:
+    def __init__(self, update: bool = False, applied: bool = True) -> None:
         super().__init__()
         self.update = update
+        self.applied = applied
 
 
 class PictureStatistics(dict):
@@ -136,6 +138,8 @@ class DomainBatchNormalization(keras.layers.Layer):
                 given[self.name] = mean, variance
                 if given.update:
                     self._follow(mean, variance)
+                if not given.applied:
+                    mean, variance = self.statistics(domain)
         else:
             mean, variance = self.statistics(domain)
         mean, variance, beta, gamma = (

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from arn_tf.backbones import osnet_config
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.paper.constants import MOMENTUM, NORMALIZATIONS, PAPER_LEARNING_RATES, PAPER_WEIGHTS
 from arn_tf.run.settings import RunSettings, positive, setting
@@ -113,6 +114,14 @@ class Settings(RunSettings):
                 also=["preset"],
             )
         super().check()
+        if osnet_config.named(self.backbone):
+            raise ArgumentError(
+                "backbone",
+                self.backbone,
+                "it ends in one vector, and ARN encodes a map such as ResNet50's of 7x7 positions; "
+                "train it with preset=strong",
+                also=["preset"],
+            )
         if self.source_only_epochs >= self.epochs:
             raise UserError(
                 f"source_only_epochs={self.source_only_epochs} leaves none of epochs="

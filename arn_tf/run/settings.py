@@ -90,8 +90,16 @@ class RunSettings:
         changes_result=False,
     )
     skip_bad_images: bool = setting(False, "count, list and leave out pictures that can't be read")
-    backbone: str = setting("ResNet50", "E_I, a network of keras.applications (paper)")
-    backbone_weights: str = setting("imagenet", "imagenet, random or the path of a weights file")
+    backbone: str = setting(
+        "ResNet50",
+        "E_I, a network of keras.applications (paper); with preset=strong also OSNet, OSNetIBN or "
+        "OSNetAIN",
+    )
+    backbone_weights: str = setting(
+        "imagenet",
+        "imagenet, random or the path of a weights file; `python -m arn_tf.weights FILE` tells "
+        "what is in a public one",
+    )
     images_per_identity: int = positive(4, "of each identity in a source batch (measured)")
     seed: int = setting(0, "of weights, batches, flips and dropout: equal seeds give equal runs")
     replicas: int = setting(

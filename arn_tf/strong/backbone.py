@@ -1,6 +1,6 @@
 """E_I as the strong recipe tunes it: statistics of batches and of cameras, and a last stride of 1.
 
-Every BatchNormalization of a network of `keras.applications` is replaced by one that
+Every BatchNormalization of a network of `backbones.networks` is replaced by one that
 `layers.normalization.normalized_by` can give other statistics: those of the batch, or those of each
 picture's camera from a table that holds all layers side by side.
 """
@@ -8,7 +8,7 @@ picture's camera from a table that holds all layers side by side.
 import keras
 import numpy as np
 
-from arn_tf.backbones import keras_applications
+from arn_tf.backbones import keras_applications, networks, osnet_config
 from arn_tf.errors import ArgumentError
 from arn_tf.layers.normalization import CameraBatchNormalization
 
@@ -23,14 +23,21 @@ def build(
     last_stride: int = 1,
     precision: str = "float32",
 ) -> tuple[keras.Model, dict[str, slice]]:
-    """Builds E_I with `CameraBatchNormalization`: float [B, height, width, 3] -> X.
+    """Builds E_I by name, tuned: see `networks.build` and `tuned`."""
+    network, _ = networks.build(name, input_size, weights)
+    return tuned(network, name, last_stride, precision)
+
+
+def tuned(
+    network: keras.Model, name: str, last_stride: int = 1, precision: str = "float32"
+) -> tuple[keras.Model, dict[str, slice]]:
+    """Returns a network with `CameraBatchNormalization`: float [B, height, width, 3] -> X.
 
     Args:
-        name: of the network, as in `keras.applications`.
-        input_size: (height, width) in pixels.
-        weights: "imagenet", "random" or the path of a weights file.
+        network: as `networks.build` makes it.
+        name: of the network.
         last_stride: 1 doubles the height and width of X (Luo et al., CVPR workshops 2019); 2
-            leaves the network as it is.
+            leaves the network as it is. An OSNet has none to take away.
         precision: "float32", or "bfloat16" for the arithmetic of its layers; weights and batch
             statistics stay float32.
 
@@ -38,11 +45,9 @@ def build(
         the network, and {name of a normalisation: where its channels are in a row that holds all}.
 
     Raises:
-        UserError: as `keras_applications.build`; or the network's last stride can't be taken
-            away, or it has no BatchNormalization.
+        UserError: the network's last stride can't be taken away, or it has no BatchNormalization.
     """
-    network = keras_applications.build(name, input_size, weights)
-    strided, paddings = _last_strides(network, name) if last_stride == 1 else (set(), set())
+    strided, paddings = _strides_to_take_away(network, name, last_stride)
     channels = {}
 
     def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -64,7 +69,7 @@ def build(
         return type(layer).from_config(config)
 
     try:
-        tuned = keras.models.clone_model(network, clone_function=replaced)
+        clone = keras.models.clone_model(network, clone_function=replaced)
     except ValueError as error:  # A pooling beside the convolution goes on halving the map.
         raise _fixed_stride(name) from error
     if not channels:
@@ -74,8 +79,8 @@ def build(
             "it has no batch normalisation, and no statistics of a camera to take: choose "
             "another, such as MobileNetV2 or ResNet50",
         )
-    keras_applications.copy_weights(network, tuned)
-    return tuned, channels
+    keras_applications.copy_weights(network, clone)
+    return clone, channels
 
 
 def running_statistics(network: keras.Model, channels: dict[str, slice]) -> list[np.ndarray]:
@@ -88,6 +93,21 @@ def running_statistics(network: keras.Model, channels: dict[str, slice]) -> list
             [layer.moving_variance for layer in layers],
         )
     ]
+
+
+def _strides_to_take_away(
+    network: keras.Model, name: str, last_stride: int
+) -> tuple[set[str], set[str]]:
+    if osnet_config.named(name) is None:
+        return _last_strides(network, name) if last_stride == 1 else (set(), set())
+    if last_stride != 1:
+        raise ArgumentError(
+            "last_stride",
+            last_stride,
+            f"{name} has no last stride: its last stage keeps the size of the map. Leave "
+            "last_stride=1",
+        )
+    return set(), set()
 
 
 def _last_strides(network: keras.Model, name: str) -> tuple[set[str], set[str]]:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.backbones import keras_applications
+from arn_tf.backbones import networks
 from arn_tf.layers import replicas
 from arn_tf.layers.arithmetic import in_float32
 from arn_tf.layers.normalization import (
@@ -31,10 +31,12 @@ class StrongModel(keras.Model):
 
     Args:
         num_identities: identities of the source; 0: there is none, and no classifier.
-        backbone: E_I, any network of `keras.applications`.
+        backbone: E_I, a name that `backbones.networks` knows.
         backbone_weights: "imagenet", "random" or the path of a weights file.
         input_size: (height, width) of a picture in pixels.
         last_stride: 1 doubles height and width of X, 2 leaves the network as it is.
+        network: facts of E_I that are not in its name, as a saved model has them; None: those of
+            its weights.
         label_smoothing: of the cross-entropy.
         margin: of the triplet loss.
         weight_decay: L2, added to every gradient.
@@ -52,6 +54,7 @@ class StrongModel(keras.Model):
         backbone_weights: str = "imagenet",
         input_size: tuple[int, int] = (256, 128),
         last_stride: int = 1,
+        network: networks.Facts | None = None,
         label_smoothing: float = 0.1,
         margin: float = 0.3,
         weight_decay: float = 5e-4,
@@ -80,9 +83,12 @@ class StrongModel(keras.Model):
         self.label_smoothing = label_smoothing
         self.margin = margin
         self.weight_decay = weight_decay
-        self._preprocess = keras_applications.application(backbone).preprocess_input
-        self.encoder_i, self._channels = tuned_backbone.build(
-            backbone, self.input_size, backbone_weights, last_stride, precision
+        encoder_i, facts = networks.build(backbone, self.input_size, backbone_weights, network)
+        if facts is not None:
+            self._settings["network"] = facts
+        self._preprocess = networks.preprocessing(backbone, facts)
+        self.encoder_i, self._channels = tuned_backbone.tuned(
+            encoder_i, backbone, last_stride, precision
         )
         self.embedding_dim = self.encoder_i.output_shape[-1]
         self.neck, self.classifier = (

@@ -24,7 +24,8 @@ def served_model(model: StrongModel, precision: str | None = None) -> ServedMode
     def reference(images: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
         return model.compiled_call(images, model.table.rows_of(camera_id)).numpy()
 
-    facts = {key: config[key] for key in ("backbone", "input_size", "last_stride")}
+    named = ("backbone", "input_size", "last_stride", "network")
+    facts = {key: config[key] for key in named if key in config}
     return ServedModel(
         # One traced function for all signatures: the network is stored once.
         embed=served.compiled_call,

@@ -24,7 +24,7 @@ from arn_tf.errors import ArgumentError
 from arn_tf.run import start, tensorboard
 from arn_tf.run.callbacks import Checkpoints, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import batches, stage_choice
+from arn_tf.strong import batches, recovery, stage_choice
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.rounds import ADAPTED, TargetRounds, round_file
 from arn_tf.strong.settings import StrongSettings
@@ -137,7 +137,7 @@ def _train(
         if not os.path.exists(run.file(INITIAL)):
             keras.utils.set_random_seed(settings.seed)
             with strategy.scope():
-                run.save_model(_initial_model(settings, identities), INITIAL)
+                run.save_model(_initial_model(settings, identities, target_pictures), INITIAL)
         if sources:
             tuned = source_stage(settings, run, strategy, sampler, pictures, target_pictures)
             run.save_model(tuned, SOURCE)
@@ -227,8 +227,9 @@ def last_good(run: RunDir) -> str:
     return run.file(run.newest_checkpoint("source")[1] or INITIAL)
 
 
-def _initial_model(settings: StrongSettings, identities: int) -> StrongModel:
-    return StrongModel(
+def _initial_model(settings: StrongSettings, identities: int, target: np.ndarray) -> StrongModel:
+    """Returns what a run begins with; normalisations that were folded get the target's moments."""
+    model = StrongModel(
         identities,
         backbone=settings.backbone,
         backbone_weights=settings.backbone_weights,
@@ -240,3 +241,7 @@ def _initial_model(settings: StrongSettings, identities: int) -> StrongModel:
         precision=settings.precision,
         seed=settings.seed,
     )
+    if recovery.is_folded(model):
+        print("batch normalisations of the weights are folded: statistics from the target")
+        recovery.recover(model, target)
+    return model

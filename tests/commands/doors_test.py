@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.doors import answer
 
-DOORS = ("train", "evaluate", "ablate", "calibrate", "export", "demo", "inspect")
+DOORS = ("train", "evaluate", "ablate", "calibrate", "export", "demo", "inspect", "weights")
 HEAVY = ("tensorflow", "keras", "numpy")
 
 

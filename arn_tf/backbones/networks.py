@@ -1,0 +1,106 @@
+"""E_I by name: any network of keras.applications, or an OSNet with weights made for re-ID.
+
+What is known of an OSNet beside its name, its widths and how it takes pixels, is its file's:
+`facts` hold it as JSON can, so that a saved model needs that file no more.
+"""
+
+from collections.abc import Callable, Mapping
+
+import keras
+import tensorflow as tf
+
+from arn_tf.backbones import keras_applications, osnet, osnet_config, public_weights, torch_layers
+from arn_tf.backbones.osnet_config import OSNetConfig
+from arn_tf.backbones.preprocessing import Preprocessing
+from arn_tf.errors import ArgumentError
+from arn_tf.weight_files.bad_weights import BadWeights
+
+Facts = Mapping[str, Mapping]
+
+
+def build(
+    name: str, input_size: tuple[int, int], weights: str, facts: Facts | None = None
+) -> tuple[keras.Model, Facts | None]:
+    """Builds E_I: float [B, height, width, 3], preprocessed -> X, float [B, h, w, C].
+
+    Args:
+        name: as in `keras.applications`, or of an OSNet: OSNet, OSNetIBN, OSNetAIN, with _x0_25
+            and the like for a narrower one.
+        input_size: (height, width) in pixels.
+        weights: "imagenet", "random" or the path of a weights file.
+        facts: of the OSNet that was built before; None: its name's, or its file's.
+
+    Returns:
+        the network, and the facts of an OSNet; None of another.
+
+    Raises:
+        UserError: see `keras_applications.build`; or a file that can't be read, or that
+            belongs to another network than the name says.
+    """
+    own = osnet_config.named(name)
+    if own is None:
+        return keras_applications.build(name, input_size, weights), None
+    if facts is not None:
+        config = OSNetConfig.from_json(facts["architecture"])
+        return osnet.build(config, input_size, _model_name(name)), facts
+    if weights == "imagenet":
+        raise ArgumentError(
+            "backbone_weights",
+            weights,
+            f"no weights are fetched for {name}. Take a file of torchreid's model zoo "
+            "(https://kaiyangzhou.github.io/deep-person-reid/MODEL_ZOO), trained for "
+            "re-identification, and pass backbone_weights=FILE; or backbone_weights=random to try "
+            "the program out",
+        )
+    if weights == "random":
+        return osnet.build(own, input_size, _model_name(name)), _facts(own, Preprocessing())
+    try:
+        found = public_weights.read(weights)
+        _check_name(name, weights, found)
+        network = made_of(found, input_size)
+    except BadWeights as error:
+        raise ArgumentError("backbone_weights", weights, str(error)) from error
+    return network, _facts(found.config, found.preprocessing)
+
+
+def made_of(
+    found: public_weights.PublicWeights, input_size: tuple[int, int] = (256, 128)
+) -> keras.Model:
+    """Builds the network of a weights file.
+
+    Raises:
+        BadWeights: a tensor is missing, left over or doesn't fit.
+        UserError: an input that is too small.
+    """
+    network = osnet.build(found.config, input_size, found.backbone.lower())
+    torch_layers.assign(network, found.tensors)
+    return network
+
+
+def preprocessing(name: str, facts: Facts | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns what makes the network's input of RGB images in 0..255, float [B, h, w, 3]."""
+    if facts is None:
+        return keras_applications.application(name).preprocess_input
+    return Preprocessing.from_json(facts["preprocessing"])
+
+
+def _model_name(name: str) -> str:
+    """Whatever the width: paths of variables say what they are, not how wide."""
+    return name.partition("_")[0].lower()
+
+
+def _facts(config: OSNetConfig, preprocessing: Preprocessing) -> Facts:
+    return {"architecture": config.to_json(), "preprocessing": preprocessing.to_json()}
+
+
+def _check_name(name: str, path: str, found: public_weights.PublicWeights) -> None:
+    kind, _, width = name.partition("_")
+    if kind == found.backbone and width in ("", found.width):
+        return
+    there = f"{found.backbone}_{found.width}" if found.width else found.backbone
+    raise ArgumentError(
+        "backbone",
+        name,
+        f"{path} holds {there}; pass backbone={found.backbone}",
+        also=["backbone_weights"],
+    )

@@ -1,0 +1,146 @@
+"""A file of public re-identification weights: which network they are, and how it takes pictures."""
+
+import dataclasses
+import importlib
+import os
+
+import numpy as np
+
+from arn_tf.backbones import torchreid_names
+from arn_tf.backbones.osnet_config import OSNetConfig
+from arn_tf.backbones.preprocessing import Preprocessing
+from arn_tf.weight_files import onnx_file, open_model_zoo, openvino_ir, torch_file
+from arn_tf.weight_files.bad_weights import BadWeights
+
+
+@dataclasses.dataclass(frozen=True)
+class PublicWeights:
+    """What a file holds.
+
+    Attributes:
+        format: of the file, for people.
+        backbone: OSNet, OSNetIBN or OSNetAIN.
+        width: x1_0, x0_25, ...; "" for another.
+        config: of the network.
+        preprocessing: that it was trained with.
+        tensors: {name of a layer's weight: array} in PyTorch's shapes.
+        persons: classes of the classifier, which isn't used; None without one.
+    """
+
+    format: str
+    backbone: str
+    width: str
+    config: OSNetConfig
+    preprocessing: Preprocessing
+    tensors: dict[str, np.ndarray]
+    persons: int | None
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are used, batch statistics among them."""
+        return sum(tensor.size for tensor in self.tensors.values())
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Returns (name, text) of what a user wants to know."""
+        persons = "none" if self.persons is None else f"of {self.persons} persons; not used"
+        channels = ", ".join(map(str, self.config.channels))
+        width = f"width {self.width}, " if self.width else ""
+        return [
+            ("format", self.format),
+            ("network", f"{self.backbone}, {width}channels {channels}"),
+            ("parameters", f"{self.parameters:,} in {len(self.tensors)} tensors"),
+            ("embedding", f"{self.config.embedding_dim} numbers"),
+            ("classifier", persons),
+            ("preprocessing", str(self.preprocessing)),
+        ]
+
+
+def read(path: str) -> PublicWeights:
+    """Reads a file and tells what it holds.
+
+    Raises:
+        BadWeights: no such file, of a kind that can't be read, or of a network that isn't known.
+    """
+    form, tensors = _tensors(path)
+    own = torchreid_names.canonical(tensors)
+    config = torchreid_names.config_of(own)
+    known = config and torchreid_names.name_of(config)
+    if not config or not known:
+        raise BadWeights(_foreign(tensors))
+    name, width = known
+    return PublicWeights(
+        format=form,
+        backbone=name,
+        width=width,
+        config=config,
+        # torchreid's own, for all that it or its fork of the Open Model Zoo trains.
+        preprocessing=Preprocessing(),
+        tensors=own,
+        persons=torchreid_names.persons(tensors),
+    )
+
+
+def _tensors(path: str) -> tuple[str, dict[str, np.ndarray]]:
+    path = os.path.expanduser(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise BadWeights(f"can't be read ({error.strerror}); give the path of a file") from error
+    if path.endswith(".safetensors"):
+        return _safetensors(path)
+    if torch_file.is_one(start):
+        return torch_file.read(path)
+    if openvino_ir.is_one(start):
+        return "OpenVINO IR, batch normalisations folded", open_model_zoo.from_ir(path)
+    if onnx_file.is_one(start):
+        return "ONNX", open_model_zoo.from_onnx(path)
+    raise BadWeights(_unreadable(path))
+
+
+def _unreadable(path: str) -> str:
+    if path.endswith(".bin"):
+        graph = os.path.basename(path).removesuffix(".bin") + ".xml"
+        return (
+            "the numbers of a network in OpenVINO's format, or of another kind: what they mean "
+            f"says the file beside it. Pass {graph}, and leave both in one folder"
+        )
+    return (
+        "not a file of PyTorch's torch.save (.pth, .pth.tar, .pt), OpenVINO's (.xml) or ONNX. A "
+        "page that says that the file can't be had is sometimes saved under its name: look at its "
+        "size"
+    )
+
+
+def _safetensors(path: str) -> tuple[str, dict[str, np.ndarray]]:
+    try:
+        library = importlib.import_module("safetensors.numpy")
+    except ImportError as error:
+        raise BadWeights(
+            "a .safetensors file needs one more package; `pip install safetensors`, or "
+            "save the weights with torch.save"
+        ) from error
+    try:
+        tensors = library.load_file(path)
+    except Exception as error:  # The library has its own kinds.
+        raise BadWeights(
+            f"not a readable .safetensors file ({str(error)[:100]}); fetch it again"
+        ) from error
+    if all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return "safetensors", tensors
+
+
+def _foreign(tensors: dict[str, np.ndarray]) -> str:
+    if any(name.endswith("layer4.2.conv3.weight") for name in tensors):
+        return (
+            "the weights of a ResNet of PyTorch, which has its strides and biases elsewhere than "
+            "the ResNet50 of keras.applications: the numbers would not fit. Use an OSNet instead, "
+            "such as torchreid's osnet_ain_x1_0"
+        )
+    first = ", ".join(sorted(tensors)[:3])
+    return (
+        f"the weights of no network that is known here ({len(tensors)} tensors: {first}, ...). "
+        "Known are OSNet, OSNet-IBN and OSNet-AIN of torchreid, in any width, and "
+        "person-reidentification-retail of the Open Model Zoo"
+    )

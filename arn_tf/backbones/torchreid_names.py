@@ -1,0 +1,113 @@
+"""Which OSNet the tensors of torchreid are, by their names and shapes.
+
+torchreid's OSNet and OSNet-IBN name their modules alike; OSNet-AIN names two of them otherwise.
+`canonical` gives all the names of the first, which are those of the layers of `osnet.build`.
+"""
+
+import re
+import string
+from collections.abc import Mapping
+
+import numpy as np
+
+from arn_tf.backbones.osnet_config import (
+    AFTER,
+    INSIDE,
+    NOWHERE,
+    OSNETS,
+    WIDTHS,
+    ZOO_GATE_GROUPS,
+    OSNetConfig,
+)
+
+# Of every normalisation of PyTorch: how many batches it has seen.
+_COUNTER = ".num_batches_tracked"
+_CLASSIFIER = ("classifier.weight", "classifier.bias")
+
+
+def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the tensors of the network itself by the names of OSNet's layers."""
+    return {
+        _canonical(name): tensor
+        for name, tensor in tensors.items()
+        if not name.endswith(_COUNTER) and name not in _CLASSIFIER
+    }
+
+
+def persons(tensors: Mapping[str, np.ndarray]) -> int | None:
+    """Returns how many persons the classifier tells apart; None: the file has none."""
+    classifier = tensors.get(_CLASSIFIER[0])
+    return None if classifier is None or classifier.ndim != 2 else classifier.shape[0]
+
+
+def config_of(tensors: Mapping[str, np.ndarray]) -> OSNetConfig | None:
+    """Returns the OSNet that canonical tensors look like; None: they look like none.
+
+    Whether each tensor is there, and of its right shape, is for who gives them to a network.
+    """
+    channels, blocks = [_outputs(tensors, "conv1.conv.weight")], []
+    stage = 2
+    while f"conv{stage}.0.conv3.conv.weight" in tensors:
+        channels.append(_outputs(tensors, f"conv{stage}.0.conv3.conv.weight"))
+        kinds = []
+        while f"conv{stage}.{len(kinds)}.conv3.conv.weight" in tensors:
+            kinds.append(_kind(tensors, f"conv{stage}.{len(kinds)}"))
+        blocks.append(tuple(kinds))
+        stage += 1
+    head = []
+    while f"fc.{3 * len(head)}.weight" in tensors:
+        head.append(_outputs(tensors, f"fc.{3 * len(head)}.weight"))
+    if len(blocks) != 3 or not all(channels) or not all(head):
+        return None
+    return OSNetConfig(
+        channels=tuple(channels),
+        blocks=tuple(blocks),
+        first_instance="conv1.bn.running_mean" not in tensors,
+        head=tuple(head),
+        picture_instance="in_first.weight" in tensors,
+        gate_groups=ZOO_GATE_GROUPS if "conv2.1.gate.gn.weight" in tensors else 0,
+        average_size=_shape(tensors, "global_avgpool.weight")[2:],
+        prelu="fc.2.weight" in tensors,
+    )
+
+
+def name_of(config: OSNetConfig) -> tuple[str, str] | None:
+    """Returns name and width, such as OSNetAIN and x0_25; None: another arrangement.
+
+    The width is "" where it is none of those that torchreid has.
+    """
+    for name, full in OSNETS.items():
+        # The Open Model Zoo's are a kind of OSNetAIN: each picture loses its own mean.
+        alike = (full.blocks, full.first_instance) == (config.blocks, config.first_instance)
+        if name == "OSNetAIN" if config.picture_instance else alike:
+            widths = (
+                width
+                for width, factor in WIDTHS.items()
+                if config.channels == tuple(int(factor * channels) for channels in full.channels)
+            )
+            return name, next(widths, "")
+    return None
+
+
+def _canonical(name: str) -> str:
+    name = re.sub(r"^pool([23])\.", r"conv\1.2.", name)
+    found = re.fullmatch(r"(conv\d\.\d+)\.conv2\.(\d)\.layers\.(\d)\.(.*)", name)
+    if not found:
+        return name
+    block, stream, place, rest = found.groups()
+    own = f"{block}.conv2{string.ascii_lowercase[int(stream)]}"
+    return f"{own}.{rest}" if stream == "0" else f"{own}.{place}.{rest}"
+
+
+def _kind(tensors: Mapping[str, np.ndarray], block: str) -> str:
+    if f"{block}.IN.weight" not in tensors:
+        return NOWHERE
+    return AFTER if f"{block}.conv3.bn.weight" in tensors else INSIDE
+
+
+def _outputs(tensors: Mapping[str, np.ndarray], name: str) -> int:
+    return next(iter(_shape(tensors, name)), 0)
+
+
+def _shape(tensors: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
+    return tensors[name].shape if name in tensors else ()
