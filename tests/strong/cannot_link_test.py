@@ -129,9 +129,11 @@ def test_what_is_no_core_brings_no_cores_together():
 
 
 def test_distances_above_the_radius_are_none():
-    graph = graph_of(3, {(0, 1): 0.1, (1, 2): 0.2, (0, 2): 0.15})
-    found = units([1, 2, 1], [(0, 5), (0, 5), (4, 9)])
-    assert separated(graph, found, eps=0.12) == ([0, 0, 1], 1)
+    # 0 and 1 overlap, and 2 and 3; 0 and 3 may be one, but are too far from one another.
+    graph = graph_of(4, {(0, 1): 0.1, (1, 2): 0.05, (1, 3): 0.1, (0, 3): 0.2})
+    found = units([1, 1, 2, 2], [(0, 5), (4, 9), (0, 5), (4, 9)])
+    assert separated(graph, found, eps=0.12) == ([0, 1, 1, 2], 1)
+    assert separated(graph, found, eps=0.2) == ([0, 1, 1, 0], 1)
 
 
 def slow(matrix, eps, found) -> list[int]:
