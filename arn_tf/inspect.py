@@ -38,7 +38,8 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "source",
         "",
-        "labelled folder, table or data set to compare with: whether pictures are in both",
+        "labelled folder, table or data set to compare with, or several, separated by commas: "
+        "whether pictures are in both",
     )
     flags.DEFINE_string("json", "", "file to write the same facts into, for programs")
     flags.DEFINE_string(

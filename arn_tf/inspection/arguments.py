@@ -3,6 +3,7 @@
 import os
 
 from arn_tf.errors import ArgumentError, UserError
+from arn_tf.inspection import source as sources_given
 from arn_tf.run.settings import DATASETS
 from datasets.files import answers, atomic_files
 from datasets.own_cameras.template import Template, TemplateError
@@ -35,11 +36,11 @@ def check(path: str, names: str, source: str, json: str, sheets: str) -> None:
             Template(names)
         except TemplateError as error:
             raise ArgumentError("names", names, str(error)) from error
-    if source and source not in DATASETS:
-        there = os.path.expanduser(source)
-        if not os.path.isdir(there) and not _is_table(there):
+    for each in sources_given.parts(source):
+        there = os.path.expanduser(each)
+        if each not in DATASETS and not os.path.isdir(there) and not _is_table(there):
             raise ArgumentError(
-                "source", source, f"neither a folder, a table (CSV), nor {', '.join(DATASETS)}"
+                "source", each, f"neither a folder, a table (CSV), nor {', '.join(DATASETS)}"
             )
     if json:
         # A device would be replaced by the file.

@@ -20,7 +20,7 @@ def inspect(path: str, names: str, source: str, json: str, sheets: str) -> int:
     Args:
         path: of the folder or table.
         names: template of the paths in a folder; a guess if it is empty.
-        source: name or path of the labelled data that it is compared with, or "".
+        source: names or paths of the labelled data that it is compared with, or "".
         json: path of a file for the same facts, or "".
         sheets: folder for contact sheets, or "".
 

@@ -98,5 +98,16 @@ def test_a_source_that_shares_nothing_is_no_finding(folder, tmp_path):
     assert "3 pictures were compared" in told["source"]
 
 
+def test_pictures_of_several_sources_are_found(folder, tmp_path):
+    write(tmp_path / "one" / "person", 3, 38)
+    write(tmp_path / "two", 3, 500)
+    given = f"toy_market,{tmp_path / 'one'},{tmp_path / 'two'}"
+    told = inspected(folder, source=given)
+    assert told["findings"]["in_source"]["count"] == 2
+    assert "arn_tf.train compares it" in told["source"]
+    assert told["source"].count("its 3 pictures were compared") == 2
+    assert inspected(folder, source="none")["source"] == ""
+
+
 def test_a_source_by_name_says_who_compares_it(folder):
     assert "arn_tf.train compares it" in inspected(folder, source="toy_market")["source"]

@@ -53,6 +53,8 @@ def test_links_in_a_circle_end(tmp_path):
         ({"names": "{kamera}/{*}"}, "--names={kamera}/.*names none of"),
         ({"path": "table.csv", "names": "{camera}_{*}"}, "--names=.* a table says itself"),
         ({"source": "nowhere"}, "--source=nowhere: neither"),
+        ({"source": "market,nowhere"}, "--source=nowhere: neither"),
+        ({"source": "market,"}, "--source=market,: name data sets"),
         ({"json": "no/such/report.json"}, "--json=.*no such folder"),
         ({"json": "crops"}, "--json=crops: is no file, but a folder"),
         ({"json": "/dev/null"}, "--json=/dev/null: is no file, but a folder or device"),

@@ -23,7 +23,6 @@ from arn_tf.strong.evaluate import (
     SOURCE_ONLY_RERANKED,
     UNTRAINED_CAMERAS,
 )
-from studies import model_choice
 from tests.support import small_data, small_strong
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
@@ -174,8 +173,3 @@ def test_pairs_of_rows_that_an_ablation_compares_are_there(run, found):
     ablation = recipes.recipe_of(recipes.settings_of(run)).ablation(recipes.settings_of(run))
     keys = [row.key for row in found.rows]
     assert all(one in keys and other in keys for one, other in ablation.compared)
-
-
-def test_a_study_of_the_source_leaves_such_a_run_out(run, capsys):
-    assert model_choice.measure_run(run.path, None, {}, None) is None
-    assert "0 sources, where the indicators read one, left out" in capsys.readouterr().out
