@@ -11,7 +11,8 @@ MobileNetV2 at 128x64 and last stride 1, weights random, batches of 32; in turns
     embedding        the product's `embed_plain`
 
 What counts is pictures for each second of CPU time, of all cores and the kernel's too: other
-work of the machine slows the clock more than that. Figures are medians over the rounds, shares
+work of the machine slows the clock more than that. PyTorch's threads sleep where they wait, which
+takes no CPU time (OMP_WAIT_POLICY). Figures are medians over the rounds, shares
 are taken within a round.
 """
 
@@ -22,6 +23,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks import turns
+from datasets import tensorflow_process
 from serving import command
 
 # {kind: (pictures of a step, steps of a turn, kind that it is compared with)}
@@ -48,7 +50,7 @@ def main(torch: str, backbone: str, rounds: int, kinds: Sequence[str] = tuple(KI
     commands = {}
     for kind in kinds:
         if not kind.startswith("torch"):
-            commands[kind] = [sys.executable, "-m", "benchmarks.tensorflow_steps", kind, backbone]
+            commands[kind] = [sys.executable, "-m", __spec__.name, "--child", kind, backbone]
         elif torch:
             commands[kind] = [torch, "-m", "benchmarks.torch_steps", kind.partition(" ")[2]]
     steps = {kind: KINDS[kind][1] for kind in commands}
@@ -90,7 +92,15 @@ if __name__ == "__main__":
     parser.add_argument("--backbone", default="MobileNetV2", help="E_I of what isn't torch's")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.child:
+        # As a command does, before it imports TensorFlow; PyTorch is left as it comes.
+        tensorflow_process.prepare()
+        from benchmarks import tensorflow_steps
+
+        tensorflow_steps.take_turns(*arguments.child)
+        sys.exit()
     command.run(
         lambda: main(arguments.torch, arguments.backbone, arguments.rounds, arguments.kinds)
     )

@@ -1,7 +1,5 @@
 """The product's and bare Keras's side of `benchmarks.beside_torch`."""
 
-import sys
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,6 +14,24 @@ from arn_tf.strong.model import StrongModel
 from benchmarks import turns
 
 _SIZE, _IDENTITIES, _BATCH, _PICTURES = (128, 64), 16, 32, 512
+
+
+def take_turns(kind: str, backbone: str) -> None:
+    """Takes steps of one kind, as `turns.requested` asks.
+
+    Args:
+        kind: of `beside_torch.KINDS`.
+        backbone: E_I.
+    """
+    ways = {
+        "Keras step": keras_step,
+        "Keras forward": keras_forward,
+        "embedding": embedding,
+        "source step": source_step,
+        "self-training": self_training_step,
+    }
+    random = np.random.default_rng(0)
+    ways[kind](backbone, random.integers(0, 256, (_PICTURES, *_SIZE, 3), np.uint8))
 
 
 def keras_step(backbone: str, pictures: np.ndarray) -> None:
@@ -123,16 +139,3 @@ def _fit(model: keras.Model, data: tf.data.Dataset) -> None:
             keras.callbacks.LambdaCallback(on_train_batch_end=count),
         ],
     )
-
-
-WAYS = {
-    "Keras step": keras_step,
-    "Keras forward": keras_forward,
-    "embedding": embedding,
-    "source step": source_step,
-    "self-training": self_training_step,
-}
-if __name__ == "__main__":
-    kind, backbone = sys.argv[1:]
-    random = np.random.default_rng(0)
-    WAYS[kind](backbone, random.integers(0, 256, (_PICTURES, *_SIZE, 3), np.uint8))

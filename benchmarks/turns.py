@@ -4,6 +4,7 @@ Imports nothing but the standard library: the Python of another framework runs i
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -53,10 +54,12 @@ def take(
         {kind: answers of `requested`, one a round}.
     """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": folder}
+    # Threads of OpenMP would wait busily, and the more the busier the machine is.
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     workers, found = {}, {kind: [] for kind in commands}
     try:
         for kind, command in commands.items():
-            workers[kind] = subprocess.Popen(list(command), **pipes)
+            workers[kind] = subprocess.Popen(list(command), env=environment, **pipes)
             while (line := workers[kind].stdout.readline()) != "ready\n":
                 if not line:
                     raise ChildProcessError(f"{kind}: {' '.join(command)} ended")
