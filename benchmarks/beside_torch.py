@@ -28,13 +28,13 @@ from serving import command
 
 # {kind: (pictures of a step, steps of a turn, kind that it is compared with)}
 KINDS = {
-    "torch step": (32, 8, ""),
-    "Keras step": (32, 8, "torch step"),
-    "source step": (32, 8, "torch step"),
-    "self-training": (64, 5, "torch step"),
-    "torch forward": (64, 8, ""),
-    "Keras forward": (64, 8, "torch forward"),
-    "embedding": (64, 8, "Keras forward"),
+    "torch step": (32, 4, ""),
+    "Keras step": (32, 4, "torch step"),
+    "source step": (32, 4, "torch step"),
+    "self-training": (64, 3, "torch step"),
+    "torch forward": (64, 4, ""),
+    "Keras forward": (64, 4, "torch forward"),
+    "embedding": (64, 4, "Keras forward"),
 }
 
 
