@@ -25,6 +25,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datasets import tensorflow_process
 from serving import command
 
 KINDS = ("tuned", "frozen", "cached")
@@ -68,6 +69,8 @@ def measure(backbone: str, kind: str) -> None:
         backbone: a network of `keras.applications`.
         kind: one of `KINDS`.
     """
+    # As a command does, before it imports TensorFlow.
+    tensorflow_process.prepare()
     import keras
     import numpy as np
     import tensorflow as tf

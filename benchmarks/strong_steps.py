@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.steps import Clock, layer_multiply_adds, matrix_rate
+from datasets import tensorflow_process
 from serving import command
 
 INPUT_SIZE = (128, 64)
@@ -67,6 +68,8 @@ def measure(backbone: str, kind: str) -> None:
         backbone: a network of `keras.applications`.
         kind: a key of `PICTURES`.
     """
+    # As a command does, before it imports TensorFlow.
+    tensorflow_process.prepare()
     import numpy as np
     import tensorflow as tf
 

@@ -14,8 +14,9 @@ import pytest
 from tests.support.places import ROOT
 
 FOLDERS = ("arn_tf", "benchmarks", "datasets", "serving", "studies", "tests")
-# Runs by hand in an environment of its own, with an older TensorFlow; see the README there.
-ELSEWHERE = {"tests/oracle/record_tfa.py"}
+# Run in environments of their own: one with an older TensorFlow, see the README there, and the
+# Python with PyTorch that `benchmarks.beside_torch` is given.
+ELSEWHERE = {"tests/oracle/record_tfa.py", "benchmarks/torch_steps.py"}
 # Needed, yet imported by nothing here; requirements.txt and requirements-dev.txt say what for.
 NOT_IMPORTED = {
     "check-jsonschema",

@@ -127,8 +127,13 @@ def start_tensorflow(replicas: int = 1) -> ModuleType:
         the module `tensorflow`.
     """
     logging.get_absl_logger().addFilter(lambda record: record.msg != _EMPTY_FOLDER)
+    from arn_tf.data import datasets_package
     from arn_tf.layers import keras_settings
 
+    datasets_package.check()
+    from datasets import tensorflow_process
+
+    tensorflow_process.prepare()
     with without_startup_notes():
         keras_settings.override()
         import tensorflow

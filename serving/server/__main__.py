@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from datasets import tensorflow_process
 from serving import command
 from serving.errors import ServingError
 from serving.server import arguments
@@ -80,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in [name for name in os.environ if name.startswith("KERAS_")]:
         del os.environ[name]
     os.environ["KERAS_HOME"] = os.devnull
+    tensorflow_process.prepare()
     # TensorFlow takes seconds to import, so it comes after the flags.
     with command.without_startup_notes():
         from serving.server.server import Server

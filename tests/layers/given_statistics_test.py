@@ -26,12 +26,14 @@ def layer_of_one(**options: object) -> CameraBatchNormalization:
 # By hand.
 
 
-def test_the_statistics_of_a_batch():
+# Vectors, and maps, for which there is one kernel.
+@pytest.mark.parametrize("shape", [(4, 1), (4, 1, 1, 1), (2, 2, 1, 1)])
+def test_the_statistics_of_a_batch(shape):
     layer = layer_of_one()
     with normalized_by(found := BatchStatistics()):
-        y = layer(tf.constant(X))
+        y = layer(tf.reshape(tf.constant(X), shape))
     # Mean 4, variance (9 + 1 + 1 + 9) / 4 = 5.
-    np.testing.assert_allclose(y[:, 0], np.array([-3, -1, 1, 3]) / np.sqrt(5), rtol=1e-6)
+    np.testing.assert_allclose(np.ravel(y), np.array([-3, -1, 1, 3]) / np.sqrt(5), rtol=1e-6)
     assert list(found) == [layer.name]
     np.testing.assert_allclose(np.ravel(found[layer.name]), [4, 5], rtol=1e-6)
     # What is found moves nothing.

@@ -147,3 +147,29 @@ def test_jitter_keeps_the_mean_on_average():
     # Standard error of a brightness: 0.2 / sqrt(3 * 4000) of the value.
     np.testing.assert_allclose(found.mean(axis=(1, 2, 3)).mean(), picture.mean(), rtol=0.01)
     np.testing.assert_allclose(found.mean(axis=0), expected, atol=5)
+
+
+def test_equals_one_change_after_the_other():
+    """Brightness, contrast, saturation, mirror, shift: a slow oracle in float64, same draws."""
+    images, padding, jitter = pictures(6), 2, 0.4
+    seeds = tf.random.split(tf.constant([4, 9]), 3)
+    factors = tf.random.stateless_uniform([3, 6], seeds[0], 1 - jitter, 1 + jitter).numpy()
+    mirrored = tf.random.stateless_uniform([6], seeds[1]).numpy() < 0.5
+    corners = tf.random.stateless_uniform([6, 2], seeds[2], 0, 2 * padding + 1, tf.int32).numpy()
+    assert 0 < mirrored.sum() < 6
+
+    def luma(picture):
+        return (picture @ [0.299, 0.587, 0.114])[..., None]
+
+    found = changed(images, (4, 9), padding=padding, jitter=jitter)
+    for i, picture in enumerate(images.astype(np.float64)):
+        picture = picture * factors[0, i]
+        mean = luma(picture).mean()
+        picture = mean + factors[1, i] * (picture - mean)
+        picture = luma(picture) + factors[2, i] * (picture - luma(picture))
+        picture = np.clip(picture, 0, 255)[:, :: -1 if mirrored[i] else 1]
+        edges = [(padding, padding), (padding, padding), (0, 0)]
+        picture = np.pad(picture, edges, constant_values=127.5)
+        top, left = corners[i]
+        expected = picture[top : top + HEIGHT, left : left + WIDTH]
+        np.testing.assert_allclose(found[i], expected, atol=1e-3)
