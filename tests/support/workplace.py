@@ -21,6 +21,10 @@ NOT_RUN = {
     "python -m arn_tf.ablate": "trains for hours, on real archives",
     "python -m arn_tf.evaluate --model_dir=runs/joint": "scores a run of a study",
     "python -m arn_tf.inspect crops --names": "shows pictures with faults put in",
+    "python -m arn_tf.train --preset=strong --source=market --target=duke --backbone=OSNetAIN": (
+        "needs a file of public weights"
+    ),
+    "python -m arn_tf.weights": "tests/commands/weights_test.py has such a file",
     "python -m benchmarks.": "take minutes",
     "python -m studies.": "make runs on real archives, or read them",
     "python -m serving.client status --server=arn-serving": "needs a cluster",

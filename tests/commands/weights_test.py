@@ -1,0 +1,46 @@
+"""`python -m arn_tf.weights`: what it says of a file, and its exit status."""
+
+import subprocess
+import sys
+
+from tests.support import small_osnets
+from tests.support.places import ROOT
+
+
+def run(folder, *arguments):
+    line = [sys.executable, "-m", "arn_tf.weights", *arguments]
+    path = {"PYTHONPATH": str(ROOT), "PATH": "", "KERAS_HOME": str(folder)}
+    return subprocess.run(line, cwd=folder, env=path, capture_output=True, text=True)
+
+
+def test_a_file_that_can_be_used(tmp_path):
+    small_osnets.saved(tmp_path / "my weights.pth", "OSNetAIN_x0_25")
+    done = run(tmp_path, "my weights.pth")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "my weights.pth",
+        "  format: PyTorch (torch.save, zip)",
+        "  network: OSNetAIN, width x0_25, channels 16, 64, 96, 128",
+        "  parameters: 207,656 in 475 tensors",
+        "  embedding: 512 numbers",
+        "  classifier: of 7 persons; not used",
+        "  preprocessing: RGB, 0..1, mean 0.485, 0.456, 0.406, deviation 0.229, 0.224, 0.225",
+        "It can be used: --preset=strong --backbone=OSNetAIN --backbone_weights='my weights.pth'",
+    ]
+
+
+def test_a_tensor_that_is_missing(tmp_path):
+    """Found where the network is built, after its facts."""
+    changes = {"conv5.bn.running_var": None}
+    small_osnets.saved(tmp_path / "file.pth", "OSNet_x0_25", changes=changes)
+    done = run(tmp_path, "file.pth")
+    assert (done.returncode, done.stderr) == (1, "")
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("file.pth: can't be used: conv5.bn.running_var, of shape (128,), is mi")
+
+
+def test_a_file_that_is_none(tmp_path):
+    (tmp_path / "page.pth").write_text("<html>")
+    done = run(tmp_path, "page.pth")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("page.pth: can't be used: not a file of PyTorch's torch.save")
