@@ -68,7 +68,7 @@ def from_onnx(path: str) -> dict[str, np.ndarray]:
         path: of the file.
 
     Returns:
-        {name: float32}, as `from_ir`; the classifier of training is among them.
+        {name: float32}, as `from_ir`, without the classifier of training.
 
     Raises:
         BadWeights: the file can't be read, or holds another network.
@@ -78,7 +78,11 @@ def from_onnx(path: str) -> dict[str, np.ndarray]:
         if found.kinds[kind] != count:
             what = f"it has {found.kinds[kind]} {kind} and not {count}"
             raise _another(found.name, found.kinds, what)
-    return {name: value.astype(np.float32) for name, value in found.tensors.items()}
+    return {
+        name: value.astype(np.float32)
+        for name, value in found.tensors.items()
+        if not name.startswith("classifier.")
+    }
 
 
 def _another(name: str, kinds: collections.Counter[str], problem: str) -> BadWeights:
