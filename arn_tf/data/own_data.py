@@ -181,6 +181,7 @@ class OwnData:
             tracklet=found.tracklet.codes[rows].astype(np.int64) if found.tracklet.names else None,
             time=None if np.isnan(found.time).all() else found.time[rows],
             pictures=decoded.pictures,
+            hashes=decoded.hashes,
         )
 
     def _with_persons(self, rows: np.ndarray, persons: np.ndarray) -> np.ndarray:
