@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arn_tf.data import own_record
+from arn_tf.data import own_record, picture_files
 from arn_tf.data.own_data import OwnData, Place
+from arn_tf.data.picture_files import PictureFiles
 from datasets import camera_names
 from tests.support import own_pictures, silent_disk
 from tests.support.shared_folders import read_only
@@ -51,6 +52,21 @@ def test_the_pictures_their_cameras_and_no_copy(tmp_path, place):
     assert data.told()[0] == "target crops: 6 pictures, 2 cameras from the first folder: 7, lift"
     # The folder is as it was.
     assert sorted(os.listdir(root)) == ["7", "lift"]
+
+
+def test_a_run_that_goes_on_compares_its_pictures_without_reading_them(
+    tmp_path, place, monkeypatch
+):
+    root = folder(tmp_path)
+    made = OwnData("target", root, "", False, own_pictures.SIZE, place).split("train")
+    expected = [picture_files.content_hash(own_pictures.encoded(n)) for n in (0, 1, 2, 10, 11, 12)]
+    assert made.content_hashes() == expected
+    monkeypatch.setattr(PictureFiles, "_read", None)  # not called
+    again = OwnData(
+        "target", root, "", False, own_pictures.SIZE, dataclasses.replace(place, begun=True)
+    ).split("train")
+    assert again.content_hashes() == expected
+    assert again.subset(np.array([4, 0])).content_hashes() == [expected[4], expected[0]]
 
 
 def test_persons_tracklets_and_times(tmp_path, place):
