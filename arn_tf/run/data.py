@@ -4,6 +4,7 @@ from arn_tf.data.own_data import OwnData, Place
 from arn_tf.data.reid_data import ReidData
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import DATASETS, RunSettings
+from datasets.files.printable import printable
 
 
 def opened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnData:
@@ -42,4 +43,4 @@ def tell_changes(data: ReidData | OwnData) -> None:
     """Prints what became of a user's pictures since the run began."""
     if isinstance(data, OwnData):
         for line in data.changes:
-            print(f"{data.name}: {line}")
+            print(printable(f"{data.name}: {line}"))

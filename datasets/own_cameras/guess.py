@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from datasets import camera_names
+from datasets.files.printable import told
 from datasets.own_cameras.template import Template
 
 # {data set: the beginning of its pictures' names}; what both forms share comes last.
@@ -127,6 +128,8 @@ def _cameras(firsts: set[str], above: int) -> Guess:
             "names={camera}/{*} or names={person_id}/{*}"
         )
     place = "the first folder" if above == 0 else f"the folder at depth {above + 1}"
-    shown = ", ".join(sorted(firsts)[:_SHOWN]) + (", ..." if len(firsts) > _SHOWN else "")
+    shown = ", ".join(map(told, sorted(firsts)[:_SHOWN])) + (
+        ", ..." if len(firsts) > _SHOWN else ""
+    )
     template = "{*}/" * above + "{camera}/" + "{**}"
     return Guess(f"{len(firsts)} cameras from {place}: {shown}", template=Template(template))

@@ -11,6 +11,7 @@ import numpy as np
 
 from datasets import camera_names
 from datasets.files import answers, walk
+from datasets.files.printable import printable, told
 from datasets.own_cameras import guess, manifest, table
 from datasets.own_cameras.template import FIELDS, Template, TemplateError
 
@@ -83,7 +84,7 @@ class Listing:
         for code, name in enumerate(self.camera.names):
             rows = np.flatnonzero(self.camera.codes == code)
             shown = ", ".join(self.files[row] for row in rows[:_EXAMPLES])
-            lines.append(f"{name}: {len(rows)} pictures, such as {shown}")
+            lines.append(f"{told(name)}: {len(rows)} pictures, such as {printable(shown)}")
         return lines
 
 
