@@ -13,10 +13,12 @@ from absl import flags
 from arn_tf import recipes
 from arn_tf.errors import ArgumentError
 from arn_tf.run import command_line
-from arn_tf.run.settings import RunSettings
+from arn_tf.run.settings import DATASETS, RunSettings
 
 if TYPE_CHECKING:
     from arn_tf.data.pair_pictures import PairPictures
+    from arn_tf.run.folder import RunDir
+    from arn_tf.run.scored import Labelled
 
 
 def main() -> None:
@@ -45,10 +47,13 @@ def main() -> None:
         arguments.same_camera,
     )
     lists, page = arguments.ranked_lists, os.path.expanduser(arguments.report)
-    if lists:
-        _check_picture(lists)
-    if page:
-        _check_page(page)
+    for argument, path, check in (
+        ("ranked_lists", lists, _check_picture),
+        ("report", page, _check_page),
+    ):
+        if path:
+            check(path)
+            _check_place(argument, path, run, settings, labelled)
     recipe = recipes.recipe_of(settings)
     pairs = _pairs(settings) if arguments.pairs else None
     with run.unchanged("model.keras") as model:
@@ -100,6 +105,22 @@ def _check_page(path: str) -> None:
     if other or not path.lower().endswith((".html", ".htm")):
         raise ArgumentError("report", path, "name an HTML file, such as report.html")
     _check_writable("report", path)
+
+
+def _check_place(argument: str, path: str, run: "RunDir", *given: "RunSettings | Labelled") -> None:
+    """Raises a `UserError` where a file would lie among pictures: the next run would list it."""
+    from datasets.files import walk
+
+    folder = os.path.dirname(os.path.abspath(path))
+    if walk.is_inside(folder, run.path):
+        return  # which is passed over
+    for name in ("source", "target", "query", "gallery"):
+        for values in given:
+            crops = os.path.expanduser(getattr(values, name, ""))
+            if crops and crops not in DATASETS and walk.is_inside(folder, crops):
+                raise ArgumentError(
+                    argument, path, f"lies among the pictures of {name}; name a folder elsewhere"
+                )
 
 
 def _check_writable(argument: str, path: str) -> None:

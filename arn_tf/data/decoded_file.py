@@ -1,7 +1,8 @@
 """Decoded pictures in one file, mapped into memory: decoded once, and no memory for millions.
 
-`NAME.uint8` holds [N, height, width, 3], `NAME.json` its shape and which pictures of which list
-these are. It grows as `NAME.uint8.partial` beside a journal of what is safely on disk.
+`NAME.uint8` holds [N, height, width, 3], `NAME.hashes` [N, 16] of the bytes that they were decoded
+from, `NAME.json` their number and which pictures of which list these are. Both files grow as
+`.partial`, beside a journal of what is safely on disk.
 """
 
 import contextlib
@@ -9,22 +10,18 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tqdm
 
-from arn_tf.data.images import decode
-from arn_tf.data.picture_files import PictureFiles, UnreadableError
+from arn_tf.data import decoding
+from arn_tf.data.picture_files import HASH_BYTES, PictureFiles
 from arn_tf.errors import UserError
 from datasets.files import durable, locks
 from datasets.files.atomic_files import is_refusal, replace_text
 
-# Pictures between two entries of the journal.
-_CHUNK = 1024
-_ENDING = ".uint8"
+_ENDING, _HASHES, _PARTIAL = ".uint8", ".hashes", ".partial"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +31,13 @@ class Decoded:
     Attributes:
         pictures: uint8 [N, height, width, 3], read-only and mapped into memory; without the bad.
         bad: {row in the list: what is wrong with it} of those that could not be decoded.
+        hashes: uint8 [N, `HASH_BYTES`], see `picture_files.content_hash`; None in the folder of a
+            run that began before they were kept.
     """
 
     pictures: np.ndarray
     bad: dict[int, str]
+    hashes: np.ndarray | None
 
 
 def decoded(
@@ -102,14 +102,12 @@ def decoded(
 
 def in_memory(files: PictureFiles, image_size: tuple[int, int]) -> Decoded:
     """Returns pictures decoded and resized, in memory; for as many as fit."""
-    decode_rows = _decoder(image_size)
-    parts, bad = [], dict[int, str]()
-    for start in range(0, len(files), _CHUNK):
-        rows = np.arange(start, min(start + _CHUNK, len(files)))
-        pictures, wrong, _ = decode_rows(files, rows)
-        parts.append(pictures)
-        bad |= {int(row): text for row, text in wrong.items()}
-    return Decoded(np.concatenate(parts), bad)
+    chunks = list(decoding.chunks(files, image_size))
+    return Decoded(
+        np.concatenate([chunk.pictures for chunk in chunks]),
+        {int(row): text for chunk in chunks for row, text in chunk.bad.items()},
+        np.concatenate([chunk.hashes for chunk in chunks]),
+    )
 
 
 def _finished(path: str, key: dict[str, Any]) -> Decoded | None:
@@ -119,49 +117,57 @@ def _finished(path: str, key: dict[str, Any]) -> Decoded | None:
     shape = (known["pictures"], *key["image_size"], 3)
     bad = {int(row): text for row, text in known["bad"].items()}
     if not shape[0]:
-        return Decoded(np.zeros(shape, np.uint8), bad)
+        return Decoded(np.zeros(shape, np.uint8), bad, np.zeros((0, HASH_BYTES), np.uint8))
     with contextlib.suppress(OSError, ValueError):
-        return Decoded(np.memmap(path + _ENDING, np.uint8, "r", shape=shape), bad)
+        pictures, hashes = np.memmap(path + _ENDING, np.uint8, "r", shape=shape), None
+        if known.get("hashed"):
+            hashes = np.memmap(path + _HASHES, np.uint8, "r", shape=(shape[0], HASH_BYTES))
+        return Decoded(pictures, bad, hashes)
     return None
 
 
 def _write(files: PictureFiles, path: str, key: dict[str, Any], title: str) -> None:
-    partial, journal = path + _ENDING + ".partial", path + ".journal"
+    partial, journal = path + _ENDING + _PARTIAL, path + ".journal"
+    hashes = path + _HASHES + _PARTIAL
     known = _json(journal)
     if (
         known is None
         or known["key"] != key
-        or not os.path.exists(partial)
+        or not (os.path.exists(partial) and os.path.exists(hashes))
         or not _still_unread(known, files)
     ):
         known = {"key": key, "rows": 0, "pictures": 0, "bad": {}, "unread": []}
         _claim(partial, (len(files), *key["image_size"], 3))
-    decode_rows = _decoder(tuple(key["image_size"]))
+        with open(hashes, "wb"):
+            pass
     one = int(np.prod(key["image_size"])) * 3
     with (
         open(partial, "r+b") as file,
+        open(hashes, "r+b") as hash_file,
         tqdm.tqdm(total=len(files), initial=known["rows"], desc=title, unit=" pictures") as bar,
     ):
         file.seek(known["pictures"] * one)
-        for start in range(known["rows"], len(files), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(files)))
-            pictures, bad, unread = decode_rows(files, rows)
-            file.write(pictures.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-            known["rows"] += len(rows)
-            known["pictures"] += len(pictures)
-            known["bad"] |= bad
-            known["unread"] += unread
+        hash_file.seek(known["pictures"] * HASH_BYTES)
+        for chunk in decoding.chunks(files, tuple(key["image_size"]), known["rows"]):
+            for each, content in ((file, chunk.pictures), (hash_file, chunk.hashes)):
+                each.write(content.tobytes())
+                each.flush()
+                os.fsync(each.fileno())
+            known["rows"] += len(chunk.rows)
+            known["pictures"] += len(chunk.pictures)
+            known["bad"] |= chunk.bad
+            known["unread"] += chunk.unread
             replace_text(journal, json.dumps(known))
-            bar.update(len(rows))
+            bar.update(len(chunk.rows))
         file.truncate(known["pictures"] * one)
+        hash_file.truncate(known["pictures"] * HASH_BYTES)
     # Of an earlier list, perhaps: it would pass off these pictures as its own.
     with contextlib.suppress(FileNotFoundError):
         os.remove(path + ".json")
+    os.replace(hashes, path + _HASHES)
     os.replace(partial, path + _ENDING)
     facts = key | {name: known[name] for name in ("pictures", "bad", "unread")}
-    replace_text(path + ".json", json.dumps(facts))
+    replace_text(path + ".json", json.dumps(facts | {"hashed": True}))
     os.remove(journal)
 
 
@@ -186,51 +192,6 @@ def _claim(partial: str, shape: tuple[int, ...]) -> None:
         raise UserError(problem, ["model_dir", "input_size"])
     with open(partial, "wb") as file:
         durable.reserve(file, max(needed, 1))
-
-
-# Of pictures and rows: the good ones, uint8 [M, height, width, 3]; what is wrong with the others,
-# by row; and the rows of those of them that could not even be read.
-_DecodeRows = Callable[[PictureFiles, np.ndarray], tuple[np.ndarray, dict[str, str], list[int]]]
-
-
-def _decoder(image_size: tuple[int, int]) -> _DecodeRows:
-    one = tf.function(
-        lambda encoded: decode(encoded, image_size),
-        input_signature=[tf.TensorSpec([], tf.string)],
-    )
-    several = tf.function(
-        lambda encoded: tf.map_fn(
-            one, encoded, fn_output_signature=tf.uint8, parallel_iterations=os.cpu_count()
-        ),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-    )
-
-    def decode_rows(
-        files: PictureFiles, rows: np.ndarray
-    ) -> tuple[np.ndarray, dict[str, str], list[int]]:
-        try:
-            return several(tf.constant(files[rows])).numpy(), {}, []
-        # One bad picture fails the whole chunk, and isn't named: find it.
-        except (UserError, tf.errors.OpError):
-            good, bad, unread = [], {}, []
-        for row in rows.tolist():
-            try:
-                good.append(one(tf.constant(files[row])).numpy())
-            except UnreadableError as error:
-                if files.is_gone(row):
-                    raise UserError(
-                        f"{error}: its folder went away. Check the disk or network drive, and give "
-                        "the same command again; it goes on there"
-                    ) from error
-                bad[str(row)] = str(error)
-                unread.append(row)
-            except UserError as error:
-                bad[str(row)] = str(error)
-            except tf.errors.OpError:
-                bad[str(row)] = f"{files.path(row)}: can't be decoded"
-        return np.array(good, np.uint8).reshape(-1, *image_size, 3), bad, unread
-
-    return decode_rows
 
 
 def _json(path: str) -> dict[str, Any] | None:

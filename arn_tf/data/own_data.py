@@ -15,6 +15,7 @@ from arn_tf.data.picture_files import PictureFiles
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from datasets import camera_names
+from datasets.files.printable import printable
 from datasets.own_cameras import guess, listing, table
 
 _SHOWN = 3
@@ -161,7 +162,7 @@ class OwnData:
             decoded = decoded_file.in_memory(files, size)
         else:
             path = f"{self._place.folder}/{self._argument}_{name}_{size[0]}x{size[1]}"
-            title = f"decoding {self.name}"
+            title = printable(f"decoding {self.name}")
             decoded = decoded_file.decoded(
                 files, size, path, files.digest, title, self._place.begun
             )
@@ -181,6 +182,7 @@ class OwnData:
             tracklet=found.tracklet.codes[rows].astype(np.int64) if found.tracklet.names else None,
             time=None if np.isnan(found.time).all() else found.time[rows],
             pictures=decoded.pictures,
+            hashes=decoded.hashes,
         )
 
     def _with_persons(self, rows: np.ndarray, persons: np.ndarray) -> np.ndarray:
@@ -205,7 +207,7 @@ class OwnData:
             if self._place is not None:  # who only scores has no such flag
                 way_out += ", or pass skip_bad_images"
             raise UserError(
-                f"{self._argument} {self.name}: {problem}. {way_out}",
+                printable(f"{self._argument} {self.name}: {problem}. {way_out}"),
                 [self._argument, "skip_bad_images"],
             )
         self.notes.append(f"left out: {problem}")
@@ -216,7 +218,8 @@ def _refusal(argument: str, path: str, problem: str) -> UserError:
     if argument == "source":
         template = "source_names"
         problem = re.sub(r"(?<![\w/.])names(?=[=,])", template, problem)
-    return UserError(f"{argument}={path}: {problem}", [argument, template, "skip_bad_images"])
+    text = printable(f"{argument}={path}: {problem}")
+    return UserError(text, [argument, template, "skip_bad_images"])
 
 
 def _numbered(found: listing.Listing) -> dict[int, str]:

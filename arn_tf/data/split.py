@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from arn_tf.data.picture_files import PictureFiles
+from arn_tf.data.picture_files import HASH_BYTES, PictureFiles, content_hash
 
 # Pictures that are read at once, of those in files.
 _CHUNK = 1024
@@ -27,6 +27,8 @@ class Split:
         tracklet: int64 [N], -1 where there is none; None where none is known.
         time: float64 [N], seconds, NaN where it is unknown; None where none is known.
         pictures: uint8 [N, height, width, 3], decoded at the size of the run; None until then.
+        hashes: uint8 [N, `HASH_BYTES`], `content_hash` of each picture, where they were kept as it
+            was decoded; None: they are computed when they are asked for.
         views: int64 [N]; a match must come from another view. None: from another camera.
     """
 
@@ -38,6 +40,7 @@ class Split:
     tracklet: np.ndarray | None = None
     time: np.ndarray | None = None
     pictures: np.ndarray | None = None
+    hashes: np.ndarray | None = None
     views: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -64,8 +67,11 @@ class Split:
 
     def content_hashes(self) -> list[bytes]:
         """Returns a hash of each encoded picture, equal where they are."""
+        if self.hashes is not None:
+            kept = self.hashes.tobytes()
+            return [kept[at : at + HASH_BYTES] for at in range(0, len(kept), HASH_BYTES)]
         return [
-            hashlib.blake2b(image, digest_size=16).digest()
+            content_hash(image)
             for start in range(0, len(self), _CHUNK)
             for image in self.images[start : start + _CHUNK]
         ]
@@ -77,7 +83,7 @@ class Split:
             rows: int64 [M].
         """
         images = self.images
-        arrays = ("person_id", "camera_id", "tracklet", "time", "pictures", "views")
+        arrays = ("person_id", "camera_id", "tracklet", "time", "pictures", "hashes", "views")
         chosen: dict[str, Any] = {
             name: None if (values := getattr(self, name)) is None else values[rows]
             for name in arrays

@@ -5,7 +5,7 @@ import os
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.inspection import source as sources_given
 from arn_tf.run.settings import DATASETS
-from datasets.files import answers, atomic_files
+from datasets.files import answers, atomic_files, walk
 from datasets.own_cameras.template import Template, TemplateError
 
 
@@ -52,7 +52,7 @@ def check(path: str, names: str, source: str, json: str, sheets: str) -> None:
     if sheets:
         if os.path.exists(sheets) and not os.path.isdir(sheets):
             raise ArgumentError("contact_sheets", sheets, "is no folder")
-        if folder and _is_inside(sheets, full):
+        if folder and walk.is_inside(sheets, full):
             raise ArgumentError(
                 "contact_sheets", sheets, "lies among the pictures; name a folder elsewhere"
             )
@@ -74,8 +74,3 @@ def _check_writable(argument: str, path: str) -> None:
 
 def _is_table(path: str) -> bool:
     return os.path.isfile(path) and path.lower().endswith((".csv", ".tsv"))
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    path, folder = os.path.realpath(path), os.path.realpath(folder)
-    return os.path.join(path, "").startswith(os.path.join(folder, ""))

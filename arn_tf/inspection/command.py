@@ -8,9 +8,9 @@ from arn_tf.inspection import arguments, contact_sheets, json_report, text, unli
 from arn_tf.inspection.declared import Declared, declared
 from arn_tf.inspection.finding import Pictures
 from arn_tf.inspection.gathering import gather
-from arn_tf.inspection.names import printable
 from arn_tf.inspection.report import Report, report
 from arn_tf.inspection.source import in_source
+from datasets.files.printable import printable
 from datasets.own_cameras import listing, manifest
 
 

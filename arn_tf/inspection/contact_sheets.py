@@ -10,10 +10,11 @@ from PIL import Image, ImageDraw
 
 from arn_tf.inspection.cameras import Camera
 from arn_tf.inspection.finding import Pictures
-from arn_tf.inspection.names import printable, shortened
+from arn_tf.inspection.names import shortened
 from arn_tf.ranking import fonts
 from datasets.files import pictures
 from datasets.files.atomic_files import replaced
+from datasets.files.printable import printable
 
 COLUMNS, ROWS = 10, 5
 # Pixels.

@@ -1,13 +1,8 @@
-"""Names of files and cameras, as a terminal and a reader can take them."""
+"""Lists of names, and long ones."""
 
 from collections.abc import Sequence
 
 SHOWN = 3
-
-
-def printable(text: str) -> str:
-    """Returns text without what would steer a terminal, hide something, or can't be encoded."""
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 
 def shortened(text: str, most: int) -> str:
@@ -27,9 +22,3 @@ def listed(names: Sequence[str], count: int) -> str:
     """
     more = count - len(names)
     return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _escaped(letter: str) -> str:
-    if "\udc80" <= letter <= "\udcff":  # Python's stand-in for a byte that isn't UTF-8
-        return f"\\x{ord(letter) - 0xDC00:02x}"
-    return letter.encode("unicode_escape").decode()

@@ -8,8 +8,9 @@ from arn_tf.inspection import limits
 from arn_tf.inspection.amounts import amount, duration
 from arn_tf.inspection.cameras import Camera, Size
 from arn_tf.inspection.finding import Finding, Level
-from arn_tf.inspection.names import listed, printable, shortened
+from arn_tf.inspection.names import listed, shortened
 from arn_tf.inspection.report import Report
+from datasets.files.printable import printable, told
 
 # Letters in a line.
 _WIDTH = 100
@@ -110,9 +111,9 @@ def _findings(report: Report) -> Iterator[str]:
     if not report.findings:
         yield "Findings: none; training can begin"
         return
-    told = ", ".join(f"{level.value} {count}" for level in Level if (count := report.count(level)))
+    levels = [f"{level.value} {count}" for level in Level if (count := report.count(level))]
     verdict = "training can begin" if report.can_train else "training can't work like this"
-    yield f"Findings: {len(report.findings)} ({told}); {verdict}"
+    yield f"Findings: {len(report.findings)} ({', '.join(levels)}); {verdict}"
     for finding in report.findings:
         yield ""
         yield from _finding(finding)
@@ -133,8 +134,8 @@ def _shown(names: tuple[str, ...]) -> list[str]:
 
 
 def _name(camera: Camera) -> str:
-    name = _NO_CAMERA if camera.name is None else camera.name
-    return shortened(printable(name), _LONGEST_NAME)
+    name = _NO_CAMERA if camera.name is None else told(camera.name)
+    return shortened(name, _LONGEST_NAME)
 
 
 def _width(text: str) -> int:

@@ -54,9 +54,10 @@ def evaluate(
     found = scored.splits(settings, run, labelled)
     if found is None:
         raise UserError(
-            "no person of the target is known, so nothing can be scored: name pictures whose "
-            "persons are known with query and gallery",
-            ["query", "gallery"],
+            "no person of the target is known, so nothing can be scored, drawn or reported: name "
+            "pictures whose persons are known with query and gallery. Only runs of preset=strong "
+            "have numbers and a page without labels",
+            ["query", "gallery", "preset"],
         )
     query, gallery = found
     rows = []

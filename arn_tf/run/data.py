@@ -5,6 +5,7 @@ from arn_tf.data.reid_data import ReidData
 from arn_tf.run import sources
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import DATASETS, RunSettings
+from datasets.files.printable import printable
 
 
 def opened(settings: RunSettings, argument: str, run: RunDir) -> ReidData | OwnData:
@@ -46,7 +47,7 @@ def tell_changes(data: ReidData | OwnData) -> None:
     """Prints what became of a user's pictures since the run began."""
     if isinstance(data, OwnData):
         for line in data.changes:
-            print(f"{data.name}: {line}")
+            print(printable(f"{data.name}: {line}"))
 
 
 def _opened(

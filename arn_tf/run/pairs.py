@@ -9,6 +9,7 @@ from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import arguments, pair_scores
 from arn_tf.run.settings import RunSettings
+from datasets.files.printable import printable
 
 
 def opened(settings: RunSettings, path: str, names: str) -> PairPictures:
@@ -24,7 +25,7 @@ def opened(settings: RunSettings, path: str, names: str) -> PairPictures:
     """
     data = PairPictures(path, names, settings.skip_bad_images, settings.image_size)
     for line in data.told():
-        print(line)
+        print(printable(line))
     return data
 
 

@@ -12,6 +12,7 @@ from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.data import opened, tell_changes
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import DATASETS, RunSettings
+from datasets.files.printable import printable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,10 +123,10 @@ def _own(settings: RunSettings, labelled: Labelled) -> tuple[Split, Split]:
             persons=persons,
         )
         for line in data.told():
-            print(line)
+            print(printable(line))
         split = data.split("train")
         for line in data.notes:  # Reading them tells which can't be used.
-            print(line)
+            print(printable(line))
         if not (split.person_id > 0).any():
             raise UserError(
                 f"{argument}={path}: no picture's person is known. Name them with "

@@ -12,6 +12,7 @@ from arn_tf.layers import replicas
 from arn_tf.run.data import opened, opened_sources
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import RunSettings
+from datasets.files.printable import printable
 
 # Sources of 20 and 74 persons made the target's ranking worse than no training at all.
 _FEW_IDENTITIES = 100
@@ -44,14 +45,14 @@ def started(
         sources, target = opened_sources(settings, run), opened(settings, "target", run)
         for data in (*sources, target):
             for line in data.told():
-                print(line)
+                print(printable(line))
         found = warnings(sources, target)
         # Reading the splits tells which pictures can't be used.
         for data in (*sources, target):
             if data.notes:
-                print(f"{data.name}: {'; '.join(data.notes)}")
+                print(printable(f"{data.name}: {'; '.join(data.notes)}"))
         for warning in found:
-            print(f"WARNING: {warning}", flush=True)
+            print(printable(f"WARNING: {warning}"), flush=True)
         yield run, strategy, sources, target
 
 

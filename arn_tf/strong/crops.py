@@ -12,6 +12,7 @@ from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.strong import camera_statistics
 from datasets import camera_names
 from datasets.files import pictures, walk
+from datasets.files.printable import printable
 from datasets.own_cameras import listing
 
 
@@ -85,7 +86,7 @@ def _by_listing(images: str, names: str) -> dict[str, str]:
         problem = str(error).removeprefix(f"{os.path.abspath(images)}: ")
         raise UserError(f"images={images}: {problem}", ["images", "names"]) from error
     for line in [f"{found.told_by}", *found.examples(), *found.notes]:
-        print(line, flush=True)
+        print(printable(line), flush=True)
     numbers: dict[int, str] = {}
     for name in found.camera.names:
         other = numbers.setdefault(camera_names.number_of(name), name)

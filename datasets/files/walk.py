@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 
 from datasets.files import formats
+from datasets.files.printable import printable
 
 # Lower case. Besides these, every name that begins with a dot.
 _LITTER = frozenset(
@@ -101,6 +102,12 @@ def in_litter(path: str) -> bool:
     return any(is_litter(part) for part in path.replace("\\", "/").split("/") if part)
 
 
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a path, also one of what isn't there yet, is a folder or lies in it; links count."""
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.join(path, "").startswith(os.path.join(folder, ""))
+
+
 def pictures(folder: str, found: Found | None = None) -> Found:
     """Searches a folder, to any depth, through links too; each real folder once in `found`.
 
@@ -180,10 +187,4 @@ def _shown(name: str) -> str:
 def _first(names: list[str], count: int) -> str:
     """Returns the first names, fit to be printed, and how many more there are."""
     more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(map(_printable, names[:count])) + more
-
-
-def _printable(name: str) -> str:
-    """A name may hold line breaks, or bytes that are no UTF-8, at which a terminal stumbles."""
-    text = os.fsencode(name).decode(errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return ", ".join(map(printable, names[:count])) + more

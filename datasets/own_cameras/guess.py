@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from datasets import camera_names
+from datasets.files.printable import told
 from datasets.own_cameras.template import Template
 
 # {data set: the beginning of its pictures' names}; what both forms share comes last.
@@ -85,26 +86,30 @@ def guess(paths: Sequence[str]) -> Guess:
     Raises:
         UnknownLayoutError: the folders in it may be cameras or persons.
     """
-    names = [path.rpartition("/")[2] for path in paths]
     for official, pattern in (*_OFFICIAL.items(), ("", _NUMBER)):
-        matches = [match for name in names if (match := pattern.search(name))]
-        if len(matches) >= _MOST * len(names):
-            cameras = len({match["camera"] for match in matches})
+        # Counted, not kept: there may be a million.
+        found = collections.Counter(
+            match["camera"] for path in paths if (match := pattern.search(path.rpartition("/")[2]))
+        )
+        if found.total() >= _MOST * len(paths):
+            cameras = len(found)
             how = f"names as {official} has them" if official else "_c and a number in their names"
             return Guess(f"{cameras} cameras, from {how}", official, pattern)
     return _by_folders(paths)
 
 
 def _by_folders(paths: Sequence[str]) -> Guess:
-    parents = [path.split("/")[:-1] for path in paths]
+    # Of each folder, how many pictures lie in it.
+    counts = collections.Counter(path.rpartition("/")[0] for path in paths)
+    parents = {folder: folder.split("/") if folder else [] for folder in counts}
     # Folders that all pictures lie in tell nothing.
     above = 0
-    while all(len(parent) > above for parent in parents):
-        firsts = collections.Counter(parent[above] for parent in parents)
+    while all(len(parent) > above for parent in parents.values()):
+        firsts = {parent[above] for parent in parents.values()}
         if len(firsts) > 1:
-            return _cameras(firsts, paths, above)
+            return _cameras(firsts, above)
         above += 1
-    direct = sum(len(parent) == above for parent in parents)
+    direct = sum(counts[folder] for folder, parent in parents.items() if len(parent) == above)
     if direct < len(paths):
         raise UnknownLayoutError(
             f"{direct} of its pictures lie beside folders that hold the others: put each camera's "
@@ -116,13 +121,15 @@ def _by_folders(paths: Sequence[str]) -> Guess:
     )
 
 
-def _cameras(firsts: collections.Counter[str], paths: Sequence[str], above: int) -> Guess:
+def _cameras(firsts: set[str], above: int) -> Guess:
     if len(firsts) > _MANY_FOLDERS:
         raise UnknownLayoutError(
             f"holds {len(firsts)} folders, which may be cameras or persons: say which with "
             "names={camera}/{*} or names={person_id}/{*}"
         )
     place = "the first folder" if above == 0 else f"the folder at depth {above + 1}"
-    shown = ", ".join(sorted(firsts)[:_SHOWN]) + (", ..." if len(firsts) > _SHOWN else "")
+    shown = ", ".join(map(told, sorted(firsts)[:_SHOWN])) + (
+        ", ..." if len(firsts) > _SHOWN else ""
+    )
     template = "{*}/" * above + "{camera}/" + "{**}"
     return Guess(f"{len(firsts)} cameras from {place}: {shown}", template=Template(template))

@@ -5,12 +5,13 @@ import datetime
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from datasets import camera_names
 from datasets.files import answers, walk
+from datasets.files.printable import printable, told
 from datasets.own_cameras import guess, manifest, table
 from datasets.own_cameras.template import FIELDS, Template, TemplateError
 
@@ -18,6 +19,7 @@ UNKNOWN = -1
 _EXAMPLES = 3
 # What is known of a picture, by name of the field; and its split, where the folder has splits.
 _Values = dict[str, str]
+_COLUMNS = (*FIELDS, "split")
 
 
 class ListingError(ValueError):
@@ -82,7 +84,7 @@ class Listing:
         for code, name in enumerate(self.camera.names):
             rows = np.flatnonzero(self.camera.codes == code)
             shown = ", ".join(self.files[row] for row in rows[:_EXAMPLES])
-            lines.append(f"{name}: {len(rows)} pictures, such as {shown}")
+            lines.append(f"{told(name)}: {len(rows)} pictures, such as {printable(shown)}")
         return lines
 
 
@@ -119,8 +121,10 @@ def _of_folder(root: str, names: str, skip_bad: bool) -> Listing:
     found = walk.pictures(root)
     if not found.files:
         raise ListingError("; ".join([f"{root}: no pictures there", *found.notes()]))
-    files = sorted(os.path.relpath(file, root).replace(os.sep, "/") for file in found.files)
-    return of_files(root, files, names, skip_bad, found.notes())
+    above, notes = len(os.path.join(root, "")), found.notes()
+    files = sorted(file[above:].replace(os.sep, "/") for file in found.files)
+    del found  # whole paths of a million pictures
+    return of_files(root, files, names, skip_bad, notes)
 
 
 def of_files(
@@ -142,35 +146,47 @@ def of_files(
     official = ""
     if names:
         told_by = f"the template {names}"
-        values, left_out = _by_template(root, files, names, skip_bad)
-        notes += left_out
+        try:
+            kept, columns, odd = _columns(files, Template(names).values)
+        except TemplateError as error:
+            raise ListingError(f"{root}: names={names}: {error}") from error
+        if odd:
+            notes.append(_left_out(root, len(files), odd, names, skip_bad))
     else:
         guessed = guess.guess(files)
         told_by, official = guessed.title, guessed.official
-        values = [guessed.values(file) for file in files]
-    kept = [(file, value) for file, value in zip(files, values, strict=True) if value is not None]
-    return _listing(root, kept, told_by, official, notes)
+        kept, columns, _ = _columns(files, guessed.values)
+    return _listing(root, kept, columns, told_by, official, notes)
 
 
-def _by_template(
-    root: str, files: Sequence[str], text: str, skip_bad: bool
-) -> tuple[list[_Values | None], list[str]]:
-    try:
-        template = Template(text)
-        values = [template.values(file) for file in files]
-    except TemplateError as error:
-        raise ListingError(f"{root}: names={text}: {error}") from error
-    odd = [file for file, value in zip(files, values, strict=True) if value is None]
-    if not odd:
-        return list(values), []
+def _columns(
+    files: Iterable[str], values_of: Callable[[str], _Values | None]
+) -> tuple[list[str], dict[str, list[str]], list[str]]:
+    """Returns the files that something is known of, what it is by field, and the other files."""
+    kept, odd = list[str](), list[str]()
+    columns: dict[str, list[str]] = {field: [] for field in _COLUMNS}
+    for file in files:
+        values = values_of(file)
+        if values is None:
+            odd.append(file)
+            continue
+        kept.append(file)
+        for field, column in columns.items():
+            # Equal texts are one object: a million pictures are of few cameras.
+            column.append(sys.intern(values.get(field, "")))
+    return kept, columns, odd
+
+
+def _left_out(root: str, count: int, odd: Sequence[str], text: str, skip_bad: bool) -> str:
+    """Returns the line on paths that are not like a template, or raises a `ListingError`."""
     shown = ", ".join(odd[:_EXAMPLES])
-    problem = f"{len(odd)} of {len(files)} pictures are not like names={text}: {shown}"
-    if len(odd) == len(files) or not skip_bad:
+    problem = f"{len(odd)} of {count} pictures are not like names={text}: {shown}"
+    if len(odd) == count or not skip_bad:
         raise ListingError(
             f"{root}: {problem}. Paths are taken below that folder; {{*}} stands for any text, "
             "{**} for any folders"
         )
-    return list(values), [f"left out: {problem}"]
+    return f"left out: {problem}"
 
 
 def _of_table(path: str, skip_bad: bool) -> Listing:
@@ -189,27 +205,24 @@ def _of_table(path: str, skip_bad: bool) -> Listing:
         for file in missing:
             del rows[file]
     inside = root + os.sep
-    kept = sorted(
-        (
-            file[len(inside) :].replace(os.sep, "/") if file.startswith(inside) else file,
-            dict(zip(manifest.COLUMNS[1:], values, strict=True)),
-        )
-        for file, values in rows.items()
+    paths = {
+        file[len(inside) :].replace(os.sep, "/") if file.startswith(inside) else file: file
+        for file in rows
+    }
+    files, columns, _ = _columns(
+        sorted(paths), lambda file: dict(zip(manifest.COLUMNS[1:], rows[paths[file]], strict=True))
     )
-    return _listing(root, kept, f"the table {os.path.basename(path)}", "", notes)
+    return _listing(root, files, columns, f"the table {os.path.basename(path)}", "", notes)
 
 
 def _listing(
     root: str,
-    pictures: Sequence[tuple[str, _Values]],
+    files: list[str],
+    columns: dict[str, list[str]],
     told_by: str,
     official: str,
     notes: list[str],
 ) -> Listing:
-    columns = {
-        field: [sys.intern(values.get(field, "")) for _, values in pictures]
-        for field in (*FIELDS, "split")
-    }
     unknown = str(camera_names.UNKNOWN_CAMERA)
     if count := columns["camera"].count(unknown):
         columns["camera"] = ["" if name == unknown else name for name in columns["camera"]]
@@ -229,7 +242,7 @@ def _listing(
     ]
     return Listing(
         root,
-        [file for file, _ in pictures],
+        files,
         told_by,
         _labels(columns["camera"]),
         _labels(tracklets),

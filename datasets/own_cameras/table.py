@@ -1,10 +1,16 @@
-"""Tables as spreadsheets write them, CSV: any of , ; and tab between columns, a byte order mark."""
+"""Tables as spreadsheets write them, CSV: any of , ; and tab between columns, a byte order mark.
+
+A first line such as `sep=;` names the separator.
+"""
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 
 _SEPARATORS = ",;\t"
+# What Excel takes for the separator; saved again, the line has as many columns as the others.
+_SAID = re.compile(rf'"?sep=([{_SEPARATORS}])\1*"?', re.IGNORECASE)
 _LONGEST = 400
 
 
@@ -32,10 +38,13 @@ def read(
     """
     text = _text(path)
     header_line = text.partition("\n")[0].rstrip("\r")
-    separator = max(_SEPARATORS, key=header_line.count)
+    said = _SAID.fullmatch(header_line)
+    separator = said[1] if said else max(_SEPARATORS, key=header_line.count)
     # Quoted names may hold line breaks.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
+        if said:
+            next(reader)
         header = [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
         raise _no_table(path, error) from error

@@ -1,9 +1,9 @@
 """A template of paths, `{camera}/{tracklet}/{*}.jpg`: what the parts of a picture's path mean.
 
 A field takes one part of a folder's or file's name, up to the character that follows it in the
-template; `{*}` takes any text within a name, `{**}` any number of folders. A template without / is
-that of the file's name alone, whatever its folder. The ending of a picture's name counts for
-nothing.
+template; `{*}` takes any text within a name, `{**}` any text with the folders in it, and between
+two / no folder, too. A template without / is that of the file's name alone, whatever its folder.
+The ending of a picture's name counts for nothing.
 """
 
 import dataclasses
@@ -91,8 +91,13 @@ class Template:
 
 def _expression(pieces: list[str], laziness: str) -> re.Pattern[str]:
     expression = re.escape(pieces[0])
+    before = pieces[0] or "/"
     for name, literal in zip(pieces[1::2], pieces[2::2], strict=True):
-        if name == _ANY_FOLDERS:
+        whole, before = before.endswith("/") and literal.startswith("/"), literal
+        if name == _ANY_FOLDERS and whole:
+            expression += f"(?:.+{laziness}/)?{laziness}"  # folders, or none
+            literal = literal[1:]
+        elif name == _ANY_FOLDERS:
             expression += f".+{laziness}"
         elif name == _ANY:
             expression += f"[^/]+{laziness}"

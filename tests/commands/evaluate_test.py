@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from arn_tf.ranking import intervals, protocol, reranking, scores
 from arn_tf.run import command_line
 from arn_tf.run import results as run_results
 from arn_tf.run.folder import RunDir
-from tests.support import shared_folders, small_data
+from arn_tf.run.scored import Labelled
+from tests.support import own_pictures, shared_folders, small_data
+from tests.support.user_errors import refused
 
 ROWS = [
     "untrained pooled backbone",
@@ -234,6 +237,51 @@ def test_where_the_picture_cannot_be_is_said_before_the_work(tmp_path):
         pytest.raises(UserError, match=r"x.png: can't be written: (Read-only|Permission)"),
     ):
         evaluate_command._check_picture(str(tmp_path / "x.png"))
+
+
+def test_no_file_is_written_among_the_pictures(tmp_path):
+    run = RunDir(str(tmp_path / "crops" / "run"))
+    for folder in ("crops/lift", "crops/run", "source", "query", "gallery", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "crops" / "lift")
+    settings = types.SimpleNamespace(source=str(tmp_path / "source"), target=f"{tmp_path}/crops/")
+    labelled = Labelled(str(tmp_path / "query"), str(tmp_path / "gallery"))
+    for folder, name in (
+        ("crops", "target"),
+        ("crops/lift", "target"),
+        ("link", "target"),
+        ("source", "source"),
+        ("query", "query"),
+        ("gallery", "gallery"),
+    ):
+        with refused(f"--report=.*{folder}/x.html: lies among the pictures of {name}; name a"):
+            evaluate_command._check_place(
+                "report", str(tmp_path / folder / "x.html"), run, settings, labelled
+            )
+    # Of a run's folder among the crops nothing is listed; a table lists its rows alone.
+    tables = types.SimpleNamespace(source="duke", target=str(tmp_path / "source" / "site.csv"))
+    for folder, given in (("crops/run", settings), ("elsewhere", settings), ("source", tables)):
+        evaluate_command._check_place("report", str(tmp_path / folder / "x.html"), run, given)
+
+
+@pytest.mark.parametrize("argument", ["report", "ranked_lists"])
+def test_the_command_refuses_to_write_among_the_pictures(run, tmp_path, argument):
+    root = own_pictures.write(tmp_path / "query", {"1_2.png": own_pictures.encoded(1)})
+    path = os.path.join(root, "x.html" if argument == "report" else "x.png")
+    more = {"query": root, "names": "{person_id}_{camera}", argument: path}
+    line = small_data.command("arn_tf.evaluate", model_dir=run.path, **more)
+    status, _, err = small_data.finish(line)
+    assert status == 2 and f"--{argument}={path}: lies among the pictures of query" in err
+
+
+def test_without_labels_it_says_which_runs_have_a_page(run, tmp_path):
+    files = {f"{c}/{n}.png": own_pictures.encoded(9 * n + c) for c in (1, 2) for n in range(3)}
+    root = own_pictures.write(tmp_path / "crops", files)
+    copy = RunDir(str(tmp_path / "run"))
+    os.mkdir(copy.path)
+    settings = dataclasses.replace(recipes.settings_of(run), target=root)
+    with refused("drawn or reported: .* Only runs of --preset=strong have"):
+        evaluate.evaluate(copy, settings)
 
 
 def test_the_results_name_the_model_that_was_scored(run, found, tmp_path):

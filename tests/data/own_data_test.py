@@ -3,15 +3,18 @@
 import dataclasses
 import errno
 import io
+import json
 import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from arn_tf.data import own_record
+from arn_tf.data import own_record, picture_files
 from arn_tf.data.own_data import OwnData, Place
+from arn_tf.data.picture_files import PictureFiles
 from datasets import camera_names
+from datasets.own_cameras import listing
 from tests.support import own_pictures, silent_disk
 from tests.support.shared_folders import read_only
 from tests.support.user_errors import refused
@@ -51,6 +54,48 @@ def test_the_pictures_their_cameras_and_no_copy(tmp_path, place):
     assert data.told()[0] == "target crops: 6 pictures, 2 cameras from the first folder: 7, lift"
     # The folder is as it was.
     assert sorted(os.listdir(root)) == ["7", "lift"]
+
+
+def test_a_run_that_goes_on_compares_its_pictures_without_reading_them(
+    tmp_path, place, monkeypatch
+):
+    root = folder(tmp_path)
+    made = OwnData("target", root, "", False, own_pictures.SIZE, place).split("train")
+    expected = [picture_files.content_hash(own_pictures.encoded(n)) for n in (0, 1, 2, 10, 11, 12)]
+    assert made.content_hashes() == expected
+    monkeypatch.setattr(PictureFiles, "_read", None)  # not called
+    again = OwnData(
+        "target", root, "", False, own_pictures.SIZE, dataclasses.replace(place, begun=True)
+    ).split("train")
+    assert again.content_hashes() == expected
+    assert again.subset(np.array([4, 0])).content_hashes() == [expected[4], expected[0]]
+
+
+def test_a_record_of_before_its_numbers_were_packed_is_still_read(tmp_path):
+    root = folder(tmp_path)
+    found = dataclasses.replace(
+        listing.read(root, "{camera}/{time}.png"), time=np.array([0, 1.5, np.nan, 1, 2, 3])
+    )
+    stamps = picture_files.stamps(found.root, found.files)
+    own_record.kept(path := str(tmp_path / "new.json"), found, stamps, begun=False)
+    content = {
+        "root": found.root,
+        "told_by": found.told_by,
+        "official": "",
+        "files": found.files,
+        "time": [0.0, 1.5, None, 1.0, 2.0, 3.0],
+        "stamps": stamps.tolist(),
+        "camera": {"names": ["7", "lift"], "codes": [0, 0, 0, 1, 1, 1]},
+        **{name: {"names": [], "codes": [-1] * 6} for name in ("tracklet", "person_id", "split")},
+    }
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    for each in (path, str(tmp_path / "old.json")):
+        known, stamps_known = own_record.known(each)
+        np.testing.assert_array_equal(stamps_known, stamps)
+        np.testing.assert_array_equal(known.time, found.time)
+        np.testing.assert_array_equal(known.camera.codes, [0, 0, 0, 1, 1, 1])
+        assert (known.files, known.camera.names) == (found.files, ["7", "lift"])
+        assert known.tracklet.codes.tolist() == [-1] * 6 and known.camera.codes.dtype == np.int32
 
 
 def test_persons_tracklets_and_times(tmp_path, place):

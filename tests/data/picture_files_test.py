@@ -1,11 +1,13 @@
 """Encoded pictures that stay in their files."""
 
 import io
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from arn_tf.data import picture_files
 from arn_tf.data.picture_files import PictureFiles, stamps
 from tests.support import own_pictures
 from tests.support.user_errors import refused
@@ -50,6 +52,14 @@ def test_the_digest_changes_with_the_files_and_reads_none(files, tmp_path):
     with open(tmp_path / "3.png", "ab") as file:
         file.write(b"x")
     assert PictureFiles(str(tmp_path), NAMES, stamps(str(tmp_path), NAMES)).digest != files.digest
+
+
+def test_sizes_and_times_of_more_than_a_block(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_files, "_BLOCK", 2)
+    found = [os.stat(tmp_path / name) for name in NAMES]
+    expected = [[each.st_size, each.st_mtime_ns] for each in found]
+    assert stamps(str(tmp_path), NAMES).tolist() == expected
+    assert stamps(str(tmp_path), []).shape == (0, 2)
 
 
 def test_a_file_that_is_gone(files, tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from arn_tf.inspection import command, contact_sheets
-from arn_tf.inspection.names import printable
 from arn_tf.ranking import fonts
+from datasets.files.printable import printable
 from tests.support.small_crops import crop, inspected, two_cameras, write
 
 

@@ -8,6 +8,7 @@ import pytest
 from arn_tf.data.split import Split
 from arn_tf.run import start
 from tests.support import own_pictures, small_data
+from tests.support.user_errors import refused
 
 
 def split(names, persons=None):
@@ -62,6 +63,22 @@ def test_bad_pictures_that_are_left_out_are_told(tmp_path, capsys):
     with start.started(settings):
         told = capsys.readouterr().out
     assert "left out: 1 of 9 pictures can't be used" in told and "2/bad.png" in told
+
+
+def test_no_name_of_a_file_steers_the_terminal(tmp_path, capsys):
+    files = {f"{camera}/\x1b[2J{n}.png": own_pictures.encoded(n) for camera in "ab" for n in (1, 2)}
+    bad = {"b/\nbad.png": b"\x89PNG\r\n\x1a\nno more"}
+    root = own_pictures.write(tmp_path / "o\nwn", files | bad)
+    settings = small_data.settings(tmp_path / "run", target=root, skip_bad_images=True)
+    with start.started(settings):
+        told = capsys.readouterr()
+    assert "\x1b" not in told.out and "\x1b[2J" not in told.err  # bars move the cursor
+    assert "o\nwn" not in told.out + told.err
+    assert r"  a: 2 pictures, such as a/\x1b[2J1.png" in told.out
+    assert r"/b/\nbad.png" in told.out
+    other = start.started(small_data.settings(tmp_path / "other", target=root))
+    with refused(r"target o\\nwn: 1 of 5 pictures can't be used: .*/b/\\nbad\.png"), other:
+        pass
 
 
 # Several sources, or none.

@@ -48,6 +48,11 @@ def test_other_names_that_tell_a_number():
             "{*}/{*}/{camera}/{**}",
             "2 cameras from the folder at depth 3: a, b",
         ),
+        (
+            [" /1.jpg", "lift /1.jpg", "a/1.jpg"],
+            "{camera}/{**}",
+            "3 cameras from the first folder: ' ', a, 'lift '",
+        ),
         (["1.jpg", "2.jpg"], "", "no cameras: all pictures lie in one folder"),
         (["only/1.jpg", "only/2.jpg"], "", "no cameras: all pictures lie in one folder"),
     ],

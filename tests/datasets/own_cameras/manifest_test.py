@@ -32,6 +32,22 @@ def test_tables_of_spreadsheets(tmp_path, separator, ending, encoding):
     assert notes == []
 
 
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", "\ufeffsep=;", '"sep=;"', "sep=;;;"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_the_line_of_excel_that_names_the_separator(tmp_path, first, ending):
+    # More commas than semicolons: the line counts.
+    text = ending.join([first, "file;camera;a,b,c,d", "a,1.jpg;lift;", ""])
+    rows, notes = manifest.read(path := write(tmp_path, text))
+    assert rows == {str(tmp_path / "a,1.jpg"): ("lift", "", "", "")}
+    assert notes == [f"{path}: column a,b,c,d has no use here"]
+
+
+def test_lines_below_that_line_keep_their_numbers(tmp_path):
+    path = write(tmp_path, "sep=;\nfile;camera\na.jpg;1;2\n")
+    with pytest.raises(manifest.ManifestError, match="line 3 has 3 columns"):
+        manifest.read(path)
+
+
 def test_quoted_names(tmp_path):
     path = write(tmp_path, 'file,camera\n"a,b.jpg","two\nlines"\n"say ""x"".jpg",c\n')
     rows, _ = manifest.read(path)

@@ -22,6 +22,13 @@ from datasets.own_cameras.template import Template, TemplateError
         ("{*}_c{camera}s{*}", "0001_c12s1_03.jpg", {"camera": "12"}),
         ("{camera}/{**}", "a/b/c/d.jpg", {"camera": "a"}),
         ("{**}/{camera}/{*}", "a/b/c/d.jpg", {"camera": "c"}),
+        # No folder is a number of folders, too.
+        ("{**}/{camera}/{*}", "c/d.jpg", {"camera": "c"}),
+        ("{camera}/{**}/{*}", "a/d.jpg", {"camera": "a"}),
+        ("{camera}/{**}/{*}", "a/b/c/d.jpg", {"camera": "a"}),
+        ("site/{**}/{camera}/{**}/x_{*}", "site/c/x_1.jpg", {"camera": "c"}),
+        ("{**}/{person_id}_{*}", "7_1.jpg", {"person_id": "7"}),
+        ("{camera}/x{**}/{*}", "a/xy/z/d.jpg", {"camera": "a"}),
         ("{camera}/{time}_{*}", "a/12.5_x.jpg", {"camera": "a", "time": "12.5"}),
         ("{camera}/{person_id}.jpg", "a/bob.jpg", {"camera": "a", "person_id": "bob"}),
         # What regular expressions take for signs are letters here.
@@ -43,6 +50,10 @@ def test_values(template, path, values):
         ("{camera}/x{*}", "a/b.jpg"),
         ("{person_id}_{camera}_{*}", "0001_c1.jpg"),
         ("{camera}/{*}.txt", "a/b.jpg"),
+        # It ends where a folder does, and a name stays.
+        ("{camera}/{**}/x{*}", "a/bx1.jpg"),
+        ("{camera}/x{**}/{*}", "a/d.jpg"),
+        ("{camera}/{**}", "a.jpg"),
     ],
 )
 def test_paths_that_are_not_like_it(template, path):
