@@ -24,6 +24,9 @@ NOT_RUN = {
     "python -m arn_tf.train --preset=strong --source=market --target=duke --backbone=OSNetAIN": (
         "needs a file of public weights"
     ),
+    "python -m arn_tf.train --preset=strong --source=none --target=crops/ --backbone=OSNetAIN": (
+        "needs a file of public weights"
+    ),
     "python -m arn_tf.weights": "tests/commands/weights_test.py has such a file",
     "python -m benchmarks.": "take minutes",
     "python -m studies.": "make runs on real archives, or read them",
