@@ -55,6 +55,26 @@ def build(name: str, input_size: tuple[int, int], weights: str = "imagenet") -> 
     return _with_lasting_names(network)
 
 
+def check(name: str, weights: str) -> None:
+    """Checks that there is such a network, and such a file where weights are one's.
+
+    Args:
+        name: of the network, as in `keras.applications`.
+        weights: "imagenet", "random", or the path of a weights file.
+
+    Raises:
+        UserError: there isn't.
+    """
+    application(name)
+    if weights not in ("imagenet", "random") and not os.path.isfile(os.path.expanduser(weights)):
+        raise ArgumentError(
+            "backbone_weights",
+            weights,
+            "no such file. Pass imagenet, random or the path of a weights file of "
+            f"{name} without its head (include_top=False).",
+        )
+
+
 def _with_lasting_names(network: keras.Model) -> keras.Model:
     """Returns the same network, whose variables have equal paths each time that it is built.
 
@@ -109,13 +129,7 @@ def _load_imagenet(
 
 
 def _load_file(network: keras.Model, name: str, path: str) -> None:
-    if not os.path.isfile(path):
-        raise ArgumentError(
-            "backbone_weights",
-            path,
-            "no such file. Pass imagenet, random or the path of a weights file of "
-            f"{name} without its head (include_top=False).",
-        )
+    check(name, path)
     try:
         network.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds for a foreign or broken file.

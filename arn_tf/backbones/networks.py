@@ -43,24 +43,30 @@ def build(
     if facts is not None:
         config = OSNetConfig.from_json(facts["architecture"])
         return osnet.build(config, input_size, _model_name(name)), facts
-    if weights == "imagenet":
-        raise ArgumentError(
-            "backbone_weights",
-            weights,
-            f"no weights are fetched for {name}. Take a file of torchreid's model zoo "
-            "(https://kaiyangzhou.github.io/deep-person-reid/MODEL_ZOO), trained for "
-            "re-identification, and pass backbone_weights=FILE; or backbone_weights=random to try "
-            "the program out",
-        )
     if weights == "random":
         return osnet.build(own, input_size, _model_name(name)), _facts(own, Preprocessing())
+    found = _read(name, weights)
     try:
-        found = public_weights.read(weights)
-        _check_name(name, weights, found)
         network = made_of(found, input_size)
     except BadWeights as error:
         raise ArgumentError("backbone_weights", weights, str(error)) from error
     return network, _facts(found.config, found.preprocessing)
+
+
+def check(name: str, weights: str) -> None:
+    """Checks a name and weights without building the network, before a run reads its pictures.
+
+    Args:
+        name: as `build` takes it.
+        weights: likewise.
+
+    Raises:
+        UserError: as `build`, but for what only shows when weights are given to the network.
+    """
+    if osnet_config.named(name) is None:
+        keras_applications.check(name, weights)
+    elif weights != "random":
+        _read(name, weights)
 
 
 def made_of(
@@ -82,6 +88,24 @@ def preprocessing(name: str, facts: Facts | None) -> Callable[[tf.Tensor], tf.Te
     if facts is None:
         return keras_applications.application(name).preprocess_input
     return Preprocessing.from_json(facts["preprocessing"])
+
+
+def _read(name: str, weights: str) -> public_weights.PublicWeights:
+    if weights == "imagenet":
+        raise ArgumentError(
+            "backbone_weights",
+            weights,
+            f"no weights are fetched for {name}. Take a file of torchreid's model zoo "
+            "(https://kaiyangzhou.github.io/deep-person-reid/MODEL_ZOO), trained for "
+            "re-identification, and pass backbone_weights=FILE; or backbone_weights=random to try "
+            "the program out",
+        )
+    try:
+        found = public_weights.read(weights)
+    except BadWeights as error:
+        raise ArgumentError("backbone_weights", weights, str(error)) from error
+    _check_name(name, weights, found)
+    return found
 
 
 def _model_name(name: str) -> str:

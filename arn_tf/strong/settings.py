@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
+from arn_tf.backbones import osnet_config
+from arn_tf.errors import ArgumentError
 from arn_tf.run.settings import RunSettings, positive, setting
 
 # A camera with fewer pictures uses the statistics of the whole target. Here, and not beside what
@@ -41,3 +43,14 @@ class StrongSettings(RunSettings):
         "Jaccard distance between neighbours; 0: of .35 to .55 what gives most clusters",
         less_than=1,
     )
+
+    def check(self) -> None:
+        """Raises UserError for the first setting that can't be."""
+        super().check()
+        if self.last_stride != 1 and osnet_config.named(self.backbone):
+            raise ArgumentError(
+                "last_stride",
+                self.last_stride,
+                f"{self.backbone} has no last stride: its last stage keeps the size of the map. "
+                "Leave last_stride=1",
+            )

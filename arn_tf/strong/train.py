@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.backbones import networks
 from arn_tf.data import joined
 from arn_tf.data.own_data import OwnData
 from arn_tf.data.reid_data import ReidData
@@ -80,6 +81,9 @@ def train(settings: StrongSettings, source_stage: SourceStage = tune) -> RunDir:
         UserError: see `start.started`, `Sampler.check`, `backbone.build`; or a loss that is not
             finite.
     """
+    settings.check()
+    if not os.path.exists(RunDir(settings.run_dir).file(INITIAL)):
+        networks.check(settings.backbone, settings.backbone_weights)
     with start.started(settings) as (run, strategy, sources, target):
         if settings.batch_size % (2 * strategy.num_replicas_in_sync):
             raise ArgumentError(

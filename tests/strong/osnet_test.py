@@ -10,9 +10,10 @@ import tensorflow as tf
 from arn_tf.backbones import osnet_config
 from arn_tf.data.images import decode
 from arn_tf.layers import replicas
+from arn_tf.strong import train as strong_train
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.served_model import served_model
-from tests.support import small_data, small_export, small_osnets
+from tests.support import small_data, small_export, small_osnets, small_strong
 from tests.support.small_export import PICTURES, SIZE
 from tests.support.user_errors import refused
 
@@ -104,8 +105,33 @@ def test_another_preprocessing_is_another_embedding_space(model):
 
 def test_there_is_no_last_stride_to_take_away():
     assert small_model().encoder_i.output_shape == (None, 1, 1, 512)
-    with refused("^--last_stride=2: OSNetAIN_x0_25 has no last stride"):
-        small_model(last_stride=2)
+    for build in (
+        lambda: small_model(last_stride=2),
+        small_strong.settings("runs/none", backbone=NAME, last_stride=2).check,
+    ):
+        with refused("^--last_stride=2: OSNetAIN_x0_25 has no last stride"):
+            build()
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ("imagenet", "no weights are fetched"),
+        ("nowhere.pth", "can't be read"),
+        ("small.pth", "not a file of PyTorch's"),
+    ],
+)
+def test_wrong_weights_are_told_before_a_picture_is_read(weights, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.pth").write_bytes(b"<html>not found")
+    # No such data set is prepared, and no archive is there to prepare it from.
+    nothing = {"manual_dir": str(tmp_path / "none"), "data_dir": str(tmp_path / "none")}
+    settings = small_strong.settings(
+        tmp_path / "run", backbone=NAME, backbone_weights=weights, **nothing
+    )
+    with refused(f"^--backbone_weights={weights}: .*{words}"):
+        strong_train.train(settings)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", [*osnet_config.OSNETS, NAME])
