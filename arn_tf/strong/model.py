@@ -1,5 +1,6 @@
 """A tuned backbone with batch statistics per camera: the model of `--preset=strong`."""
 
+import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -280,7 +281,7 @@ class StrongModel(keras.Model):
             "name": self.name,
             "cameras": self.cameras,
             "camera_names": names,
-            **self._settings,
+            **copy.deepcopy(self._settings),
         }
 
     @classmethod

@@ -8,6 +8,7 @@ from tests.support import small_data, small_strong
 from tests.support.places import ROOT
 from tests.support.program import Program
 
+SERVER = "localhost:8500"
 # How lines begin that aren't run, and why.
 NOT_RUN = {
     "make": "CI runs them",
@@ -24,17 +25,25 @@ NOT_RUN = {
     "python -m arn_tf.train --preset=strong --source=market --target=duke --backbone=OSNetAIN": (
         "needs a file of public weights"
     ),
+    "python -m arn_tf.train --preset=strong --source=market,persons/,site.csv": (
+        "tests/strong/several_sources_test.py trains such a run"
+    ),
     "python -m arn_tf.train --preset=strong --source=none --target=crops/ --backbone=OSNetAIN": (
         "needs a file of public weights"
     ),
     "python -m arn_tf.weights": "tests/commands/weights_test.py has such a file",
     "python -m benchmarks.": "take minutes",
+    f"python -m serving.gallery build --server={SERVER} --gallery=gal/ --names={{camera}}/{{": (
+        "tests/serving/gallery/tracklets_test.py has tracklets"
+    ),
+    "python -m serving.gallery search --server=localhost:8500 --gallery=gal/ --by=tracklet": (
+        "tests/serving/gallery/tracklets_test.py has tracklets"
+    ),
     "python -m studies.": "make runs on real archives, or read them",
     "python -m serving.client status --server=arn-serving": "needs a cluster",
     "python -m serving.client status --server=my-host": "needs a host with TLS",
     "python -m serving.deploy.tls_config": "tests/serving/deploy/tls_config_test.py has the keys",
 }
-SERVER = "localhost:8500"
 
 
 def reason_not_to_run(line: list[str]) -> str | None:
