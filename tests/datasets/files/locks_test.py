@@ -296,9 +296,12 @@ _ORPHAN = """
 import os, signal
 from datasets.files import locks
 with locks.held(sys.argv[1]):
+    begun, begin = os.pipe()
     if os.fork():
+        os.read(begun, 1)  # Until then the child may not have run at all.
         print("held", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
+    os.write(begin, b"1")
     sys.stdin.read()
 """
 
