@@ -6,6 +6,7 @@ from arn_tf.errors import ArgumentError, UserError
 from arn_tf.inspection import source as sources_given
 from arn_tf.run.settings import DATASETS
 from datasets.files import answers, atomic_files, walk
+from datasets.own_cameras import table
 from datasets.own_cameras.template import Template, TemplateError
 
 
@@ -73,4 +74,4 @@ def _check_writable(argument: str, path: str) -> None:
 
 
 def _is_table(path: str) -> bool:
-    return os.path.isfile(path) and path.lower().endswith((".csv", ".tsv"))
+    return os.path.isfile(path) and table.is_named_so(path)

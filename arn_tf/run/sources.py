@@ -4,11 +4,11 @@ import os
 from collections.abc import Callable, Sequence
 
 from arn_tf.errors import ArgumentError
+from datasets.own_cameras import table
 
 NONE = "none"
 # Where a run keeps what it makes of a user's pictures.
 PICTURES = "pictures"
-_TABLES = (".csv", ".tsv")
 
 
 def parts(given: str, is_there: Callable[[str], bool]) -> list[str]:
@@ -84,4 +84,4 @@ def folder(number: int, count: int) -> str:
 
 
 def _is_table(path: str) -> bool:
-    return path.lower().endswith(_TABLES) and not os.path.isdir(path)
+    return table.is_named_so(path) and not os.path.isdir(path)

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 import tensorflow as tf
 
@@ -70,8 +70,10 @@ def warnings(sources: Sequence[_Data], target: _Data) -> list[str]:
             "arn_tf.evaluate"
         )
     hashes = [train.content_hashes() for train in trains]
+    known = [set(own) for own in hashes]
+    everywhere = set().union(*known)
     for one, other in itertools.combinations(range(len(sources)), 2):
-        shared = _shared(hashes[other], hashes[one])
+        shared = _shared(hashes[other], known[one])
         if len(shared):
             found.append(
                 f"{len(shared)} of {len(trains[other])} pictures of source {other + 1}, "
@@ -81,7 +83,7 @@ def warnings(sources: Sequence[_Data], target: _Data) -> list[str]:
             )
     for name in filter(target.has_split, _SPLITS):
         split = target.split(name)
-        shared = _shared(split.content_hashes(), itertools.chain(*hashes)) if sources else []
+        shared = _shared(split.content_hashes(), everywhere) if sources else []
         if len(shared):
             found.append(
                 f"{len(shared)} of {len(split)} pictures of the target's {name} split are in the "
@@ -91,7 +93,6 @@ def warnings(sources: Sequence[_Data], target: _Data) -> list[str]:
     return found
 
 
-def _shared(hashes: Sequence[bytes], known: Iterable[bytes]) -> list[int]:
+def _shared(hashes: Sequence[bytes], known: Set[bytes]) -> list[int]:
     """Returns the rows of hashes that are known too."""
-    there = set(known)
-    return [row for row, each in enumerate(hashes) if each in there]
+    return [row for row, each in enumerate(hashes) if each in known]

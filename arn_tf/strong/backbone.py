@@ -11,6 +11,7 @@ import numpy as np
 from arn_tf.backbones import keras_applications, networks, osnet_config
 from arn_tf.errors import ArgumentError
 from arn_tf.layers.normalization import CameraBatchNormalization
+from arn_tf.strong.settings import check_last_stride
 
 _STRIDED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -98,16 +99,10 @@ def running_statistics(network: keras.Model, channels: dict[str, slice]) -> list
 def _strides_to_take_away(
     network: keras.Model, name: str, last_stride: int
 ) -> tuple[set[str], set[str]]:
-    if osnet_config.named(name) is None:
-        return _last_strides(network, name) if last_stride == 1 else (set(), set())
-    if last_stride != 1:
-        raise ArgumentError(
-            "last_stride",
-            last_stride,
-            f"{name} has no last stride: its last stage keeps the size of the map. Leave "
-            "last_stride=1",
-        )
-    return set(), set()
+    check_last_stride(name, last_stride)
+    if last_stride != 1 or osnet_config.named(name):
+        return set(), set()
+    return _last_strides(network, name)
 
 
 def _last_strides(network: keras.Model, name: str) -> tuple[set[str], set[str]]:

@@ -47,10 +47,15 @@ class StrongSettings(RunSettings):
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
         super().check()
-        if self.last_stride != 1 and osnet_config.named(self.backbone):
-            raise ArgumentError(
-                "last_stride",
-                self.last_stride,
-                f"{self.backbone} has no last stride: its last stage keeps the size of the map. "
-                "Leave last_stride=1",
-            )
+        check_last_stride(self.backbone, self.last_stride)
+
+
+def check_last_stride(backbone: str, last_stride: int) -> None:
+    """Raises UserError where a network has no last stride that could be left as it is."""
+    if last_stride != 1 and osnet_config.named(backbone):
+        raise ArgumentError(
+            "last_stride",
+            last_stride,
+            f"{backbone} has no last stride: its last stage keeps the size of the map. Leave "
+            "last_stride=1",
+        )

@@ -103,7 +103,7 @@ def read(path: str, names: str = "", skip_bad: bool = False) -> Listing:
     try:
         if answers.is_folder(path):
             return _of_folder(path, names, skip_bad)
-        if answers.is_file(path) and path.lower().endswith((".csv", ".tsv")):
+        if answers.is_file(path) and table.is_named_so(path):
             if names:
                 raise ListingError(f"{path}: a table says itself what its pictures are: no names")
             return _of_table(path, skip_bad)

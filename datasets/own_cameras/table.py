@@ -12,6 +12,12 @@ _SEPARATORS = ",;\t"
 # What Excel takes for the separator; saved again, the line has as many columns as the others.
 _SAID = re.compile(rf'"?sep=([{_SEPARATORS}])\1*"?', re.IGNORECASE)
 _LONGEST = 400
+_ENDINGS = (".csv", ".tsv")
+
+
+def is_named_so(path: str) -> bool:
+    """Whether a path ends as that of a table, whatever is there."""
+    return path.lower().endswith(_ENDINGS)
 
 
 class TableError(ValueError):

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from datasets import camera_names
-from datasets.own_cameras import cameras, listing
+from datasets.own_cameras import cameras, listing, table
 from datasets.own_cameras.template import TemplateError
 from serving.client import arguments
 from serving.command import printable, warn
@@ -46,7 +46,7 @@ def tables(paths: Sequence[str], names: str | None = None) -> tuple[list[str], c
     found: list[str] = []
     named = cameras.Told({})
     for path in paths:
-        if not path.lower().endswith((".csv", ".tsv")) or not os.path.isfile(path):
+        if not table.is_named_so(path) or not os.path.isfile(path):
             found.append(path)
             continue
         try:
