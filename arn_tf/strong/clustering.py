@@ -134,20 +134,45 @@ def cluster(
     except reranking.CollapsedError:
         counts = ClusterCounts(images, 0, 0, 0, 0, 0, 0, radii[-1], collapsed=True)
         return np.full(images, UNUSED), counts
-    results = [_usable(graph, units, radius, min_samples) for radius in radii]
+    results = []
+    for radius in radii:
+        found, divided = dense(graph, units, radius, min_samples)
+        results.append(kept(found, units, radius, divided))
     return max(results, key=lambda result: result[1].clusters)
 
 
-def _usable(
-    graph: scipy.sparse.csr_matrix, units: tracklets.Units, eps: float, min_samples: int
-) -> tuple[np.ndarray, ClusterCounts]:
-    """Returns labels and `ClusterCounts` of DBSCAN at one radius."""
+def dense(
+    graph: scipy.sparse.csr_array, units: tracklets.Units, eps: float, min_samples: int
+) -> tuple[np.ndarray, int]:
+    """Returns clusters of DBSCAN, none of two tracklets that overlap; how many were divided for it.
+
+    Args:
+        graph: [U, U], distances that `reranking.jaccard_distance` stores up to `eps` or more.
+        units: what is clustered.
+        eps: Jaccard distance within which units are neighbours.
+        min_samples: see `cluster`.
+
+    Returns:
+        int64 [U], from 0; -1 in none; and the number of clusters that were divided.
+    """
     model = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed")
     model.fit(graph, sample_weight=units.pictures)
     core = np.zeros(len(units), bool)
     core[model.core_sample_indices_] = True
-    found, divided = cannot_link.separated(model.labels_.astype(np.int64), core, graph, eps, units)
+    return cannot_link.separated(model.labels_.astype(np.int64), core, graph, eps, units)
 
+
+def kept(
+    found: np.ndarray, units: tracklets.Units, eps: float, divided: int
+) -> tuple[np.ndarray, ClusterCounts]:
+    """Keeps the clusters of use; returns labels and `ClusterCounts` as `cluster` does.
+
+    Args:
+        found: int64 [U], clusters from 0; -1 in none.
+        units: what was clustered.
+        eps: the radius, for the counts.
+        divided: likewise.
+    """
     sizes = np.bincount(found[found >= 0])
     too_large = sizes > max(_LARGE, _LARGE_SHARE * len(units))
     one_camera = (_cameras(found, units.camera_id, len(sizes)) < 2) & ~too_large

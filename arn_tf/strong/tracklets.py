@@ -35,6 +35,23 @@ class Units:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def part(self, rows: np.ndarray) -> "Units":
+        """Returns some units, in the order given, and of the pictures those that are theirs.
+
+        Args:
+            rows: int64 [V], each unit once.
+        """
+        place = np.full(len(self), NONE)
+        place[rows] = np.arange(len(rows))
+        of_picture = place[self.of_picture]
+        return Units(
+            of_picture[of_picture >= 0],
+            self.pictures[rows],
+            self.camera_id[rows],
+            self.is_tracklet[rows],
+            self.span[rows],
+        )
+
     def features(self, embeddings: np.ndarray) -> np.ndarray:
         """Returns the direction of the mean of each unit's embeddings at unit length.
 

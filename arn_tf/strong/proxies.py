@@ -1,0 +1,82 @@
+"""Inter-camera proxies: what a person looks like in each camera, to be drawn together.
+
+Wang et al., "Camera-aware Proxies for Unsupervised Person Re-Identification" (CAP, AAAI 2021,
+equation 8), and Chen et al., ICE (ICCV 2021, equation 5): a picture's positives are its cluster's
+proxies in *other* cameras, its negatives the nearest proxies of other clusters. As in ICE the
+proxies are means that stay fixed for a round.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+TEMPERATURE, NEGATIVES, WEIGHT = 0.07, 50, 0.5
+# Of similarities over the temperature: nothing.
+_NONE = -1e9
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Proxies:
+    """One for each cluster and camera that it was seen by.
+
+    Attributes:
+        directions: float32 [P, D], mean embedding of the cluster's pictures in the camera, at unit
+            length.
+        cluster: int32 [P].
+        camera: int32 [P], index of the camera.
+    """
+
+    directions: np.ndarray
+    cluster: np.ndarray
+    camera: np.ndarray
+
+
+def of_clusters(embeddings: np.ndarray, labels: np.ndarray, camera: np.ndarray) -> Proxies:
+    """Returns the proxies of clusters, by cluster and then by camera.
+
+    Args:
+        embeddings: real [N, D], of unit length.
+        labels: int64 [N], clusters from 0; -1 for pictures that aren't used.
+        camera: int [N], index of a camera from 0; below 0 is unknown, and has no proxy.
+    """
+    used = (labels >= 0) & (camera >= 0)
+    keys, of_picture = np.unique([labels[used], camera[used]], axis=1, return_inverse=True)
+    sums = np.zeros((keys.shape[1], embeddings.shape[1]), np.float64)
+    np.add.at(sums, of_picture, embeddings[used])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    directions = sums / np.maximum(lengths, np.finfo(float).tiny)
+    return Proxies(directions.astype(np.float32), *keys.astype(np.int32))
+
+
+def inter_camera_loss(
+    similarities: tf.Tensor, labels: tf.Tensor, camera: tf.Tensor, proxies: Proxies
+) -> tf.Tensor:
+    """Returns the mean cross-entropy between a picture's positives and its nearest negatives.
+
+    -1/|P| sum over p in P of log(exp(s_p) / (sum over P exp(s) + sum over N exp(s))), with s the
+    cosine over the temperature, P the positives and N the 50 most similar proxies of other
+    clusters. Pictures without a positive are left out.
+
+    Args:
+        similarities: float [B, P], cosines of pictures with all proxies.
+        labels: int32 [B], the pictures' clusters.
+        camera: int32 [B], their cameras, as `proxies` counts them.
+        proxies: of all clusters.
+
+    Returns:
+        scalar; 0 where no picture has a positive.
+    """
+    scaled = similarities / TEMPERATURE
+    same = labels[:, None] == proxies.cluster
+    positive = same & (camera[:, None] != proxies.camera)
+    nearest = min(NEGATIVES, len(proxies.cluster))
+    negatives = tf.math.top_k(tf.where(same, _NONE, scaled), nearest).values
+    total = tf.reduce_logsumexp(
+        tf.concat([tf.where(positive, scaled, _NONE), negatives], axis=1), axis=1
+    )
+    count = tf.reduce_sum(tf.cast(positive, tf.float32), axis=1)
+    mean = tf.reduce_sum(tf.where(positive, scaled, 0.0), axis=1) / tf.maximum(count, 1.0)
+    has = count > 0
+    number = tf.reduce_sum(tf.cast(has, tf.float32))
+    return tf.reduce_sum(tf.where(has, total - mean, 0.0)) / tf.maximum(number, 1.0)
