@@ -208,21 +208,24 @@ class StrongModel(keras.Model):
         features: tf.Tensor,
         labels: tf.Tensor,
         head: tuple[keras.layers.Layer, keras.layers.Layer],
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
         """Returns cross-entropy behind a head and triplet loss, of all replicas' pictures together.
 
         Args:
             features: one replica's, float [B, D].
             labels: rows of the head's classifier, int [B].
             head: normalisation and classifier, as `identity_head` makes them.
+
+        Returns:
+            both losses, and all replicas' features behind the normalisation, float [N, D].
         """
         neck, classifier = head
         features, labels = replicas.gather(features), replicas.gather(labels)
-        logits = classifier(neck(features, training=True))
+        normalized = neck(features, training=True)
         return (
-            losses.smoothed_classification(logits, labels, self.label_smoothing),
+            losses.smoothed_classification(classifier(normalized), labels, self.label_smoothing),
             losses.batch_hard_triplet(features, labels, self.margin),
-        )
+        ), normalized
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one step on augmented source pictures; returns the epoch's running means by name.
@@ -233,7 +236,7 @@ class StrongModel(keras.Model):
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
             maps = self.batch_maps(batch["source_images"], update=True)
-            terms = self.identity_losses(
+            terms, _ = self.identity_losses(
                 pooled(maps), batch["source_labels"], (self.neck, self.classifier)
             )
             scaled = sum(terms) / replicas.count()

@@ -17,6 +17,7 @@ from arn_tf.data.joined import JoinedPictures
 from arn_tf.data.sampling import Sampler
 from arn_tf.layers import replicas
 from arn_tf.strong import batches as strong_batches
+from arn_tf.strong import inter_camera
 from arn_tf.strong.augmentation import augment
 from arn_tf.strong.model import StrongModel, identity_head, pooled
 
@@ -39,6 +40,7 @@ class PairSampler:
 
     Attributes:
         labels: as given.
+        cameras: int64 [N], index of each picture's camera from 0; -1 where it is unknown.
         batch_size: as given.
     """
 
@@ -51,6 +53,7 @@ class PairSampler:
         tracklet: np.ndarray | None = None,
     ) -> None:
         self.labels = labels
+        self.cameras = indices(camera_id)
         self.batch_size = batch_size
         self._seed = seed
         used = np.flatnonzero(labels >= 0)
@@ -87,6 +90,16 @@ class PairSampler:
             ],
             np.int64,
         )
+
+
+def indices(camera_id: np.ndarray) -> np.ndarray:
+    """Returns each picture's camera as an index from 0, int64 [N]; -1 where it is unknown.
+
+    Args:
+        camera_id: int [N]; below 0 is unknown.
+    """
+    known = np.unique(camera_id[camera_id >= 0])
+    return np.where(camera_id >= 0, np.searchsorted(known, camera_id), -1)
 
 
 def _by_tracklet(rows: list[int], tracklet: np.ndarray | None) -> list[list[int]]:
@@ -153,9 +166,13 @@ def batches(
         if source_sampler:
             batch["source_images"] = random(source, source_rows, 0)
             batch["source_labels"] = tf.gather(tf.constant(source_sampler.labels), source_rows)
+        else:
+            batch["first_cameras"] = tf.gather(cameras, target_rows[0])
+            batch["second_cameras"] = tf.gather(cameras, target_rows[1])
         return batch
 
     target_labels = tf.constant(target_sampler.labels, tf.int32)
+    cameras = tf.constant(target_sampler.cameras, tf.int32)
     signature = (
         tf.TensorSpec([source_sampler.batch_size if source_sampler else 0], tf.int64),
         tf.TensorSpec([2, target_sampler.batch_size // 2], tf.int64),
@@ -171,11 +188,17 @@ class SelfTrainer(keras.Model):
         model: the `StrongModel`, changed by training; without identities of a source it takes
             batches without a source.
         centroids: float [K, D], mean feature of each cluster: the first target classifier.
+        proxies: of the clusters in each camera, where there is no source; None: there is no loss
+            between cameras.
     """
 
-    def __init__(self, model: StrongModel, centroids: np.ndarray) -> None:
+    def __init__(
+        self, model: StrongModel, centroids: np.ndarray, proxies: inter_camera.Proxies | None = None
+    ) -> None:
         super().__init__(name="self_trainer")
         self.model = model
+        self.proxies = proxies
+        self._between = keras.metrics.Mean(name="cameras")
         self.neck, self.classifier = identity_head(model.embedding_dim, len(centroids), 0, "target")
         self.classifier.kernel.assign(tf.math.l2_normalize(tf.transpose(centroids), axis=0))
         self.built = True
@@ -193,15 +216,17 @@ class SelfTrainer(keras.Model):
             losses = []
             if model.num_identities:
                 head = model.neck, model.classifier
-                losses = [model.identity_losses(features[0], batch["source_labels"], head)]
-            losses.append(
-                model.identity_losses(
-                    tf.concat(features[-2:], axis=0),
-                    tf.tile(batch["target_labels"], [2]),
-                    (self.neck, self.classifier),
-                )
+                found, _ = model.identity_losses(features[0], batch["source_labels"], head)
+                losses = [found]
+            found, normalized = model.identity_losses(
+                tf.concat(features[-2:], axis=0),
+                tf.tile(batch["target_labels"], [2]),
+                (self.neck, self.classifier),
             )
+            losses.append(found)
             terms = [sum(each) for each in zip(*losses, strict=True)]
+            if self.proxies:
+                terms.append(self._between_cameras(normalized, batch))
             scaled = sum(terms) / replicas.count()
         of_features, of_heads = tape.gradient(scaled, (features, heads))
         encoder = model.encoder_i.trainable_variables
@@ -213,11 +238,28 @@ class SelfTrainer(keras.Model):
         # TensorFlow's AddN begins with whichever buffer it may overwrite.
         of_encoder = [tf.reduce_sum(tf.stack(each), axis=0) for each in zip(*passes, strict=True)]
         model.descend(self.optimizer, of_encoder + of_heads, encoder + heads)
-        return model.logged(sum(terms), *terms)
+        logged = model.logged(sum(terms), *terms[:2])
+        if self.proxies:
+            self._between.update_state(terms[2])
+            logged["cameras"] = self._between.result()
+        return logged
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return self.model.metrics
+        return [*self.model.metrics, self._between]
+
+    def _between_cameras(
+        self, normalized: tf.Tensor, batch: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Returns the loss between cameras, of all replicas' pictures behind the normalisation."""
+        cameras = tf.concat([batch["first_cameras"], batch["second_cameras"]], axis=0)
+        directions = tf.math.l2_normalize(normalized, axis=1)
+        return inter_camera.WEIGHT * inter_camera.loss(
+            tf.matmul(directions, self.proxies.directions, transpose_b=True),
+            replicas.gather(tf.tile(batch["target_labels"], [2])),
+            replicas.gather(cameras),
+            self.proxies,
+        )
 
     @property
     def _heads(self) -> list[keras.Variable]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from arn_tf.layers import replicas
 from arn_tf.layers.normalization import BatchStatistics, normalized_by
+from arn_tf.strong import inter_camera
 from arn_tf.strong.losses import batch_hard_triplet, smoothed_classification
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer, batches
@@ -34,10 +35,18 @@ def without_source(data: dict[str, Any]) -> dict[str, Any]:
 def small_trainer(
     seed: int = 0, weight_decay: float = 5e-4, identities: int = 6
 ) -> tuple[SelfTrainer, np.ndarray]:
+    """Without a source the loss between cameras is there too."""
     keras.utils.set_random_seed(seed)
     model = StrongModel(identities, "Tiny", "random", SIZE, weight_decay=weight_decay)
     centroids = np.random.default_rng(1).normal(size=(6, 24)).astype("f4")
-    return SelfTrainer(model, centroids), centroids
+    return SelfTrainer(model, centroids, None if identities else small_proxies(24)), centroids
+
+
+def small_proxies(width: int) -> inter_camera.Proxies:
+    """Returns one for each of six clusters in two cameras."""
+    labels, camera = np.divmod(np.arange(12), 2)
+    embeddings = np.random.default_rng(2).normal(size=(12, width))
+    return inter_camera.of_clusters(embeddings, labels, camera)
 
 
 def fit(trainer: SelfTrainer, dataset: tf.data.Dataset, steps: int) -> dict[str, float]:
@@ -122,8 +131,8 @@ def test_one_step_without_a_source_by_hand(data):
     trainer.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=False)
     before = [v.numpy() for v in trainer.trainable_variables]
     batch = taken(without_source(data), 1, 0, SEED)[0]
-    assert set(batch) == {"first_images", "second_images", "target_labels"}
     labels = tf.constant(np.tile(batch["target_labels"], 2))
+    cameras = tf.constant(np.concatenate([batch["first_cameras"], batch["second_cameras"]]))
     with tf.GradientTape() as tape:
         vectors = []
         for camera in ("first_images", "second_images"):
@@ -134,14 +143,23 @@ def test_one_step_without_a_source_by_hand(data):
         mean, variance = tf.nn.moments(both, [0])
         codes = other.neck.gamma * (both - mean) / tf.sqrt(variance + 1e-3)
         logits = tf.matmul(codes, other.classifier.kernel)
+        directions = codes / tf.norm(codes, axis=1, keepdims=True)
+        proxies = small_proxies(24)
+        cosines = tf.matmul(directions, proxies.directions, transpose_b=True)
         values = [
             smoothed_classification(logits, labels, 0.1),
             batch_hard_triplet(both, labels, 0.3),
+            0.5 * inter_camera.loss(cosines, labels, cameras, proxies),
         ]
         total = sum(values)
     gradients = tape.gradient(total, [v.value for v in other.trainable_variables])
     logs = fit(trainer, tf.data.Dataset.from_tensors(batch), 1)
-    expected = {"loss": total, "class": values[0], "triplet": values[1]}
+    expected = {
+        "loss": total,
+        "class": values[0],
+        "triplet": values[1],
+        "cameras": values[2],
+    }
     assert logs == pytest.approx({name: float(each) for name, each in expected.items()}, rel=1e-4)
     for new, old, gradient in zip(trainer.trainable_variables, before, gradients, strict=True):
         np.testing.assert_allclose(
@@ -153,19 +171,22 @@ def test_one_step_without_a_source_by_hand(data):
     np.testing.assert_array_equal(layer.moving_variance, 0 * layer.moving_mean + 1)
 
 
-def test_equal_steps_give_equal_bits():
+@pytest.mark.parametrize("identities", [6, 0])
+def test_equal_steps_give_equal_bits(identities):
     """TensorFlow adds up gradients of three passes in an order that differs from time to time."""
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(1)
     # A network that has much to do at a time.
-    model = StrongModel(6, "MobileNetV2", "random", (128, 64))
-    trainer = SelfTrainer(model, random.normal(size=(6, 1280)).astype("f4"))
+    model = StrongModel(identities, "MobileNetV2", "random", (128, 64))
+    centroids = random.normal(size=(6, 1280)).astype("f4")
+    trainer = SelfTrainer(model, centroids, None if identities else small_proxies(1280))
     trainer.compile(optimizer=keras.optimizers.SGD(0.001), jit_compile=False)
     batch = {
         f"{name}_images": tf.constant(random.uniform(0, 255, (count, 128, 64, 3)), tf.float32)
         for name, count in (("source", 32), ("first", 16), ("second", 16))
     } | {f"{name}_labels": tf.range(count) % 6 for name, count in (("source", 32), ("target", 16))}
+    batch |= {"first_cameras": tf.zeros(16, tf.int32), "second_cameras": tf.ones(16, tf.int32)}
     step, found = tf.function(trainer.train_step), []
     trainer.optimizer.build(trainer.trainable_variables)
     start = trainer.get_weights()

@@ -49,7 +49,7 @@ def of_clusters(embeddings: np.ndarray, labels: np.ndarray, camera: np.ndarray) 
     return Proxies(directions.astype(np.float32), *keys.astype(np.int32))
 
 
-def inter_camera_loss(
+def loss(
     similarities: tf.Tensor, labels: tf.Tensor, camera: tf.Tensor, proxies: Proxies
 ) -> tf.Tensor:
     """Returns the mean cross-entropy between a picture's positives and its nearest negatives.

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf.strong import proxies
+from arn_tf.strong import inter_camera
 
 
 def test_proxies_by_hand():
     embeddings = np.array([[1, 0], [0, 1], [0, 1], [1, 0], [0.6, 0.8], [1, 0]])
     labels = np.array([0, 0, 0, 1, -1, 0])
     camera = np.array([0, 0, 1, 1, 0, -1])
-    found = proxies.of_clusters(embeddings, labels, camera)
+    found = inter_camera.of_clusters(embeddings, labels, camera)
     assert found.cluster.tolist() == [0, 0, 1] and found.camera.tolist() == [0, 1, 1]
     half = np.sqrt(0.5)
     np.testing.assert_allclose(found.directions, [[half, half], [0, 1], [1, 0]], rtol=1e-6)
@@ -19,19 +19,19 @@ def test_proxies_by_hand():
 
 
 def test_a_cluster_that_looks_both_ways_has_a_proxy_without_direction():
-    found = proxies.of_clusters(np.array([[1.0, 0], [-1, 0]]), np.zeros(2, int), np.zeros(2, int))
+    found = inter_camera.of_clusters(np.array([[1.0, 0], [-1, 0]]), np.zeros(2, int), np.zeros(2, int))
     assert np.isfinite(found.directions).all()
 
 
 def loss(codes, labels, camera, found) -> float:
     similarities = tf.matmul(tf.constant(codes, tf.float32), found.directions, transpose_b=True)
-    return proxies.inter_camera_loss(
+    return inter_camera.loss(
         similarities, tf.constant(labels, tf.int32), tf.constant(camera, tf.int32), found
     )
 
 
 def test_loss_by_hand():
-    found = proxies.Proxies(
+    found = inter_camera.Proxies(
         np.array([[1, 0], [0, 1], [0.8, 0.6]], np.float32),
         np.array([0, 0, 1], np.int32),
         np.array([0, 1, 0], np.int32),
@@ -68,7 +68,7 @@ def test_loss_and_gradient_are_those_of_loops(clusters):
     labels, camera = rng.integers(0, clusters, 400), rng.integers(0, 3, 400)
     embeddings = rng.normal(size=(400, 8))
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    found = proxies.of_clusters(embeddings, labels, camera)
+    found = inter_camera.of_clusters(embeddings, labels, camera)
     codes = tf.constant(embeddings[:16], tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(codes)
