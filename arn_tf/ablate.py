@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from arn_tf.run.folder import RunDir
     from arn_tf.run.scored import Labelled
     from arn_tf.run.seed_rows import SeedRow
+
 _LABELLED = ("query", "gallery")
 # Flags of the network beside -> settings of its run.
 _BESIDE = {
@@ -83,8 +84,8 @@ def ablate(
                     evaluation = scored.result()
             except concurrent.futures.process.BrokenProcessPool as error:
                 raise UserError(
-                    f"the process of row {run.name!r}, seed {seed}, was killed, perhaps for want of "
-                    "memory. The same command goes on there"
+                    f"the process of row {run.name!r}, seed {seed}, was killed, perhaps for want "
+                    "of memory. The same command goes on there"
                 ) from error
             notes += [f"seed {seed}, {run.name}: {note}" for note in evaluation.notes]
             for row in evaluation.rows:

@@ -42,12 +42,16 @@ def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
     )
     # Nobody must take the bound for a model that learnt without labels.
     by_labels = {"oracle_labels": True} if getattr(settings, "oracle_labels", False) else {}
-    return settings.earlier(run.settings()) | by_labels | {
-        "source": settings.source,
-        "target": settings.target,
-        "metrics": metrics,
-        "metrics_row": row,
-    }
+    return (
+        settings.earlier(run.settings())
+        | by_labels
+        | {
+            "source": settings.source,
+            "target": settings.target,
+            "metrics": metrics,
+            "metrics_row": row,
+        }
+    )
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The target's labels in place of clusters: what self-training would reach if each were a person.
 
-An oracle: the bound that adaptation is measured against, at equal cost and with the same losses, and
-no way to adapt. What learns so calls itself an ORACLE wherever it is told of.
+An oracle: the bound that adaptation is measured against, at equal cost and with the same losses,
+and no way to adapt. What learns so calls itself an ORACLE wherever it is told of.
 """
 
 import dataclasses
