@@ -1,12 +1,15 @@
 """The strong recipe's table: its runs, what is left out, and one from folders without a source."""
 
 import dataclasses
+import io
 import json
 import os
 import pathlib
 import types
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from arn_tf import ablate
 from arn_tf.run import seed_rows
@@ -23,12 +26,23 @@ BESIDE = {"backbone": "Tiny", "backbone_weights": "random", "input_size": "32x16
 ORACLE = "ORACLE, by labels: supervised (b) camera statistics, flip"
 
 
-def crops(folder, persons, shots, labelled=True):
-    """Pictures of two named cameras, CAMERA/PERSON_SHOT.jpg; returns the folder."""
+def searched(person, camera, shot):
+    """A picture through which another of its camera shows, so that no score is perfect."""
+    rng = np.random.default_rng([person, camera, shot])
+    other = 101 + (person - 100 + rng.integers(3)) % 4
+    own, through = (
+        np.asarray(Image.open(io.BytesIO(small_data.picture(each, camera, shot))), np.float64)
+        for each in (person, other)
+    )
+    encoded = io.BytesIO()
+    Image.fromarray((0.55 * own + 0.45 * through).astype(np.uint8)).save(encoded, "JPEG")
+    return encoded.getvalue()
+
+
+def crops(folder, persons, shots, labelled=True, picture=small_data.picture):
+    """Pictures of two named cameras, CAMERA/PERSON_PERSON_SHOT.jpg; returns the folder."""
     files = {
-        f"{name}/{person if labelled else 'x'}_{person}_{shot}.jpg": small_data.picture(
-            person, camera, shot
-        )
+        f"{name}/{person if labelled else 'x'}_{person}_{shot}.jpg": picture(person, camera, shot)
         for camera, name in enumerate(("entrance", "yard"), start=1)
         for person in persons
         for shot in range(shots)
@@ -41,8 +55,8 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("target")
     return {
         "target": crops(root / "train", range(1, 13), 6),
-        "query": crops(root / "query", range(101, 105), 1),
-        "gallery": crops(root / "gallery", range(101, 105), 2),
+        "query": crops(root / "query", range(101, 105), 1, picture=searched),
+        "gallery": crops(root / "gallery", range(101, 105), 2, picture=searched),
     }
 
 
