@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from arn_tf.run.scored import Labelled
     from arn_tf.run.seed_rows import SeedRow
 
-_LABELLED = ("query", "gallery")
 # Flags of the network beside -> settings of its run.
 _BESIDE = {
     "beside": "backbone",
@@ -160,7 +159,7 @@ def main() -> None:
     command_line.start_tensorflow()
     from arn_tf.run import scored, seed_rows
 
-    query, gallery = (os.path.expanduser(flags.FLAGS[name].value) for name in _LABELLED)
+    query, gallery = map(os.path.expanduser, (flags.FLAGS.query, flags.FLAGS.gallery))
     labelled = scored.Labelled(query, gallery, settings.names)
     scored.check(settings, labelled)
     ablation = recipes.recipe_of(settings).ablation(settings, beside)
@@ -200,16 +199,15 @@ def main() -> None:
 if __name__ == "__main__":
     recipes.define_flags()
     flags.adopt_module_key_flags(recipes)
-    for name, text in zip(
-        _LABELLED,
-        (
-            "folder or table of pictures whose persons are known, to score on instead of the "
-            "target's; --names is about their paths too",
-            "the same, to be ranked; the query's pictures themselves when empty",
-        ),
-        strict=True,
-    ):
-        flags.DEFINE_string(name, "", text)
+    flags.DEFINE_string(
+        "query",
+        "",
+        "folder or table of pictures whose persons are known, to score on instead of the target's; "
+        "--names is about their paths too",
+    )
+    flags.DEFINE_string(
+        "gallery", "", "the same, to be ranked; the query's pictures themselves when empty"
+    )
     flags.DEFINE_string(
         "beside",
         "",

@@ -7,6 +7,7 @@ import os
 import sys
 import types
 
+import absl.flags
 import numpy as np
 import pytest
 
@@ -44,18 +45,13 @@ def ranked(seed, gain=0.0):
     )
 
 
-def small_flags(seeds, **given):
+def small_flags(**given):
     """The table's own flags, as absl has them."""
-    names = ("query", "gallery", "beside", "beside_weights", "beside_input_size")
-
-    class Flags(dict):
-        pass
-
-    found = Flags(
-        (name, types.SimpleNamespace(value=given.get(name, ""), present=int(name in given)))
-        for name in names
-    )
-    found.seeds = seeds
+    found = absl.flags.FlagValues()
+    absl.flags.DEFINE_integer("seeds", 1, "", flag_values=found)
+    for name in ("query", "gallery", "beside", "beside_weights", "beside_input_size"):
+        absl.flags.DEFINE_string(name, "", "", flag_values=found)
+    found(["ablate", *(f"--{name}={value}" for name, value in given.items())])
     return found
 
 
@@ -247,14 +243,14 @@ def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
 
 def test_flags_of_a_network_beside_need_its_name(monkeypatch):
     given = {"beside_weights": "random", "beside_input_size": "64x32"}
-    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(1, **given))
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(**given))
     with refused("--beside_weights=random: name the network with --beside"):
         ablate._beside()
-    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(1, **given, beside="MobileNetV2"))
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(**given, beside="MobileNetV2"))
     assert ablate._beside() == {
         "backbone": "MobileNetV2",
         "backbone_weights": "random",
         "input_size": "64x32",
     }
-    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(1))
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags())
     assert ablate._beside() == {}
