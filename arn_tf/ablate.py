@@ -148,7 +148,7 @@ def _beside() -> dict[str, str]:
         return {name: value for name, value in given.items() if value}
     for flag in _BESIDE:
         if flags.FLAGS[flag].present:
-            raise ArgumentError(flag, flags.FLAGS[flag].value, "name the network with beside")
+            raise ArgumentError(flag, flags.FLAGS[flag].value, "name the network with beside=NAME")
     return {}
 
 

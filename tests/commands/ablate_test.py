@@ -244,7 +244,7 @@ def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
 def test_flags_of_a_network_beside_need_its_name(monkeypatch):
     given = {"beside_weights": "random", "beside_input_size": "64x32"}
     monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(**given))
-    with refused("--beside_weights=random: name the network with --beside"):
+    with refused("--beside_weights=random: name the network with --beside=NAME"):
         ablate._beside()
     monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(**given, beside="MobileNetV2"))
     assert ablate._beside() == {
