@@ -3,8 +3,9 @@
 The paper's table 2: its four rows, and beside them source-only training and the untrained backbone;
 each row is a run of its own under --model_dir, so the same command goes on where it stopped, and
 runs that are finished are only scored. With --encoder_i_epochs=0 all rows and seeds read one
-feature cache; where E_I is tuned, each objective makes another E_I. With --preset=strong a seed is
-one run, whose stages are the rows.
+feature cache; where E_I is tuned, each objective makes another E_I. With --preset=strong the rows
+are the stages of a run, then the bound that the target's labels give at equal cost, and with
+--beside the same stages of another network.
 """
 
 import concurrent.futures
@@ -18,7 +19,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -31,35 +32,28 @@ from arn_tf.run.settings import RunSettings
 
 if TYPE_CHECKING:
     from arn_tf.ranking.evaluation import Evaluation
-    from arn_tf.ranking.protocol import RankingResult
     from arn_tf.run.folder import RunDir
+    from arn_tf.run.scored import Labelled
+    from arn_tf.run.seed_rows import SeedRow
 
-# Scores of a row by name, as `ranking.scores.metrics` returns them.
-Metrics = dict[str, float | tuple[float, float]]
-
-
-@dataclasses.dataclass
-class SeedRow:
-    """A row of the table over seeds.
-
-    Attributes:
-        title: of the row.
-        results: scores, one for each seed that has the row.
-    """
-
-    title: str
-    results: list["RankingResult"] = dataclasses.field(default_factory=list)
+# Flags of the network beside -> settings of its run.
+_BESIDE = {
+    "beside": "backbone",
+    "beside_weights": "backbone_weights",
+    "beside_input_size": "input_size",
+}
 
 
 def ablate(
-    settings: RunSettings, ablation: Ablation, seeds: int
-) -> tuple[dict[str, SeedRow], list[str]]:
+    settings: RunSettings, ablation: Ablation, seeds: int, labelled: "Labelled"
+) -> tuple[dict[str, "SeedRow"], list[str]]:
     """Trains and scores every row with seeds 0 to `seeds` - 1.
 
     Args:
         settings: of the full model; `seed` is the first seed.
         ablation: which runs make the table.
         seeds: number of seeds.
+        labelled: the user's own pictures to score on, if any.
 
     Returns:
         {key: row}, and notes on single runs, a list of sentences.
@@ -67,8 +61,10 @@ def ablate(
     Raises:
         UserError: see `Recipe.train` and `Recipe.evaluate`.
     """
+    from arn_tf.run.seed_rows import SeedRow
+
     rows: dict[str, SeedRow] = {}
-    notes: list[str] = []
+    notes = list(ablation.notes)
     # TensorFlow keeps the memory of finished models: each row has a process of its own.
     spawn = multiprocessing.get_context("spawn")
     for seed in range(settings.seed, settings.seed + seeds):
@@ -77,30 +73,25 @@ def ablate(
             row_settings = dataclasses.replace(
                 settings, **run.changes, seed=seed, model_dir=run_dir
             )
-            name = run.row[1] if run.row else run.folder
-            print(f"\n=== seed {seed}, {name}", flush=True)
+            print(f"\n=== seed {seed}, {run.name}", flush=True)
             try:
                 with concurrent.futures.ProcessPoolExecutor(
                     1, spawn, initializer=_follow_parent
                 ) as process:
                     with _as_commands_import():
-                        scored = process.submit(_train_and_score, row_settings)
+                        scored = process.submit(_train_and_score, row_settings, labelled)
                     evaluation = scored.result()
             except concurrent.futures.process.BrokenProcessPool as error:
                 raise UserError(
-                    f"the process of row {name!r}, seed {seed}, was killed, perhaps for want of "
-                    "memory. The same command goes on there"
+                    f"the process of row {run.name!r}, seed {seed}, was killed, perhaps for want "
+                    "of memory. The same command goes on there"
                 ) from error
-            notes += [f"seed {seed}, {name}: {note}" for note in evaluation.notes]
-            last = len(evaluation.rows) - 1
-            for place, row in enumerate(evaluation.rows):
-                key, title = row.key, row.title
-                if run.row and place == last:
-                    key, title = run.row
-                elif not run.all_rows:
-                    continue
-                rows.setdefault(key, SeedRow(title)).results.append(row.result)
-    own = {run.row[0]: None for run in ablation.runs if run.row}
+            notes += [f"seed {seed}, {run.name}: {note}" for note in evaluation.notes]
+            for row in evaluation.rows:
+                if row.key in run.rows or run.all_rows:
+                    key, title = run.rows.get(row.key, (row.key, row.title))
+                    rows.setdefault(key, SeedRow(title)).results.append(row.result)
+    own = {key: None for run in ablation.runs for key, _ in run.rows.values()}
     order = [key for key in rows if key not in own] + [key for key in own if key in rows]
     return {key: rows[key] for key in order}, notes
 
@@ -130,17 +121,19 @@ def _follow_parent() -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
-def _train_and_score(settings: RunSettings) -> "Evaluation":
+def _train_and_score(settings: RunSettings, labelled: "Labelled") -> "Evaluation":
     """Returns the evaluation of one run, which it trains first where it isn't finished."""
     streams.prepare()  # this process has its own
     command_line.start_tensorflow(settings.replicas)
+    from arn_tf.run import stage_times
     from arn_tf.run.folder import RunDir
 
     recipe, run = recipes.recipe_of(settings), RunDir(settings.run_dir)
     if not _is_finished(run, settings):
         run = recipe.train(settings)
+    found = recipe.evaluate(run, settings, labelled=labelled)
     # Without the pictures, which would have to cross to the parent.
-    return dataclasses.replace(recipe.evaluate(run, settings), kept=None)
+    return dataclasses.replace(found, kept=None, notes=[*found.notes, *stage_times.told(run)])
 
 
 def _is_finished(run: "RunDir", settings: RunSettings) -> bool:
@@ -148,75 +141,44 @@ def _is_finished(run: "RunDir", settings: RunSettings) -> bool:
     return os.path.exists(run.file("model.keras")) and not settings.differences(run.settings())
 
 
-def summary(rows: Mapping[str, SeedRow]) -> list[tuple[str, Metrics]]:
-    """Returns (title, `scores.metrics`) of the rows in their order.
-
-    The title of a row that not every seed has, as where self-training stopped before its first
-    round, gives the number of seeds.
-    """
-    from arn_tf.ranking import scores
-
-    seeds = max(len(row.results) for row in rows.values())
-    return [
-        (
-            row.title
-            if len(row.results) == seeds
-            else f"{row.title} ({len(row.results)} of {seeds})",
-            scores.metrics(row.results),
-        )
-        for row in rows.values()
-    ]
-
-
-def differences(
-    rows: Mapping[str, SeedRow], ablation: Ablation
-) -> dict[str, tuple[float, tuple[float, float]] | None]:
-    """Returns {"one row less another": (mean, (low, high))} of mAP, paired over queries and seeds.
-
-    None instead where not every seed has both rows.
-    """
-    from arn_tf.ranking import intervals
-
-    found: dict[str, tuple[float, tuple[float, float]] | None] = {}
-    for one, other in _pairs(rows, ablation):
-        name = f"{one.title} less {other.title}"
-        found[name] = None
-        if len(one.results) == len(other.results):
-            found[name] = intervals.difference(
-                *([result.per_query()["mean_ap"] for result in row.results] for row in (one, other))
-            )
-    return found
-
-
-def _pairs(rows: Mapping[str, SeedRow], ablation: Ablation) -> Iterator[tuple[SeedRow, SeedRow]]:
-    for one, other in ablation.compared:
-        if one in rows and other in rows:
-            yield rows[one], rows[other]
+def _beside() -> dict[str, str]:
+    """Returns changes of the settings for the network beside; none where there is to be none."""
+    given = {name: flags.FLAGS[flag].value for flag, name in _BESIDE.items()}
+    if given["backbone"]:
+        return {name: value for name, value in given.items() if value}
+    for flag in _BESIDE:
+        if flags.FLAGS[flag].present:
+            raise ArgumentError(flag, flags.FLAGS[flag].value, "name the network with beside=NAME")
+    return {}
 
 
 def main() -> None:
     """Trains and scores the table that the flags describe; prints and writes it."""
-    settings = recipes.from_flags()
+    settings, beside = recipes.from_flags(), _beside()
     seeds = flags.FLAGS.seeds
     command_line.start_tensorflow()
-    ablation = recipes.recipe_of(settings).ablation(settings)
-    from arn_tf.run import scored
+    from arn_tf.run import scored, seed_rows
 
-    scored.check_target(settings)
+    query, gallery = map(os.path.expanduser, (flags.FLAGS.query, flags.FLAGS.gallery))
+    labelled = scored.Labelled(query, gallery, settings.names)
+    scored.check(settings, labelled)
+    ablation = recipes.recipe_of(settings).ablation(settings, beside)
     if not settings.model_dir:
         settings = dataclasses.replace(
             settings, model_dir=f"runs/{ablation.name}_{settings.direction.replace(' ', '_')}"
         )
-    found, notes = ablate(settings, ablation, seeds)
-    rows, compared = summary(found), differences(found, ablation)
+    found, notes = ablate(settings, ablation, seeds, labelled)
     command = f"python -m arn_tf.ablate {shlex.join(sys.argv[1:])}"
-    text = _as_markdown(settings, seeds, rows, compared, notes, command)
+    text = seed_rows.markdown(settings, ablation, seeds, found, notes, command)
     print(f"\n{text}")
+    compared = seed_rows.differences(found, ablation)
+    shares = seed_rows.shares(found, ablation.bound)
     record = {
         "command": command,
         "settings": dataclasses.asdict(settings),
-        "rows": dict(rows),
+        "rows": dict(seed_rows.summary(found)),
         "differences": {name: value for name, value in compared.items() if value},
+        "shares": dataclasses.asdict(shares) if shares else None,
         "notes": notes,
         "seeds": {row.title: [each.to_json() for each in row.results] for row in found.values()},
     }
@@ -234,33 +196,25 @@ def main() -> None:
     print(f"\nsaved as table.md and table.json in {settings.run_dir}")
 
 
-def _as_markdown(
-    settings: RunSettings,
-    seeds: int,
-    rows: list[tuple[str, Metrics]],
-    compared: Mapping[str, tuple[float, tuple[float, float]] | None],
-    notes: list[str],
-    command: str,
-) -> str:
-    from arn_tf.ranking import scores
-
-    several = "one seed" if seeds == 1 else f"mean ± deviation of {seeds} seeds"
-    lines = [
-        f"{settings.direction}, in percent, {several}; 95%: over queries, bootstrap:\n",
-        scores.table(rows),
-        "\nmAP, paired over queries:\n",
-    ]
-    for name, value in compared.items():
-        if value is None:
-            lines.append(f"* {name}: not compared, as not every seed has both")
-            continue
-        mean, (low, high) = value
-        lines.append(f"* {name}: {100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]")
-    return "\n".join([*lines, *(f"\n{note}" for note in notes), f"\nMade by `{command}`"])
-
-
 if __name__ == "__main__":
     recipes.define_flags()
     flags.adopt_module_key_flags(recipes)
+    flags.DEFINE_string(
+        "query",
+        "",
+        "folder or table of pictures whose persons are known, to score on instead of the target's; "
+        "--names is about their paths too",
+    )
+    flags.DEFINE_string(
+        "gallery", "", "the same, to be ranked; the query's pictures themselves when empty"
+    )
+    flags.DEFINE_string(
+        "beside",
+        "",
+        "another network, as --backbone takes them, whose calibrated and self-trained rows stand "
+        "beside [only --preset=strong]",
+    )
+    flags.DEFINE_string("beside_weights", "imagenet", "its weights, as --backbone_weights")
+    flags.DEFINE_string("beside_input_size", "", "its --input_size; the same when empty")
     flags.DEFINE_integer("seeds", 1, "seeds to train every row with", lower_bound=1)
     command_line.run(main)

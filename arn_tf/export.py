@@ -40,12 +40,18 @@ def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
         None,
         None,
     )
-    return settings.earlier(run.settings()) | {
-        "source": settings.source,
-        "target": settings.target,
-        "metrics": metrics,
-        "metrics_row": row,
-    }
+    # Nobody must take the bound for a model that learnt without labels.
+    by_labels = {"oracle_labels": True} if getattr(settings, "oracle_labels", False) else {}
+    return (
+        settings.earlier(run.settings())
+        | by_labels
+        | {
+            "source": settings.source,
+            "target": settings.target,
+            "metrics": metrics,
+            "metrics_row": row,
+        }
+    )
 
 
 def main() -> None:
@@ -81,6 +87,11 @@ def main() -> None:
     if "cameras" in sidecar:
         cameras = ", ".join(sidecar["camera_names"]) or "none"
         print(f"  cameras with statistics of their own: {cameras}; others take the whole target's")
+    if sidecar.get("oracle_labels"):
+        print(
+            f"  WARNING: ORACLE: it was trained on the labels of {title(settings.target)}, and its "
+            "sidecar says so: a bound to measure adaptation against, and no adapted model"
+        )
     if sidecar["metrics"] is None:
         print("  no metrics in its sidecar: run arn_tf.evaluate first to have them there")
 

@@ -7,6 +7,7 @@ The parts are imported when they are called: settings alone answer --help, witho
 import dataclasses
 import importlib
 import os
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -74,11 +75,16 @@ class Recipe:
         """Returns what the export of a model of this recipe saves."""
         return self._part("served_model").served_model(model, precision)
 
-    def ablation(self, settings: RunSettings) -> "Ablation":
-        """Returns the recipe's table over seeds; raises UserError where settings don't fit."""
-        part = self._part("ablation")
-        part.check(settings)
-        return part.ABLATION
+    def ablation(
+        self, settings: RunSettings, beside: Mapping[str, str] | None = None
+    ) -> "Ablation":
+        """Returns the recipe's table over seeds; raises UserError where settings don't fit.
+
+        Args:
+            settings: of the full model.
+            beside: {setting: value} of a run with another network, if there is to be one.
+        """
+        return self._part("ablation").ablation(settings, beside or {})
 
     def _part(self, name: str) -> ModuleType:
         return importlib.import_module(f"arn_tf.{self.preset}.{name}")

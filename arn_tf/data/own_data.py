@@ -134,6 +134,16 @@ class OwnData:
         """Whether there are pictures in a split."""
         return len(self._rows(name)) > 0
 
+    def listed(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Returns person_id and camera_id of a split, int64 [N] each; no picture is decoded.
+
+        Args:
+            name: as in `split`.
+        """
+        rows = self._rows(name)
+        persons = _persons(self.listing, dict(self._persons))
+        return persons[rows], _cameras(self.listing)[rows]
+
     def _listed(self, path: str, names: str, skip_bad: bool) -> listing.Listing:
         return listing.read(path, names, skip_bad)
 
@@ -170,13 +180,10 @@ class OwnData:
         if decoded.bad:
             self._tell_bad(list(decoded.bad.values()), len(rows))
         rows = rows[good]
-        cameras = np.array(
-            [camera_names.number_of(camera) for camera in [*found.camera.names, None]], np.int64
-        )
         return Split(
             images=files.subset(good).with_decoded(decoded.pictures),
             person_id=persons[rows],
-            camera_id=cameras[found.camera.codes[rows]],
+            camera_id=_cameras(found)[rows],
             file_name=[found.files[row] for row in rows.tolist()],
             camera_names=self.camera_names,
             tracklet=found.tracklet.codes[rows].astype(np.int64) if found.tracklet.names else None,
@@ -239,6 +246,12 @@ def _numbered(found: listing.Listing) -> dict[int, str]:
     return {
         number: name for number, name in numbers.items() if str(number) != (name.lstrip("0") or "0")
     }
+
+
+def _cameras(found: listing.Listing) -> np.ndarray:
+    """Returns camera_id, int64 [N]; -1 where it is unknown."""
+    names = [*found.camera.names, None]
+    return np.array(list(map(camera_names.number_of, names)), np.int64)[found.camera.codes]
 
 
 def _persons(found: listing.Listing, numbers: dict[str, int]) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The paper's table 2: its four rows, beside source-only training and the untrained backbone."""
 
+from collections.abc import Mapping
+
 from arn_tf.errors import UserError
 from arn_tf.paper import evaluate
 from arn_tf.paper.settings import Settings
@@ -13,30 +15,46 @@ _UNSUPERVISED = {
     "source_only_baseline": False,
 }
 _WITHOUT_PRIVATE = {"private_encoders": False, "difference_weight": 0.0}
-_NO_PRIVATE = ("no_private", "w/o E_S, E_T")
-_FULL = ("full", "full ARN")
+
+
+def _run(folder: str, title: str, changes: Mapping[str, object], all_rows: bool) -> AblationRun:
+    return AblationRun(folder, changes, {evaluate.ADAPTED: (folder, title)}, all_rows)
+
+
+_NO_PRIVATE, _FULL = "no_private", "full"
 ABLATION = Ablation(
     name="table2",
     runs=(
-        AblationRun(
-            "rec", _UNSUPERVISED | _WITHOUT_PRIVATE, ("rec", "w/o L_ctrs, L_class, E_S, E_T")
+        _run("rec", "w/o L_ctrs, L_class, E_S, E_T", _UNSUPERVISED | _WITHOUT_PRIVATE, False),
+        _run("rec_diff", "w/o L_ctrs, L_class", _UNSUPERVISED, False),
+        _run(
+            _NO_PRIVATE, "w/o E_S, E_T", _WITHOUT_PRIVATE | {"source_only_baseline": False}, False
         ),
-        AblationRun("rec_diff", _UNSUPERVISED, ("rec_diff", "w/o L_ctrs, L_class")),
-        AblationRun("no_private", _WITHOUT_PRIVATE | {"source_only_baseline": False}, _NO_PRIVATE),
         # Every run has the untrained backbone; the full one speaks for all.
-        AblationRun("full", {"source_only_baseline": True}, _FULL, all_rows=True),
+        _run(_FULL, "full ARN", {"source_only_baseline": True}, True),
     ),
     compared=(
-        (_FULL[0], evaluate.SOURCE_ONLY_TARGET_STATISTICS),
-        (_FULL[0], _NO_PRIVATE[0]),
+        (_FULL, evaluate.SOURCE_ONLY_TARGET_STATISTICS),
+        (_FULL, _NO_PRIVATE),
     ),
 )
 
 
-def check(settings: Settings) -> None:
-    """Raises UserError for settings that the rows choose themselves."""
+def ablation(settings: Settings, beside: Mapping[str, str]) -> Ablation:
+    """Returns the paper's table.
+
+    Args:
+        settings: of the full model.
+        beside: of another network beside it: the paper's table has none.
+
+    Raises:
+        UserError: there is one, or the rows choose a setting themselves.
+    """
+    if beside:
+        raise UserError("beside has no meaning with preset=paper", ["beside", "preset"])
     if not (settings.private_encoders and all(settings.loss_weights.values())):
         raise UserError(
             "the ablation's rows choose private_encoders and the zero weights themselves",
             ["private_encoders"],
         )
+    return ABLATION

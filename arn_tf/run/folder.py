@@ -9,6 +9,7 @@ source.keras       strong: tuned on the source; not there without one
 adapted.keras      strong: the same, or initial.keras, with statistics of the target's cameras
 round_N.keras      strong: after a round of self-training; round_N.json describes its clusters
 choice.json        strong: the stage that was kept, and why
+times.json         strong: how long each stage took
 model.keras        the result
 checkpoints/       BRANCH-EPOCH.keras, weights and optimizers, while the run goes on
 logs/              TensorBoard

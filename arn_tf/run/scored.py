@@ -59,7 +59,7 @@ def splits(
     if labelled.query:
         query, gallery = _own(settings, labelled)
     elif labelled.gallery:
-        raise UserError("gallery needs query: name both, or query alone", ["query", "gallery"])
+        raise _gallery_alone()
     else:
         data = target() if target else opened(settings, "target", run)
         tell_changes(data)
@@ -84,12 +84,23 @@ def splits(
     return query, gallery
 
 
-def check_target(settings: RunSettings) -> None:
-    """Checks, before training, that a run can be scored on its target; nothing is decoded.
+def check(settings: RunSettings, labelled: Labelled) -> None:
+    """Checks, before training, that a run can be scored; nothing is decoded.
+
+    Args:
+        settings: of the run.
+        labelled: the user's own pictures to score on, if any; else the target's are.
 
     Raises:
-        UserError: no person of the target is known, or it can't be read.
+        UserError: no person is known, or pictures can't be read.
     """
+    if labelled.query:
+        for argument, path in (("query", labelled.query), ("gallery", labelled.gallery)):
+            if path:
+                _check_persons(_opened(settings, argument, path, labelled.names), argument, path)
+        return
+    if labelled.gallery:
+        raise _gallery_alone()
     if settings.target in DATASETS:
         return
     data = OwnData(
@@ -114,27 +125,44 @@ def _own(settings: RunSettings, labelled: Labelled) -> tuple[Split, Split]:
         if not path:
             found.append(found[0])
             continue
-        data = OwnData(
-            argument,
-            path,
-            labelled.names,
-            settings.skip_bad_images,
-            settings.image_size,
-            persons=persons,
-        )
+        data = _opened(settings, argument, path, labelled.names, persons)
         for line in data.told():
             print(printable(line))
         split = data.split("train")
         for line in data.notes:  # Reading them tells which can't be used.
             print(printable(line))
         if not (split.person_id > 0).any():
-            raise UserError(
-                f"{argument}={path}: no picture's person is known. Name them with "
-                "names={person_id}_{camera}_{*}, or in a table's column person_id",
-                [argument, "names"],
-            )
+            raise _nobody_known(argument, path)
         found.append(split)
     return _whose_person_is_known(found[0]), found[1]
+
+
+def _opened(
+    settings: RunSettings,
+    argument: str,
+    path: str,
+    names: str,
+    persons: dict[str, int] | None = None,
+) -> OwnData:
+    skip_bad_images, size = settings.skip_bad_images, settings.image_size
+    return OwnData(argument, path, names, skip_bad_images, size, persons=persons)
+
+
+def _check_persons(data: OwnData, argument: str, path: str) -> None:
+    if not (data.has_split("train") and (data.listed("train")[0] > 0).any()):
+        raise _nobody_known(argument, path)
+
+
+def _nobody_known(argument: str, path: str) -> UserError:
+    return UserError(
+        f"{argument}={path}: no picture's person is known. Name them with "
+        "names={person_id}_{camera}_{*}, or in a table's column person_id",
+        [argument, "names"],
+    )
+
+
+def _gallery_alone() -> UserError:
+    return UserError("gallery needs query: name both, or query alone", ["query", "gallery"])
 
 
 def _whose_person_is_known(split: Split) -> Split:

@@ -19,7 +19,7 @@ from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import batches, camera_statistics, stage_choice, unlabelled_scores
+from arn_tf.strong import batches, camera_statistics, oracle, stage_choice, unlabelled_scores
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_by_camera, embed_plain
 from arn_tf.strong.model import StrongModel
@@ -62,7 +62,17 @@ SERVED_TITLES = (
     TITLES[ADAPTED_CAMERAS],
     # In tables of earlier versions, of stages that were chosen by labels.
     f"ORACLE, by labels: {TITLES[ADAPTED_CAMERAS]}",
+    oracle.title(TITLES[ADAPTED_CAMERAS]),
 )
+
+
+def titles_of(settings: StrongSettings) -> dict[str, str]:
+    """Returns {key: title} of the rows of a run."""
+    titles = TITLES if settings.sources else WITHOUT_SOURCE
+    if not settings.oracle_labels:
+        return titles
+    by_labels = (ADAPTED, ADAPTED_CAMERAS, ADAPTED_RERANKED)
+    return titles | {key: oracle.title(titles[key]) for key in by_labels}
 
 
 def evaluate(
@@ -91,7 +101,7 @@ def evaluate(
     splits = list(found)
     pictures = [batches.decoded(split, settings.image_size) for split in splits]
     model = run.load_model(strong_train.RESULT)
-    titles = TITLES if settings.sources else WITHOUT_SOURCE
+    titles = titles_of(settings)
     rows = []
 
     def add(key: str, embeddings: list[np.ndarray], distance: Callable | None = None) -> None:
@@ -129,7 +139,7 @@ def evaluate(
     if trained:
         kept = ADAPTED_CAMERAS
         embeddings = add_stage(model, ADAPTED, ADAPTED_CAMERAS, ADAPTED_RERANKED)
-        notes.append(f"the self-trained rows are those of {_kept(run)}")
+        notes.append(f"the {_learnt(settings)} rows are those of {_kept(run)}")
     title = f"{settings.direction}: strong recipe (b)"
     lists = scores.draw_ranked_lists(*embeddings, *splits, title)
     made = Kept(titles[kept], *splits, *embeddings)
@@ -158,7 +168,7 @@ def _without_labels(run: RunDir, settings: StrongSettings, split: Split) -> Eval
     """Returns the label-free numbers of the stages on a split, and lists of the kept one."""
     pictures = batches.decoded(split, settings.image_size)
     model = run.load_model(strong_train.RESULT)
-    titles = TITLES if settings.sources else WITHOUT_SOURCE
+    titles = titles_of(settings)
     first = titles[UNTRAINED if settings.sources else SOURCE_ONLY]
     stages = {
         first: embed_plain(run.load_model(strong_train.INITIAL), pictures),
@@ -174,7 +184,7 @@ def _without_labels(run: RunDir, settings: StrongSettings, split: Split) -> Eval
     if os.path.exists(run.file(round_file(1))):
         kept = titles[ADAPTED_CAMERAS]
         stages[kept] = embed_by_camera(model, pictures, split.camera_id)
-        notes.append(f"the self-trained row is that of {_kept(run)}")
+        notes.append(f"the {_learnt(settings)} row is that of {_kept(run)}")
     numbers = {
         title: {
             "other_camera_share": unlabelled_scores.other_camera_share(each, split.camera_id),
@@ -203,6 +213,10 @@ def _cameras_without_statistics(
         f"{pictures} of these cameras use the statistics of the whole target, as the model has "
         f"none of theirs: {', '.join(missing)}"
     ]
+
+
+def _learnt(settings: StrongSettings) -> str:
+    return "supervised" if settings.oracle_labels else "self-trained"
 
 
 def _kept(run: RunDir) -> str:

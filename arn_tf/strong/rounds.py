@@ -5,7 +5,7 @@
 
 Without a source they begin with the backbone as it is given, and the target is trained on alone.
 Each ends in a file of the run's folder. No label of the target is read, but for a diagnosis that
-the log marks as such.
+the log marks as such, and by a run with `oracle_labels`.
 """
 
 import json
@@ -20,10 +20,16 @@ from arn_tf.data.joined import JoinedPictures
 from arn_tf.data.sampling import Sampler
 from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
-from arn_tf.run import tensorboard
+from arn_tf.run import stage_times, tensorboard
 from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import camera_statistics, clustering, self_training, unlabelled_scores
+from arn_tf.strong import (
+    camera_statistics,
+    clustering,
+    oracle,
+    self_training,
+    unlabelled_scores,
+)
 from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
@@ -84,7 +90,8 @@ class TargetRounds:
         for number in range(1, self._settings.self_training_rounds + 1):
             if os.path.exists(self._run.file(round_file(number))):
                 continue
-            reason = self._train_round(number)
+            with stage_times.timed(self._run, f"round {number}"):
+                reason = self._train_round(number)
             if reason:
                 print(
                     f"self-training stops before round {number}: {reason}. What it has learnt "
@@ -146,19 +153,14 @@ class TargetRounds:
         if self.alarm(number - 1):
             return self.alarm(number - 1)
         embeddings = self.embeddings(number - 1)
-        labels, counts = clustering.cluster(
-            embeddings,
-            self._split.camera_id,
-            tracklet=self._split.tracklet,
-            time=self._split.time,
-            eps=self._settings.cluster_eps or clustering.EPS,
-        )
-        reason = clustering.stop_reason(counts)
-        record = self._log(number, labels, counts, reason)
+        if self._settings.oracle_labels:
+            labels, record, reason = self._persons(number)
+        else:
+            labels, record, reason = self._clustered(number, embeddings)
         if reason:
             return reason
         centroids = np.stack(
-            [embeddings[labels == label].mean(axis=0) for label in range(counts.clusters)]
+            [embeddings[labels == label].mean(axis=0) for label in range(labels.max() + 1)]
         )
         try:
             trained = self._trained(number, labels, centroids)
@@ -168,6 +170,36 @@ class TargetRounds:
             return reason
         self._save_calibrated(trained, number)
         return None
+
+    def _clustered(
+        self, number: int, embeddings: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, object], str | None]:
+        """Returns a round's clusters, their record, and why they can't be trained on."""
+        labels, counts = clustering.cluster(
+            embeddings,
+            self._split.camera_id,
+            tracklet=self._split.tracklet,
+            time=self._split.time,
+            eps=self._settings.cluster_eps or clustering.EPS,
+        )
+        reason = clustering.stop_reason(counts)
+        return labels, self._log(number, labels, counts, reason), reason
+
+    def _persons(self, number: int) -> tuple[np.ndarray, dict[str, object], None]:
+        """Returns the target's persons as clusters, and their record: an oracle."""
+        labels, counts = oracle.labels(self._split.person_id, self._split.camera_id)
+        print(
+            f"round {number}: {oracle.MARK}: {counts.persons} persons of {counts.used} of "
+            f"{counts.images} pictures; {counts.one_camera} seen by one camera only, "
+            f"{counts.unknown} pictures of no known person",
+            flush=True,
+        )
+        record = {"stopped": None, "labels": oracle.MARK, **vars(counts)}
+        self._write(number, record)
+        curves = {f"persons/{key}": value for key, value in vars(counts).items()}
+        text = f"{oracle.MARK}\n```json\n{json.dumps(record, indent=2)}\n```"
+        tensorboard.write_stage(self._run, "rounds", number, curves, text)
+        return labels, record, None
 
     def _log(
         self, number: int, labels: np.ndarray, counts: clustering.ClusterCounts, reason: str | None

@@ -43,11 +43,22 @@ class StrongSettings(RunSettings):
         "Jaccard distance between neighbours; 0: of .35 to .55 what gives most clusters",
         less_than=1,
     )
+    oracle_labels: bool = setting(
+        False,
+        "train on the target's labels: an oracle, the bound that adaptation is measured against",
+    )
 
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
         super().check()
         check_last_stride(self.backbone, self.last_stride)
+        if self.oracle_labels and not self.self_training_rounds:
+            raise ArgumentError(
+                "oracle_labels",
+                True,
+                "labels are learnt from in rounds, and self_training_rounds=0 has none",
+                also=["self_training_rounds"],
+            )
 
 
 def check_last_stride(backbone: str, last_stride: int) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import types
 
+import absl.flags
 import numpy as np
 import pytest
 
@@ -19,10 +20,12 @@ from arn_tf.paper.settings import Settings
 from arn_tf.ranking import intervals, protocol
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.ranking.evaluation import Evaluation, Row
+from arn_tf.run import scored, seed_rows
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import ablation as strong_ablation
 from arn_tf.strong import evaluate as strong_evaluate
-from tests.support import small_data
+from tests.support import small_data, small_strong
+from tests.support.user_errors import refused
 
 QUERIES = 12
 
@@ -42,6 +45,16 @@ def ranked(seed, gain=0.0):
     )
 
 
+def small_flags(**given):
+    """The table's own flags, as absl has them."""
+    found = absl.flags.FlagValues()
+    absl.flags.DEFINE_integer("seeds", 1, "", flag_values=found)
+    for name in ("query", "gallery", "beside", "beside_weights", "beside_input_size"):
+        absl.flags.DEFINE_string(name, "", "", flag_values=found)
+    found(["ablate", *(f"--{name}={value}" for name, value in given.items())])
+    return found
+
+
 TITLES = {
     "full": "full ARN",
     "no_private": "w/o E_S, E_T",
@@ -59,7 +72,7 @@ def of_all_rows(seeds=2):
     gains = {key: 0.2 * i for i, key in enumerate([*TITLES, *BASELINES])}
     order = [*BASELINES, *reversed(TITLES)]
     return {
-        key: ablate.SeedRow(
+        key: seed_rows.SeedRow(
             (TITLES | BASELINES)[key],
             [ranked(round(50 * gains[key]) + seed, gains[key]) for seed in range(seeds)],
         )
@@ -81,8 +94,9 @@ def test_baselines_come_first_and_then_the_papers_order(monkeypatch, tmp_path):
         def __exit__(self, *_):
             pass
 
-        def submit(self, function, settings):
+        def submit(self, function, settings, labelled):
             assert function is ablate._train_and_score
+            assert labelled is scored.TARGETS_OWN
             folder, seed = os.path.basename(settings.model_dir), settings.seed
             found = [Row(key, rows[key].title, rows[key].results[seed]) for key in BASELINES]
             found.append(Row("arn", "ARN", rows[folder].results[seed]))
@@ -91,36 +105,38 @@ def test_baselines_come_first_and_then_the_papers_order(monkeypatch, tmp_path):
 
     monkeypatch.setattr(ablate.concurrent.futures, "ProcessPoolExecutor", Pool)
     settings = small_data.settings(tmp_path)
-    found, notes = ablate.ablate(settings, paper_ablation.ABLATION, 2)
+    ablation = dataclasses.replace(paper_ablation.ABLATION, notes=("of all",))
+    found, notes = ablate.ablate(settings, ablation, 2, scored.TARGETS_OWN)
     assert list(found) == list(rows)
     for key, row in found.items():
         assert (row.title, row.results) == (rows[key].title, rows[key].results)
-    assert notes[:2] == [
+    assert notes[:3] == [
+        "of all",
         "seed 0, w/o L_ctrs, L_class, E_S, E_T: of rec",
         "seed 0, w/o L_ctrs, L_class: of rec_diff",
     ]
-    assert [name for name, _ in ablate.summary(found)] == [
+    assert [name for name, _ in seed_rows.summary(found)] == [
         *BASELINES.values(),
         "w/o L_ctrs, L_class, E_S, E_T",
         "w/o L_ctrs, L_class",
         "w/o E_S, E_T",
         "full ARN",
     ]
-    for (_, metrics), row in zip(ablate.summary(found), rows.values(), strict=True):
+    for (_, metrics), row in zip(seed_rows.summary(found), rows.values(), strict=True):
         assert metrics == ranking_scores.metrics(row.results)
 
 
 def test_a_row_that_some_seeds_lack_says_so():
     rows = {
-        "a": ablate.SeedRow("one", [ranked(0), ranked(1)]),
-        "b": ablate.SeedRow("other", [ranked(2)]),
+        "a": seed_rows.SeedRow("one", [ranked(0), ranked(1)]),
+        "b": seed_rows.SeedRow("other", [ranked(2)]),
     }
-    assert [name for name, _ in ablate.summary(rows)] == ["one", "other (1 of 2)"]
+    assert [name for name, _ in seed_rows.summary(rows)] == ["one", "other (1 of 2)"]
 
 
 def test_paired_differences_of_the_papers_rows():
     rows = of_all_rows()
-    found = ablate.differences(rows, paper_ablation.ABLATION)
+    found = seed_rows.differences(rows, paper_ablation.ABLATION)
     assert set(found) == {
         "full ARN less source only, target statistics",
         "full ARN less w/o E_S, E_T",
@@ -142,25 +158,28 @@ def test_paired_differences_of_the_strong_recipe():
         strong_evaluate.ADAPTED_CAMERAS,
         strong_evaluate.ADAPTED_RERANKED,
     )
+    ablation = strong_ablation.ablation(small_strong.settings("unused"), {})
     rows = {
-        key: ablate.SeedRow(strong_evaluate.TITLES[key], [ranked(0, gain), ranked(1, gain)])
+        key: seed_rows.SeedRow(strong_evaluate.TITLES[key], [ranked(0, gain), ranked(1, gain)])
         for gain, key in enumerate(keys)
     }
     names = [strong_evaluate.TITLES[key] for key in keys]
-    found = ablate.differences(rows, strong_ablation.ABLATION)
+    found = seed_rows.differences(rows, ablation)
     assert list(found) == [f"{one} less {other}" for other, one in itertools.pairwise(names)]
     assert all(found.values())
     # Where one seed stopped before self-training there are no pairs.
     rows[strong_evaluate.ADAPTED_CAMERAS].results.pop()
-    found = ablate.differences(rows, strong_ablation.ABLATION)
+    found = seed_rows.differences(rows, ablation)
     assert [value is None for value in found.values()] == [False, True, True]
     del rows[strong_evaluate.ADAPTED_CAMERAS]
-    assert len(ablate.differences(rows, strong_ablation.ABLATION)) == 1
+    assert len(seed_rows.differences(rows, ablation)) == 1
 
 
 def test_the_papers_rows_choose_their_own_weights():
     recipe = recipes.RECIPES["paper"]
     recipe.ablation(Settings())
+    with refused("--beside has no meaning with --preset=paper"):
+        recipe.ablation(Settings(), {"backbone": "MobileNetV2"})
     for changes in ({"private_encoders": False}, {"reconstruction_weight": 0.0}):
         with pytest.raises(UserError, match=r"choose private_encoders and the zero weights"):
             recipe.ablation(Settings(**changes))
@@ -172,15 +191,15 @@ def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     scores = of_all_rows()
     scores["no_private"].results.pop()
     notes = ["seed 0, strong: kept as it was"]
-    monkeypatch.setattr(ablate, "ablate", lambda settings, ablation, seeds: (scores, notes))
+    monkeypatch.setattr(ablate, "ablate", lambda settings, ablation, seeds, own: (scores, notes))
     monkeypatch.setattr(ablate.recipes, "from_flags", lambda: small_data.settings(folder))
-    monkeypatch.setattr(ablate.flags, "FLAGS", types.SimpleNamespace(seeds=2))
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(seeds=2))
     monkeypatch.setattr(sys, "argv", ["ablate", "--seeds=2", f"--model_dir={folder}"])
     ablate.main()
     text = (folder / "table.md").read_text()
     assert text in capsys.readouterr().out + "\n"
     assert "market to duke, in percent, mean ± deviation of 2 seeds" in text
-    assert ranking_scores.table(ablate.summary(scores)) in text
+    assert ranking_scores.table(seed_rows.summary(scores)) in text
     # As a shell takes it.
     command = f"python -m arn_tf.ablate --seeds=2 '--model_dir={folder}'"
     assert f"Made by `{command}`" in text
@@ -189,7 +208,7 @@ def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     assert record["notes"] == notes
     assert notes[0] in text
     assert record["settings"]["target"] == "duke"
-    assert list(record["rows"]) == [name for name, _ in ablate.summary(scores)]
+    assert list(record["rows"]) == [name for name, _ in seed_rows.summary(scores)]
     low, high = record["rows"]["full ARN"]["mean_ap_interval"]
     assert low < record["rows"]["full ARN"]["mean_ap"][0] < high
     assert f"[{100 * low:.1f}, {100 * high:.1f}]" in text
@@ -209,7 +228,7 @@ def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
         raise AssertionError("this would train")
 
     monkeypatch.setattr(paper_train, "train", refuse)
-    evaluation = ablate._train_and_score(settings)
+    evaluation = ablate._train_and_score(settings, scored.TARGETS_OWN)
     assert evaluation.notes == []
     assert evaluation.rows[-1].key == paper_evaluate.ADAPTED
     assert evaluation[paper_evaluate.ADAPTED].valid_queries == 8
@@ -219,4 +238,19 @@ def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
     ):
         assert not ablate._is_finished(RunDir(changed.run_dir), changed)
         with pytest.raises(AssertionError, match="would train"):
-            ablate._train_and_score(changed)
+            ablate._train_and_score(changed, scored.TARGETS_OWN)
+
+
+def test_flags_of_a_network_beside_need_its_name(monkeypatch):
+    given = {"beside_weights": "random", "beside_input_size": "64x32"}
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(**given))
+    with refused("--beside_weights=random: name the network with --beside=NAME"):
+        ablate._beside()
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(**given, beside="MobileNetV2"))
+    assert ablate._beside() == {
+        "backbone": "MobileNetV2",
+        "backbone_weights": "random",
+        "input_size": "64x32",
+    }
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags())
+    assert ablate._beside() == {}

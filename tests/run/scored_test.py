@@ -12,7 +12,7 @@ from arn_tf import recipes
 from arn_tf.data.split import Split
 from arn_tf.ranking import scores
 from arn_tf.run import scored
-from arn_tf.run.scored import Labelled
+from arn_tf.run.scored import TARGETS_OWN, Labelled
 from arn_tf.strong import evaluate as strong_evaluate
 from tests.support import own_pictures, small_strong
 from tests.support.user_errors import refused
@@ -142,9 +142,30 @@ def test_a_target_without_persons_is_refused_before_it_is_trained_on(tmp_path, s
     target = own_pictures.write(tmp_path / "crops", files)
     own = dataclasses.replace(settings, target=target)
     with refused("--target=.*/crops: no picture's person is known.* --names={person_id}_"):
-        scored.check_target(own)
-    scored.check_target(dataclasses.replace(own, names="{camera}/{person_id}"))
-    scored.check_target(settings)
+        scored.check(own, TARGETS_OWN)
+    scored.check(dataclasses.replace(own, names="{camera}/{person_id}"), TARGETS_OWN)
+    scored.check(settings, TARGETS_OWN)
+
+
+def test_pictures_to_score_on_are_checked_before_the_target_is_trained_on(tmp_path, settings):
+    """Whatever the target has; no picture is read, and these are none."""
+    target = write(tmp_path / "target", ["gate/1.png", "yard/1.png"])
+    own = dataclasses.replace(settings, target=target)
+    files = {f"{person}_{camera}_1.png": b"no picture" for person in "ab" for camera in (1, 2)}
+    root = own_pictures.write(tmp_path / "labelled", files)
+    names = "{person_id}_{camera}_{*}"
+    scored.check(own, Labelled(root, names=names))
+    scored.check(own, Labelled(root, root, names))
+    with refused(r"--query=.*: no picture's person is known.* --names={person_id}_"):
+        scored.check(own, Labelled(target, names="{camera}/{*}"))
+    table = tmp_path / "labelled.csv"
+    table.write_text("file,camera,person_id\nlabelled/a_1_1.png,1,a\n")
+    with refused(r"--gallery=.*: no picture's person is known.* --names={person_id}_"):
+        scored.check(own, Labelled(str(table), target))
+    with refused("gallery needs"):
+        scored.check(own, Labelled(gallery=root))
+    with refused("--query=.*nowhere"):
+        scored.check(own, Labelled(str(tmp_path / "nowhere")))
 
 
 def test_bad_pictures_that_are_left_out_are_told(tmp_path, settings, strong_run, capsys):

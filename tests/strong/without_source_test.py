@@ -172,4 +172,5 @@ def test_without_labels_too(run, tmp_path, monkeypatch):
 def test_pairs_of_rows_that_an_ablation_compares_are_there(run, found):
     ablation = recipes.recipe_of(recipes.settings_of(run)).ablation(recipes.settings_of(run))
     keys = [row.key for row in found.rows]
+    keys += [key for each in ablation.runs for key, _ in each.rows.values()]
     assert all(one in keys and other in keys for one, other in ablation.compared)
