@@ -8,7 +8,6 @@ Each ends in a file of the run's folder. No label of the target is read, but for
 the log marks as such, and by a run with `oracle_labels`.
 """
 
-import json
 import os
 from collections.abc import Mapping
 
@@ -25,8 +24,8 @@ from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import (
     camera_statistics,
-    clustering,
-    oracle,
+    inter_camera,
+    round_labels,
     self_training,
     unlabelled_scores,
 )
@@ -34,7 +33,6 @@ from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
-from datasets.files.atomic_files import replace_text
 
 ADAPTED = "adapted.keras"
 
@@ -153,95 +151,39 @@ class TargetRounds:
         if self.alarm(number - 1):
             return self.alarm(number - 1)
         embeddings = self.embeddings(number - 1)
-        if self._settings.oracle_labels:
-            labels, record, reason = self._persons(number)
-        else:
-            labels, record, reason = self._clustered(number, embeddings)
+        labels, record, reason = round_labels.find(
+            self._settings, self._run, number, embeddings, self._split
+        )
         if reason:
             return reason
         centroids = np.stack(
             [embeddings[labels == label].mean(axis=0) for label in range(labels.max() + 1)]
         )
         try:
-            trained = self._trained(number, labels, centroids)
+            trained = self._trained(number, labels, centroids, embeddings)
         except NonFiniteError as error:
             reason = f"{error.what}; a lower self_training_learning_rate may help"
-            self._write(number, record | {"stopped": reason})
+            round_labels.write(self._run, number, record | {"stopped": reason})
             return reason
         self._save_calibrated(trained, number)
         return None
 
-    def _clustered(
-        self, number: int, embeddings: np.ndarray
-    ) -> tuple[np.ndarray, dict[str, object], str | None]:
-        """Returns a round's clusters, their record, and why they can't be trained on."""
-        labels, counts = clustering.cluster(
-            embeddings,
-            self._split.camera_id,
-            tracklet=self._split.tracklet,
-            time=self._split.time,
-            eps=self._settings.cluster_eps or clustering.EPS,
-        )
-        reason = clustering.stop_reason(counts)
-        return labels, self._log(number, labels, counts, reason), reason
-
-    def _persons(self, number: int) -> tuple[np.ndarray, dict[str, object], None]:
-        """Returns the target's persons as clusters, and their record: an oracle."""
-        labels, counts = oracle.labels(self._split.person_id, self._split.camera_id)
-        print(
-            f"round {number}: {oracle.MARK}: {counts.persons} persons of {counts.used} of "
-            f"{counts.images} pictures; {counts.one_camera} seen by one camera only, "
-            f"{counts.unknown} pictures of no known person",
-            flush=True,
-        )
-        record = {"stopped": None, "labels": oracle.MARK, **vars(counts)}
-        self._write(number, record)
-        curves = {f"persons/{key}": value for key, value in vars(counts).items()}
-        text = f"{oracle.MARK}\n```json\n{json.dumps(record, indent=2)}\n```"
-        tensorboard.write_stage(self._run, "rounds", number, curves, text)
-        return labels, record, None
-
-    def _log(
-        self, number: int, labels: np.ndarray, counts: clustering.ClusterCounts, reason: str | None
-    ) -> dict[str, object]:
-        """Prints and writes a round's clusters; returns the record."""
-        print(
-            f"round {number}: {counts.clusters} clusters of {counts.used} of {counts.images} "
-            f"pictures within {counts.eps}; {counts.noise} in none, {counts.too_large} clusters "
-            f"too large, {counts.one_camera} seen by one camera only",
-            flush=True,
-        )
-        shown = ["clusters", "used", "noise", "too_large", "one_camera", "eps"]
-        if self._split.tracklet is not None:
-            shown += ["tracklets", "forbidden_pairs", "divided"]
-            print(
-                f"  {counts.tracklets} tracklets used; {counts.divided} clusters divided, of "
-                f"{counts.forbidden_pairs} pairs in one camera at the same time",
-                flush=True,
-            )
-        record = {"stopped": reason, **vars(counts)}
-        if counts.used and (self._split.person_id > 0).any():
-            purity = clustering.purity(labels, self._split.person_id)
-            record["diagnosis_by_labels"] = {"purity": purity}
-            print(f"  diagnosis by labels, which nothing else reads: purity {purity:.2f}")
-        self._write(number, record)
-        curves = {f"clusters/{key}": record[key] for key in shown}
-        text = "```json\n" + json.dumps(record, indent=2) + "\n```"
-        tensorboard.write_stage(self._run, "rounds", number, curves, text)
-        return record
-
-    def _write(self, number: int, record: dict[str, object]) -> None:
-        replace_text(self._run.file(f"round_{number}.json"), json.dumps(record, indent=2) + "\n")
-
-    def _trained(self, number: int, labels: np.ndarray, centroids: np.ndarray) -> StrongModel:
+    def _trained(
+        self, number: int, labels: np.ndarray, centroids: np.ndarray, embeddings: np.ndarray
+    ) -> StrongModel:
         """Returns the model of the round before, trained on both domains, or the target alone."""
-        settings, steps = self._settings, self._settings.self_training_steps
+        settings = self._settings
+        steps = settings.steps_of_round(len(labels))
+        proxies = None
+        if self._sampler is None:
+            camera = self_training.indices(self._split.camera_id)
+            proxies = inter_camera.of_clusters(embeddings, labels, camera)
         keras.utils.set_random_seed(settings.seed + number)
         with self._strategy.scope():
             before = self._model(number - 1)
             # A copy, whose variables the strategy knows.
             model = camera_statistics.with_cameras(before, before.cameras)
-            trainer = self_training.SelfTrainer(model, centroids)
+            trainer = self_training.SelfTrainer(model, centroids, proxies)
             trainer.compile(
                 optimizer=keras.optimizers.Adam(settings.self_training_learning_rate),
                 jit_compile=False,
@@ -269,7 +211,9 @@ class TargetRounds:
                 shuffle=False,
                 verbose=0,
                 callbacks=[
-                    ProgressBar(steps, 1, ("loss", "class", "triplet")),
+                    ProgressBar(
+                        steps, 1, ("loss", "class", "triplet", *(["cameras"] if proxies else []))
+                    ),
                     guard,
                     tensorboard.MeansLog(writer, steps),
                 ],

@@ -248,9 +248,7 @@ class SelfTrainer(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         return [*self.model.metrics, self._between]
 
-    def _between_cameras(
-        self, normalized: tf.Tensor, batch: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
+    def _between_cameras(self, normalized: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the loss between cameras, of all replicas' pictures behind the normalisation."""
         cameras = tf.concat([batch["first_cameras"], batch["second_cameras"]], axis=0)
         directions = tf.math.l2_normalize(normalized, axis=1)

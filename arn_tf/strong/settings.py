@@ -11,6 +11,8 @@ from arn_tf.run.settings import RunSettings, positive, setting
 # A camera with fewer pictures uses the statistics of the whole target. Here, and not beside what
 # uses it: what looks at pictures before a run imports no TensorFlow.
 LEAST_PICTURES = 64
+# Of a round, for a target however small.
+LEAST_STEPS = 80
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,9 @@ class StrongSettings(RunSettings):
         "float32", "arithmetic of E_I; bfloat16 suits GPUs", ("float32", "bfloat16")
     )
     self_training_rounds: int = setting(3, "rounds of clustering the target and training on it")
-    self_training_steps: int = positive(80, "steps of a round")
+    self_training_steps: int = setting(
+        0, f"steps of a round; 0: a pass over the target, {LEAST_STEPS} at least"
+    )
     self_training_learning_rate: float = positive(3.5e-4, "of all rounds")
     cluster_eps: float = setting(
         0.0,
@@ -47,6 +51,10 @@ class StrongSettings(RunSettings):
         False,
         "train on the target's labels: an oracle, the bound that adaptation is measured against",
     )
+
+    def steps_of_round(self, images: int) -> int:
+        """Returns the steps of a round of self-training on a target of so many pictures."""
+        return self.self_training_steps or max(LEAST_STEPS, -(-images // self.batch_size))
 
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""

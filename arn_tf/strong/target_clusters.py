@@ -8,6 +8,7 @@ the first kind has together, the first one mixes persons.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -30,21 +31,21 @@ class TargetClusters:
     Attributes:
         labels: int64 [N], clusters from 0; -1 for an image that isn't used.
         counts: of these clusters.
+        stop_reason: why there must be no training on them; None where there may.
         joined: whether they are clusters of single cameras, joined.
         conflicts: of the pairs of one camera that are together in clusters of all pictures, the
             share that the camera's own clusters separate; NaN without such pairs.
         cameras_compared: pairs of cameras with clusters enough to be compared.
         cameras_sharing: pairs of them that seem to share persons.
-        stop_reason: why there must be no training on them; None where there may.
     """
 
     labels: np.ndarray
     counts: ClusterCounts
-    joined: bool
-    conflicts: float
-    cameras_compared: int
-    cameras_sharing: int
     stop_reason: str | None
+    joined: bool = False
+    conflicts: float = math.nan
+    cameras_compared: int = 0
+    cameras_sharing: int = 0
 
 
 def find(
@@ -70,7 +71,7 @@ def find(
         embeddings, camera_id, tracklet=tracklet, time=time, eps=eps
     )
     reason = clustering.stop_reason(counts)
-    together = TargetClusters(labels, counts, False, np.nan, 0, 0, reason)
+    together = TargetClusters(labels, counts, reason)
     units = tracklets.units(camera_id, tracklet, time)
     if counts.collapsed or np.unique(camera_id[camera_id >= 0]).size < 2:
         return together
@@ -96,11 +97,11 @@ def find(
     return TargetClusters(
         labels,
         counts,
+        reason,
         take_joined,
         share,
         links.cameras_compared,
         links.cameras_sharing,
-        reason,
     )
 
 

@@ -57,7 +57,10 @@ def test_defaults_are_those_measured():
     assert (settings.last_stride, settings.batch_size, settings.images_per_identity) == (1, 32, 4)
     assert (settings.label_smoothing, settings.triplet_margin) == (0.1, 0.3)
     assert (settings.adam_learning_rate, settings.weight_decay) == (3.5e-4, 5e-4)
-    assert (settings.self_training_rounds, settings.self_training_steps) == (3, 80)
+    assert (settings.self_training_rounds, settings.self_training_steps) == (3, 0)
+    # As many as a pass over the target has, 80 at least.
+    assert [settings.steps_of_round(images) for images in (64, 2560, 2561)] == [80, 80, 81]
+    assert dataclasses.replace(settings, self_training_steps=7).steps_of_round(9999) == 7
     assert settings.self_training_learning_rate == 3.5e-4
 
 
@@ -84,7 +87,7 @@ def test_a_field_of_both_has_one_type():
         ({"label_smoothing": 1.0}, "--label_smoothing=1.0: must be less than 1"),
         ({"cluster_eps": 1.0}, "--cluster_eps=1.0: must be less than 1"),
         ({"epochs": 0}, "--epochs=0: must be more than 0"),
-        ({"self_training_steps": 0}, "--self_training_steps=0: must be more than 0"),
+        ({"self_training_steps": -1}, "--self_training_steps=-1: must be a number"),
         ({"self_training_rounds": -1}, "--self_training_rounds=-1: must be a number"),
         ({"adam_learning_rate": float("nan")}, "--adam_learning_rate=nan: must be a number"),
         ({"triplet_margin": float("inf")}, "--triplet_margin=inf: must be a number"),

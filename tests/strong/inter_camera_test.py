@@ -19,7 +19,9 @@ def test_proxies_by_hand():
 
 
 def test_a_cluster_that_looks_both_ways_has_a_proxy_without_direction():
-    found = inter_camera.of_clusters(np.array([[1.0, 0], [-1, 0]]), np.zeros(2, int), np.zeros(2, int))
+    found = inter_camera.of_clusters(
+        np.array([[1.0, 0], [-1, 0]]), np.zeros(2, int), np.zeros(2, int)
+    )
     assert np.isfinite(found.directions).all()
 
 
