@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import keras
@@ -88,6 +89,16 @@ def test_what_is_printed(finished):
     assert "adapted.keras, without labels: other_camera_share" in printed
     assert "round_2.keras, without labels: other_camera_share" in printed
     assert "classifier_entropy" not in printed
+
+
+def test_a_round_tells_how_the_target_was_clustered_and_draws_cameras_together(run, finished):
+    record = json.loads(pathlib.Path(run.file("round_1.json")).read_text())
+    assert record["stopped"] is None and record["joined"] is False
+    assert 0 <= record["conflicts"] < 0.25
+    assert (record["cameras_compared"], record["cameras_sharing"]) == (1, 1)
+    assert "clustered all cameras together: of the pairs of one camera its own" in finished[1]
+    assert "1 of 1 pairs of cameras seem to share persons" in finished[1]
+    assert re.search(r"loss: [\d.]+ - class: [\d.]+ - triplet: [\d.]+ - cameras: ", finished[1])
 
 
 def test_random_weights_are_warned_of_and_given_ones_are_not(finished, tmp_path):

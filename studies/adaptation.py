@@ -1,0 +1,247 @@
+"""What each part of adaptation without a source adds, over seeds and networks of cameras.
+
+    python -m studies.adaptation --query=test/query --gallery=test/gallery \\
+        --names='{person_id}_{camera}_{*}' --output=runs/adaptation RUN_DIR
+
+RUN_DIR is a finished run of `arn_tf.train --preset=strong --source=none --self_training_rounds=0`
+whose target is a folder. From its calibrated model each row trains rounds of its own:
+
+    clusters    clusters of all cameras together, no loss between cameras
+    proxies     the same clusters, and the loss between cameras
+    joined      the clusters of `target_clusters`, no loss between cameras
+    both        these clusters and the loss between cameras: what `arn_tf.train` does
+    labels      ORACLE: the target's persons in place of clusters, and the loss between cameras
+
+Prints mAP and rank-1 of row (b), camera statistics and mirror image, after the last round, and the
+paired difference to the calibrated model. A later call goes on, with more rows and seeds too.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from arn_tf import recipes
+from arn_tf.data.split import Split
+from arn_tf.errors import ArgumentError, UserError
+from arn_tf.ranking import intervals, scores
+from arn_tf.run import command_line, scored
+from arn_tf.run.data import opened
+from arn_tf.run.folder import RunDir
+from arn_tf.strong import (
+    batches,
+    camera_statistics,
+    clustering,
+    inter_camera,
+    oracle,
+    self_training,
+    target_clusters,
+)
+from arn_tf.strong.embedding import embed_by_camera
+from arn_tf.strong.model import StrongModel
+from arn_tf.strong.rounds import ADAPTED
+from arn_tf.strong.settings import StrongSettings
+from datasets.files.atomic_files import replace_text
+
+START = "calibrated"
+ROWS = ("clusters", "proxies", "joined", "both", "labels")
+
+
+def labels_of(row: str, embeddings: np.ndarray, split: Split) -> np.ndarray | None:
+    """Returns what a row's round trains on, int64 [N]; None where that must not be.
+
+    Args:
+        row: of `ROWS`.
+        embeddings: of the target's training pictures, float [N, D].
+        split: the target's training split.
+    """
+    if row == "labels":
+        return oracle.labels(split.person_id, split.camera_id)[0]
+    if row in ("clusters", "proxies"):
+        labels, counts = clustering.cluster(
+            embeddings, split.camera_id, tracklet=split.tracklet, time=split.time
+        )
+        return None if clustering.stop_reason(counts) else labels
+    found = target_clusters.find(embeddings, split.camera_id, split.tracklet, split.time)
+    return None if found.stop_reason else found.labels
+
+
+def trained(
+    model: StrongModel,
+    settings: StrongSettings,
+    row: str,
+    number: int,
+    split: Split,
+    pictures: np.ndarray,
+) -> StrongModel | None:
+    """Returns a model after another round, with statistics anew; None where there can't be one.
+
+    Args:
+        model: before it.
+        settings: of the run; `seed` is the row's.
+        row: of `ROWS`.
+        number: of the round, from 1.
+        split: the target's training split.
+        pictures: of it, uint8 [N, height, width, 3].
+    """
+    embeddings = embed_by_camera(model, pictures, split.camera_id)
+    labels = labels_of(row, embeddings, split)
+    if labels is None:
+        return None
+    keras.utils.set_random_seed(settings.seed + number)
+    centroids = [embeddings[labels == label].mean(axis=0) for label in range(labels.max() + 1)]
+    proxies = None
+    if row not in ("clusters", "joined"):
+        camera = self_training.indices(split.camera_id)
+        proxies = inter_camera.of_clusters(embeddings, labels, camera)
+    model = camera_statistics.with_cameras(model, model.cameras)
+    trainer = self_training.SelfTrainer(model, np.stack(centroids), proxies)
+    rate = settings.self_training_learning_rate
+    trainer.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+    sampler = self_training.PairSampler(
+        labels, split.camera_id, settings.batch_size, settings.seed, split.tracklet
+    )
+    steps = settings.steps_of_round(len(split))
+    first = (number - 1) * steps
+    trainer.fit(
+        self_training.batches(None, None, sampler, pictures, steps, first, settings.seed),
+        steps_per_epoch=steps,
+        shuffle=False,
+        verbose=2,
+    )
+    return camera_statistics.estimate(model, pictures, split.camera_id)[0]
+
+
+def scored_by(
+    model: StrongModel, splits: Sequence[Split], pictures: Sequence[np.ndarray]
+) -> dict[str, list[float]]:
+    """Returns average precision and rank-1 of each query that counts.
+
+    Args:
+        model: to embed with.
+        splits: query and gallery.
+        pictures: of both.
+    """
+    embeddings = [
+        embed_by_camera(model, each, split.camera_id)
+        for each, split in zip(pictures, splits, strict=True)
+    ]
+    found = scores.score(*embeddings, *splits).per_query()
+    return {name: value.tolist() for name, value in found.items()}
+
+
+def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) -> dict:
+    """Trains a row from a calibrated model, unless that is done; returns its figures.
+
+    Args:
+        begun: the run with the calibrated model.
+        row: of `ROWS`, or `START`.
+        seed: of batches and augmentation.
+        options: of the command line.
+    """
+    name = os.path.basename(os.path.normpath(begun.path))
+    path = os.path.join(options.output, f"{name}_{row}_{seed}.json")
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    settings = dataclasses.replace(recipes.settings_of(begun), seed=seed)
+    split = opened(settings, "target", begun).split("train")
+    labelled = scored.Labelled(options.query, options.gallery, options.names)
+    splits = scored.splits(settings, begun, labelled)
+    if splits is None:
+        raise UserError("no person of query and gallery is known", ["query", "gallery"])
+    pictures, *searched = (batches.decoded(each, settings.image_size) for each in (split, *splits))
+    model, rounds, began = begun.load_model(ADAPTED), [], time.process_time()
+    for number in range(1, 1 + (options.rounds if row != START else 0)):
+        following = trained(model, settings, row, number, split, pictures)
+        if following is None:
+            break
+        model = following
+        rounds.append(time.process_time() - began)
+        print(f"{name}, {row}, seed {seed}, round {number}: {rounds[-1]:.0f} CPU s", flush=True)
+    figures = {"run": name, "row": row, "seed": seed, "cpu_seconds": rounds}
+    figures |= scored_by(model, list(splits), searched)
+    replace_text(path, json.dumps(figures) + "\n")
+    return figures
+
+
+def report(figures: Sequence[dict]) -> str:
+    """Returns a table for each run as Markdown, over the seeds of each row.
+
+    Args:
+        figures: as `measured` returns them.
+    """
+    lines = []
+    for run in dict.fromkeys(each["run"] for each in figures):
+        own = [each for each in figures if each["run"] == run]
+        lines += [
+            f"{run}:",
+            "",
+            "| row | seeds | rank-1 | mAP | less calibrated | CPU minutes |",
+            "|---|---|---|---|---|---|",
+        ]
+        [start] = [np.array(each["mean_ap"]) for each in own if each["row"] == START]
+        for row in (START, *ROWS):
+            found = [each for each in own if each["row"] == row]
+            if not found:
+                continue
+            precision = np.array([each["mean_ap"] for each in found])
+            cells = [row, str(len(found))]
+            for name in ("rank-1", "mean_ap"):
+                means = [100 * np.mean(each[name]) for each in found]
+                spread = f" ± {np.std(means, ddof=1):.1f}" if len(found) > 1 else ""
+                cells.append(f"{np.mean(means):.1f}{spread}")
+            if row == START:
+                cells += ["", ""]
+            else:
+                before = np.broadcast_to(start, precision.shape)
+                mean, (low, high) = intervals.difference(precision, before)
+                cells.append(f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]")
+                spent = [each["cpu_seconds"][-1] / 60 for each in found if each["cpu_seconds"]]
+                cells.append(f"{np.mean(spent):.1f}" if spent else "no round")
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measures the runs of the command line and prints the tables after each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", metavar="RUN_DIR")
+    parser.add_argument("--query", required=True, help="folder or table, persons known")
+    parser.add_argument("--gallery", required=True, help="likewise")
+    parser.add_argument("--names", default="", help="template of the paths in both")
+    parser.add_argument("--output", required=True, help="folder for what was measured")
+    parser.add_argument("--rounds", type=int, default=3, help="of self-training")
+    parser.add_argument("--seeds", type=int, default=3, help="of each row")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="to be measured")
+    options = parser.parse_args()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    tf.config.experimental.enable_op_determinism()
+    try:
+        os.makedirs(options.output, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError("output", options.output, str(error)) from error
+    begun = RunDir(options.run)
+    settings = recipes.settings_of(begun)
+    if (
+        not isinstance(settings, StrongSettings)
+        or settings.sources
+        or not os.path.exists(begun.file(ADAPTED))
+    ):
+        raise UserError(f"{options.run}: no finished run of --preset=strong --source=none")
+    figures = [measured(begun, START, 0, options)]
+    for seed in range(options.seeds):
+        for row in options.rows:
+            figures.append(measured(begun, row, seed, options))
+            print(report(figures), flush=True)
+
+
+if __name__ == "__main__":
+    command_line.call(main)
