@@ -148,7 +148,8 @@ def _beside() -> dict[str, str]:
         return {name: value for name, value in given.items() if value}
     for flag in _BESIDE:
         if flags.FLAGS[flag].present:
-            raise ArgumentError(flag, flags.FLAGS[flag].value, "name the network with beside=NAME")
+            value, problem = flags.FLAGS[flag].value, "name the network with beside=NAME"
+            raise ArgumentError(flag, value, problem, also=["beside"])
     return {}
 
 
