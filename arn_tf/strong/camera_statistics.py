@@ -8,6 +8,9 @@ How: the pictures pass in batches of up to 128, each layer normalised by the bat
 training. A row's mean and variance are the means of those of its batches, weighted by their size:
 the variance is that within a batch, without that of the batches' means, which are alike: with it
 the embeddings keep a cosine of .9999 to these.
+
+A camera's row is then shrunk toward the target's: few pictures tell little of a camera, and nothing
+of the persons that it will see (James and Stein, 1961). See `shrunk`.
 """
 
 import dataclasses
@@ -20,13 +23,15 @@ import tensorflow as tf
 from arn_tf.backbones import keras_applications
 from arn_tf.layers.normalization import SOURCE, TARGET, UNKNOWN_CAMERA
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.settings import LEAST_PICTURES
+from arn_tf.strong.settings import FEW_PICTURES, PRIOR_PICTURES
 
 # More tell no more, and take longer.
 MOST_PICTURES = 1024
 _BATCH = 128
 # Variances of a dead channel would blow it up.
 _LEAST_DEVIATION = 1e-3
+# Mean and variance, float [D] each.
+Moments = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,44 +40,44 @@ class Outcome:
 
     Attributes:
         pictures: number of its pictures.
-        least: number that it needs.
-        used: number that its statistics come from, evenly spread ones of many; 0: too few.
+        used: number that its statistics come from, evenly spread ones of many.
         known: whether the model had statistics of it before.
         name: of the camera.
     """
 
     pictures: int
-    least: int
     used: int
     known: bool
     name: str = ""
 
-    @property
-    def estimated(self) -> bool:
-        """Whether its statistics were computed from its pictures."""
-        return self.used > 0
-
     def __str__(self) -> str:
-        if self.estimated:
-            return f"{'refreshed' if self.known else 'added'} from {self.used} pictures"
-        rest = "keeps what it has" if self.known else "uses the statistics of the whole target"
-        return f"{self.pictures} pictures are fewer than {self.least}, so it {rest}"
+        done, prior = (
+            ("refreshed", "those that it had")
+            if self.known
+            else ("added", "those of the whole target")
+        )
+        text = f"{done} from {self.used} picture{'s' * (self.used != 1)}"
+        if self.used >= FEW_PICTURES:
+            return text
+        share = PRIOR_PICTURES / (self.used + PRIOR_PICTURES)
+        return (
+            f"{text}, fewer than {FEW_PICTURES}: its statistics are shrunk, {share:.0%} of them "
+            f"are {prior}"
+        )
 
 
 def estimate(
     model: StrongModel,
     pictures: np.ndarray,
     camera_id: np.ndarray,
-    least: int = LEAST_PICTURES,
     names: Mapping[int, str] | None = None,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
-    """Gives a model rows for the target and for each camera that has pictures enough.
+    """Gives a model rows for the target and for each camera, shrunk toward the target's.
 
     Args:
         model: `StrongModel`; it is left as it is.
         pictures: uint8 [N, height, width, 3], of the target's training split.
         camera_id: int [N].
-        least: pictures that a camera needs.
         names: {camera_id: name} of cameras whose names are no numbers.
 
     Returns:
@@ -85,29 +90,27 @@ def estimate(
     if not len(pictures):
         raise ValueError("there are no pictures to estimate statistics from")
     model = with_cameras(model, [])
-    return _adapted(model, pictures, camera_id, least, names or {}, whole_target=True)
+    return _adapted(model, pictures, camera_id, names or {}, whole_target=True)
 
 
 def refresh(
     model: StrongModel,
     pictures: np.ndarray,
     camera_id: np.ndarray,
-    least: int = LEAST_PICTURES,
     names: Mapping[int, str] | None = None,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     """Adds the cameras of some pictures to a model's table, or estimates them anew.
 
-    Arguments and results are those of `estimate`; the row of the whole target stays, and a camera
-    that has too few pictures keeps what it had.
+    Arguments and results are those of `estimate`. The row of the whole target stays; a camera that
+    the model knows is shrunk toward what it had, so that few pictures change little of it.
     """
-    return _adapted(model, pictures, camera_id, least, names or {}, whole_target=False)
+    return _adapted(model, pictures, camera_id, names or {}, whole_target=False)
 
 
 def _adapted(
     model: StrongModel,
     pictures: np.ndarray,
     camera_id: np.ndarray,
-    least: int,
     names: Mapping[int, str],
     whole_target: bool,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
@@ -116,20 +119,21 @@ def _adapted(
     outcomes = {
         camera: Outcome(
             count,
-            least,
-            min(count, MOST_PICTURES) if count >= least else 0,
+            min(count, MOST_PICTURES),
             camera in model.cameras,
             names.get(camera) or model.camera_names.get(camera, str(camera)),
         )
         for camera, count in zip(cameras.tolist(), counts.tolist(), strict=True)
     }
-    enough = [camera for camera, outcome in outcomes.items() if outcome.estimated]
-    adapted = with_cameras(model, sorted({*model.cameras, *enough}), names)
-    own = {int(adapted.table.rows_of([c])[0]): pictures[camera_id == c] for c in enough}
+    adapted = with_cameras(model, sorted({*model.cameras, *outcomes}), names)
+    own = {}
+    for camera, outcome in outcomes.items():
+        [row] = adapted.table.rows_of([camera]).tolist()
+        own[row] = _Pictures(pictures[camera_id == camera], row if outcome.known else TARGET)
     if whole_target:
         # The source's embeddings stay as they are by its running statistics.
         adapted.table.set_moments(SOURCE, *adapted.running_statistics())
-        own = {TARGET: pictures} | own
+        own = {TARGET: _Pictures(pictures)} | own
     _fill(adapted, own)
     return adapted, outcomes
 
@@ -161,9 +165,44 @@ def _without_table(model: StrongModel) -> list[keras.Variable]:
     return [variable for variable in model.weights if id(variable) not in table]
 
 
-def _fill(model: StrongModel, pictures_of_row: Mapping[int, np.ndarray]) -> None:
-    """Sets rows from their pictures: moments of every layer first, then those of the embedding."""
-    batches_of_row = {row: _batches(pictures) for row, pictures in pictures_of_row.items()}
+@dataclasses.dataclass(frozen=True)
+class _Pictures:
+    """Pictures that a row is made from, and the row that it is shrunk toward; None: it isn't."""
+
+    pictures: np.ndarray
+    prior: int | None = None
+
+
+def shrunk(own: Moments, prior: Moments, pictures: int) -> Moments:
+    """Returns moments of a few pictures, as if `PRIOR_PICTURES` others were among them.
+
+    With w = n / (n + n0), n of them and n0 others,
+
+        mean = w m + (1 - w) m0
+        variance = w v + (1 - w) v0 + w (1 - w) (m - m0)^2
+
+    These are the moments of the mixture, and the posterior of a normal distribution whose conjugate
+    prior counts for n0 (Murphy, "Conjugate Bayesian analysis of the Gaussian distribution", 2007,
+    section 3). Without pictures they are the others'; of many they are their own.
+
+    Args:
+        own: mean and variance of the pictures, float [D] each.
+        prior: of the others, likewise.
+        pictures: how many there are.
+    """
+    own_share = pictures / (pictures + PRIOR_PICTURES)
+    shift = own[0] - prior[0]
+    mean = prior[0] + own_share * shift
+    variance = own_share * own[1] + (1 - own_share) * (prior[1] + own_share * shift**2)
+    return mean, variance
+
+
+def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures]) -> None:
+    """Sets rows from their pictures: moments of every layer first, then those of the embedding.
+
+    Rows that others are shrunk toward come before them.
+    """
+    batches_of_row = {row: _batches(own.pictures) for row, own in pictures_of_row.items()}
     # Traced once for all rows and batch sizes.
     images = tf.TensorSpec([None, *model.input_size, 3], tf.uint8)
     moments = tf.function(model.batch_moments, input_signature=[images])
@@ -172,11 +211,14 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, np.ndarray]) -> None
     )
     progress = keras.utils.Progbar(2 * sum(map(len, batches_of_row.values())), unit_name="batch")
     for row, batches in batches_of_row.items():
-        shares = [len(batch) / sum(map(len, batches)) for batch in batches]
+        count, prior = sum(map(len, batches)), pictures_of_row[row].prior
+        shares = [len(batch) / count for batch in batches]
         totals = np.zeros((2, model.table.channels))
         for share, batch in zip(shares, batches, strict=True):
             totals += share * np.stack([value.numpy() for value in moments(tf.constant(batch))])
             progress.add(1)
+        if prior is not None:
+            totals = shrunk(totals, model.table.row_moments(prior), count)
         model.table.set_moments(row, *totals)
         vectors = []
         for batch in batches:
@@ -185,9 +227,12 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, np.ndarray]) -> None
                 vectors.append(features(tf.constant(view), own).numpy())
             progress.add(1)
         vectors = np.concatenate(vectors).astype(np.float64)
-        model.table.set_embedding_statistics(
-            row, vectors.mean(axis=0), np.maximum(vectors.std(axis=0), _LEAST_DEVIATION)
-        )
+        mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
+        if prior is not None:
+            other, spread_of_other = model.table.embedding_statistics(prior)
+            mean, variance = shrunk((mean, deviation**2), (other, spread_of_other**2), count)
+            deviation = np.sqrt(variance)
+        model.table.set_embedding_statistics(row, mean, np.maximum(deviation, _LEAST_DEVIATION))
 
 
 def spread(count: int) -> np.ndarray:
