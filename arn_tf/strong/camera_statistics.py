@@ -59,9 +59,9 @@ class Outcome:
         text = f"{done} from {self.used} picture{'s' * (self.used != 1)}"
         if self.used >= FEW_PICTURES:
             return text
-        share = PRIOR_PICTURES / (self.used + PRIOR_PICTURES)
+        rest = 1 - own_share(self.used)
         return (
-            f"{text}, fewer than {FEW_PICTURES}: its statistics are shrunk, {share:.0%} of them "
+            f"{text}, fewer than {FEW_PICTURES}: its statistics are shrunk, {rest:.0%} of them "
             f"are {prior}"
         )
 
@@ -173,27 +173,31 @@ class _Pictures:
     prior: int | None = None
 
 
-def shrunk(own: Moments, prior: Moments, pictures: int) -> Moments:
-    """Returns moments of a few pictures, as if `PRIOR_PICTURES` others were among them.
+def own_share(pictures: int) -> float:
+    """Returns the share of a camera's statistics that comes from so many pictures of its own."""
+    return pictures / (pictures + PRIOR_PICTURES)
 
-    With w = n / (n + n0), n of them and n0 others,
+
+def shrunk(own: Moments, prior: Moments, share: float) -> Moments:
+    """Returns the moments of a mixture: few pictures of a camera's own, among others.
+
+    With w their share,
 
         mean = w m + (1 - w) m0
         variance = w v + (1 - w) v0 + w (1 - w) (m - m0)^2
 
-    These are the moments of the mixture, and the posterior of a normal distribution whose conjugate
-    prior counts for n0 (Murphy, "Conjugate Bayesian analysis of the Gaussian distribution", 2007,
-    section 3). Without pictures they are the others'; of many they are their own.
+    which for w = n / (n + n0) is the posterior of a normal distribution whose conjugate prior
+    counts for n0 pictures (Murphy, "Conjugate Bayesian analysis of the Gaussian distribution",
+    2007, section 3).
 
     Args:
         own: mean and variance of the pictures, float [D] each.
         prior: of the others, likewise.
-        pictures: how many there are.
+        share: from 0, the others', to 1, their own.
     """
-    own_share = pictures / (pictures + PRIOR_PICTURES)
     shift = own[0] - prior[0]
-    mean = prior[0] + own_share * shift
-    variance = own_share * own[1] + (1 - own_share) * (prior[1] + own_share * shift**2)
+    mean = prior[0] + share * shift
+    variance = share * own[1] + (1 - share) * (prior[1] + share * shift**2)
     return mean, variance
 
 
@@ -218,7 +222,7 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures]) -> None:
             totals += share * np.stack([value.numpy() for value in moments(tf.constant(batch))])
             progress.add(1)
         if prior is not None:
-            totals = shrunk(totals, model.table.row_moments(prior), count)
+            totals = shrunk(totals, model.table.row_moments(prior), own_share(count))
         model.table.set_moments(row, *totals)
         vectors = []
         for batch in batches:
@@ -230,7 +234,9 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures]) -> None:
         mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
         if prior is not None:
             other, spread_of_other = model.table.embedding_statistics(prior)
-            mean, variance = shrunk((mean, deviation**2), (other, spread_of_other**2), count)
+            mean, variance = shrunk(
+                (mean, deviation**2), (other, spread_of_other**2), own_share(count)
+            )
             deviation = np.sqrt(variance)
         model.table.set_embedding_statistics(row, mean, np.maximum(deviation, _LEAST_DEVIATION))
 

@@ -233,7 +233,8 @@ def _standardized(
         mean, variance = whole
         if len(train):
             own = train.mean(axis=0), train.var(axis=0)
-            mean, variance = camera_statistics.shrunk(own, whole, len(train))
+            share = camera_statistics.own_share(len(train))
+            mean, variance = camera_statistics.shrunk(own, whole, share)
         rows = camera_id == camera
         result[rows] = (embeddings[rows] - mean) / np.maximum(np.sqrt(variance), 1e-6)
     return result

@@ -8,7 +8,14 @@ import pytest
 import tensorflow as tf
 
 from arn_tf.layers.normalization import SOURCE, TARGET
-from arn_tf.strong.camera_statistics import Outcome, estimate, refresh, shrunk, with_cameras
+from arn_tf.strong.camera_statistics import (
+    Outcome,
+    estimate,
+    own_share,
+    refresh,
+    shrunk,
+    with_cameras,
+)
 from arn_tf.strong.model import StrongModel
 from tests.support import small_dots
 from tests.support.small_data import assert_equal
@@ -130,7 +137,7 @@ def test_refresh_adds_and_replaces(model, estimated):
         mean, _ = shrunk(
             [np.concatenate([pair[kind] for pair in moments]) for kind in (0, 1)],
             (before["mean"][0], before["variance"][0]),
-            len(own),
+            own_share(len(own)),
         )
         # Two convolutions and their statistics, over 70 x 8 x 4 positions.
         atol = rounding(4, 2240, np.abs(mean).max())

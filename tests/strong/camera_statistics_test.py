@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.strong import camera_statistics
-from arn_tf.strong.camera_statistics import Outcome, estimate, shrunk
+from arn_tf.strong.camera_statistics import Outcome, estimate, own_share, shrunk
 from arn_tf.strong.model import StrongModel, pooled
 from tests.support import small_dots
 from tests.support.small_data import assert_equal
@@ -38,11 +38,10 @@ def estimated(
 
 def test_shrunk_moments_by_hand():
     """Two pictures, 1 and 3, beside sixteen others of mean 10 and variance 4."""
-    mean, variance = shrunk(
-        (np.array([2.0]), np.array([1.0])), (np.array([10.0]), np.array([4.0])), 2
-    )
+    own, prior = (np.array([2.0]), np.array([1.0])), (np.array([10.0]), np.array([4.0]))
+    mean, variance = shrunk(own, prior, own_share(2))
     np.testing.assert_allclose(mean, (2 * 2 + 16 * 10) / 18)
-    # The mean squares of all eighteen, less the square of their mean.
+    # The mean square of all eighteen, less the square of their mean.
     np.testing.assert_allclose(variance, (2 * 5 + 16 * 104) / 18 - (164 / 18) ** 2)
 
 
@@ -50,7 +49,7 @@ def test_shrunk_moments_are_those_of_all_the_numbers_together():
     rng = np.random.default_rng(0)
     few, others = rng.normal(3, 2, (5, 7)), rng.normal(-1, 1, (camera_statistics.PRIOR_PICTURES, 7))
     mean, variance = shrunk(
-        (few.mean(0), few.var(0)), (others.mean(0), others.var(0)), pictures=len(few)
+        (few.mean(0), few.var(0)), (others.mean(0), others.var(0)), own_share(len(few))
     )
     both = np.concatenate([few, others])
     np.testing.assert_allclose(mean, both.mean(0), rtol=1e-12)
@@ -59,11 +58,10 @@ def test_shrunk_moments_are_those_of_all_the_numbers_together():
 
 def test_shrunk_moments_of_none_and_of_many():
     own, prior = (np.array([2.0]), np.array([9.0])), (np.array([-6.0]), np.array([4.0]))
-    np.testing.assert_array_equal(shrunk(own, prior, 0), prior)
-    np.testing.assert_allclose(shrunk(own, prior, 10**9), own, rtol=1e-6)
-    means = [shrunk(own, prior, pictures)[0][0] for pictures in range(200)]
-    steps = np.diff(means)
-    # No cliff: each picture moves it, the first the most, which is by a seventeenth.
+    np.testing.assert_array_equal(shrunk(own, prior, own_share(0)), prior)
+    np.testing.assert_allclose(shrunk(own, prior, own_share(10**9)), own, rtol=1e-6)
+    steps = np.diff([shrunk(own, prior, own_share(count))[0][0] for count in range(200)])
+    # No cliff: each picture moves it, the first the most, by a seventeenth.
     assert np.all(steps > 0) and np.argmax(steps) == 0
     assert steps[0] == pytest.approx(8 / 17)
 
@@ -76,7 +74,7 @@ def test_the_row_of_a_camera_by_hand(model, cameras, estimated, camera, row):
     found, target = rows(estimated[0], row), rows(estimated[0], TARGET)
 
     own = [np.concatenate([pair[kind] for pair in moments]) for kind in (0, 1)]
-    expected = shrunk(own, (target["mean"][0], target["variance"][0]), len(pictures))
+    expected = shrunk(own, (target["mean"][0], target["variance"][0]), own_share(len(pictures)))
     for key, value in zip(("mean", "variance"), expected, strict=True):
         np.testing.assert_allclose(found[key][0], value, rtol=1e-4, atol=CLOSE)
     # By the shrunk moments of the layers.
@@ -86,7 +84,7 @@ def test_the_row_of_a_camera_by_hand(model, cameras, estimated, camera, row):
     mean, variance = shrunk(
         (vectors.mean(0), vectors.var(0)),
         (target["embedding_mean"][0], target["embedding_deviation"][0] ** 2),
-        len(pictures),
+        own_share(len(pictures)),
     )
     np.testing.assert_allclose(found["embedding_mean"][0], mean, rtol=1e-4, atol=CLOSE)
     np.testing.assert_allclose(
