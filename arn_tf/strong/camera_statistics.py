@@ -9,6 +9,9 @@ training. A row's mean and variance are the means of those of its batches, weigh
 the variance is that within a batch, without that of the batches' means, which are alike: with it
 the embeddings keep a cosine of .9999 to these.
 
+A network that nothing trained here keeps the statistics of its layers, and each camera has those of
+the embedding alone: see `estimate`.
+
 A camera's row is then shrunk toward the target's: few pictures tell little of a camera, and nothing
 of the persons that it will see (James and Stein, 1961). See `shrunk`.
 """
@@ -71,6 +74,7 @@ def estimate(
     pictures: np.ndarray,
     camera_id: np.ndarray,
     names: Mapping[int, str] | None = None,
+    layers: bool = True,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     """Gives a model rows for the target and for each camera, shrunk toward the target's.
 
@@ -79,6 +83,9 @@ def estimate(
         pictures: uint8 [N, height, width, 3], of the target's training split.
         camera_id: int [N].
         names: {camera_id: name} of cameras whose names are no numbers.
+        layers: whether rows have statistics of the layers too; False: those that the network runs
+            by, and the embedding's mean and deviation alone are the camera's. That was better where
+            nothing trained the network here (docs/results.md#calibration).
 
     Returns:
         a `StrongModel` with the same weights and a new table, and {camera_id: `Outcome`} of every
@@ -90,7 +97,7 @@ def estimate(
     if not len(pictures):
         raise ValueError("there are no pictures to estimate statistics from")
     model = with_cameras(model, [])
-    return _adapted(model, pictures, camera_id, names or {}, whole_target=True)
+    return _adapted(model, pictures, camera_id, names or {}, layers, whole_target=True)
 
 
 def refresh(
@@ -101,10 +108,18 @@ def refresh(
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     """Adds the cameras of some pictures to a model's table, or estimates them anew.
 
-    Arguments and results are those of `estimate`. The row of the whole target stays; a camera that
-    the model knows is shrunk toward what it had, so that few pictures change little of it.
+    Arguments and results are those of `estimate`, and rows have statistics of the layers where it
+    gave them. The row of the whole target stays; a camera that the model knows is shrunk toward
+    what it had, so that few pictures change little of it.
     """
-    return _adapted(model, pictures, camera_id, names or {}, whole_target=False)
+    layers = _has_layers(model)
+    return _adapted(model, pictures, camera_id, names or {}, layers, whole_target=False)
+
+
+def _has_layers(model: StrongModel) -> bool:
+    """Whether rows have statistics of the layers: those of the target aren't the source's."""
+    source, target = (model.table.row_moments(row) for row in (SOURCE, TARGET))
+    return not all(map(np.array_equal, source, target))
 
 
 def _adapted(
@@ -112,6 +127,7 @@ def _adapted(
     pictures: np.ndarray,
     camera_id: np.ndarray,
     names: Mapping[int, str],
+    layers: bool,
     whole_target: bool,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     camera_id = np.asarray(camera_id)
@@ -134,7 +150,7 @@ def _adapted(
         # The source's embeddings stay as they are by its running statistics.
         adapted.table.set_moments(SOURCE, *adapted.running_statistics())
         own = {TARGET: _Pictures(pictures)} | own
-    _fill(adapted, own)
+    _fill(adapted, own, layers)
     return adapted, outcomes
 
 
@@ -201,7 +217,7 @@ def shrunk(own: Moments, prior: Moments, share: float) -> Moments:
     return mean, variance
 
 
-def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures]) -> None:
+def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures], layers: bool) -> None:
     """Sets rows from their pictures: moments of every layer first, then those of the embedding.
 
     Rows that others are shrunk toward come before them.
@@ -213,17 +229,21 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures]) -> None:
     features = tf.function(
         model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
     )
-    progress = keras.utils.Progbar(2 * sum(map(len, batches_of_row.values())), unit_name="batch")
+    count_all = sum(map(len, batches_of_row.values()))
+    progress = keras.utils.Progbar((1 + layers) * count_all, unit_name="batch")
     for row, batches in batches_of_row.items():
         count, prior = sum(map(len, batches)), pictures_of_row[row].prior
-        shares = [len(batch) / count for batch in batches]
-        totals = np.zeros((2, model.table.channels))
-        for share, batch in zip(shares, batches, strict=True):
-            totals += share * np.stack([value.numpy() for value in moments(tf.constant(batch))])
-            progress.add(1)
-        if prior is not None:
-            totals = shrunk(totals, model.table.row_moments(prior), own_share(count))
-        model.table.set_moments(row, *totals)
+        if layers:
+            shares = [len(batch) / count for batch in batches]
+            totals = np.zeros((2, model.table.channels))
+            for share, batch in zip(shares, batches, strict=True):
+                totals += share * np.stack([value.numpy() for value in moments(tf.constant(batch))])
+                progress.add(1)
+            if prior is not None:
+                totals = shrunk(totals, model.table.row_moments(prior), own_share(count))
+            model.table.set_moments(row, *totals)
+        else:
+            model.table.set_moments(row, *model.running_statistics())
         vectors = []
         for batch in batches:
             own = tf.fill([len(batch)], row)

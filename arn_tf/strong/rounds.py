@@ -246,7 +246,12 @@ class TargetRounds:
 
     def _save_calibrated(self, model: StrongModel, number: int) -> None:
         adapted, _ = camera_statistics.estimate(
-            model, self._pictures, self._split.camera_id, names=self._split.camera_names
+            model,
+            self._pictures,
+            self._split.camera_id,
+            self._split.camera_names,
+            # As given the network keeps its layers.
+            layers=bool(number or self._settings.sources),
         )
         self._run.save_model(adapted, round_file(number))
         self._current = number, adapted

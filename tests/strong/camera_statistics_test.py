@@ -103,6 +103,34 @@ def test_the_row_of_the_target_averages_its_batches(model, cameras, estimated):
     np.testing.assert_allclose(found["mean"][0, 5:], second[0], rtol=1e-4, atol=CLOSE)
 
 
+def test_a_network_that_keeps_its_layers(model, cameras):
+    """Rows differ in the embedding's mean and deviation alone; a refreshed one too."""
+    adapted, outcomes = estimate(model, *cameras, layers=False)
+    given = np.concatenate(model.running_statistics())
+    for row in range(5):
+        found = rows(adapted, row)
+        np.testing.assert_array_equal(
+            np.concatenate([found["mean"][0], found["variance"][0]]), given
+        )
+    assert str(outcomes[7]) == "added from 100 pictures"
+
+    def expected(pictures, prior):
+        views = tf.constant(np.concatenate([pictures, pictures[:, :, ::-1]]))
+        vectors = pooled(model.feature_maps(views)).numpy().astype("f8")
+        before = (prior["embedding_mean"][0], prior["embedding_deviation"][0] ** 2)
+        return shrunk((vectors.mean(0), vectors.var(0)), before, own_share(len(pictures)))
+
+    mean, variance = expected(cameras[0][cameras[1] == 5], rows(adapted, TARGET))
+    found = rows(adapted, 3)
+    np.testing.assert_allclose(found["embedding_mean"][0], mean, rtol=1e-4, atol=CLOSE)
+    np.testing.assert_allclose(found["embedding_deviation"][0], variance**0.5, rtol=1e-3)
+    few = crops(8, 3)
+    again, _ = camera_statistics.refresh(adapted, few, np.full(3, 5))
+    mean, _ = expected(few, found)
+    np.testing.assert_allclose(rows(again, 3)["embedding_mean"][0], mean, rtol=1e-4, atol=CLOSE)
+    np.testing.assert_array_equal(rows(again, 3)["mean"], rows(adapted, 3)["mean"])
+
+
 def test_standardised_embeddings_have_mean_0_and_deviation_1(model, cameras, monkeypatch):
     monkeypatch.setattr(camera_statistics, "PRIOR_PICTURES", 0)
     adapted, _ = estimate(model, *cameras)
