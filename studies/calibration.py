@@ -19,7 +19,8 @@ Differences are paired, to camera statistics in both.
 The second has the embedding's mean and deviation from N training pictures of each camera, drawn at
 random, or in a row by their names, which is nearer to what a new camera has: pictures of one
 person follow each other. The whole target is these pictures of all cameras. Layers are those of
-`running`, or of `target` with --layers.
+`running`; with --layers=camera they have statistics of these pictures too, shrunk alike, which
+takes a pass over query and gallery for each number, draw and column, of which there are three.
 
     target   a camera takes the statistics of the whole target
     camera   it takes its own
@@ -30,114 +31,39 @@ too.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from arn_tf import recipes
+from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.layers.normalization import SOURCE, TARGET
-from arn_tf.ranking import intervals, protocol
+from arn_tf.ranking import intervals
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches
-from arn_tf.strong.camera_statistics import Moments, shrunk
-from arn_tf.strong.model import StrongModel
 from arn_tf.strong.rounds import ADAPTED
 from arn_tf.strong.settings import StrongSettings
 from datasets.files.atomic_files import replace_text
+from studies.camera_crops import Refilled, by_number
+from studies.camera_features import (
+    LAYERS,
+    SCORED,
+    Found,
+    features,
+    moments,
+    precision,
+    spread,
+)
 
-LAYERS = ("running", "target", "camera")
 EMBEDDING = ("none", "mean", "mean and deviation")
 REFERENCE = "camera, mean and deviation"
-NUMBERS = (3, 8, 16, 32, 64, 256)
-# Pictures that the whole target's statistics count for: all, none, and some.
-PRIORS = {"target": np.inf, "camera": 0, "4": 4, "8": 8, "16": 16, "32": 32, "64": 64}
-ORDERS = ("at random", "in a row")
-# Training pictures of each camera whose features are computed, evenly spread ones.
-MOST = 300
-_BATCH = 64
-_LEAST_DEVIATION = 1e-3
-
-# {"train_running": float32 [2, N, D], ..., "train_camera_id": int64 [N], ...}, see `features`.
-Found = Mapping[str, np.ndarray]
-
-
-def features(model: StrongModel, split: object, pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns features of pictures and of their mirror images by each of `LAYERS`, [2, N, D].
-
-    Args:
-        model: `StrongModel` that is calibrated on the cameras.
-        split: of the pictures.
-        pictures: uint8 [N, height, width, 3].
-    """
-    images = tf.TensorSpec([None, *model.input_size, 3], tf.uint8)
-    compiled = tf.function(
-        model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
-    )
-    rows_of = {
-        "running": np.full(len(pictures), SOURCE, np.int32),
-        "target": np.full(len(pictures), TARGET, np.int32),
-        "camera": model.table.rows_of(split.camera_id),
-    }
-    found = {}
-    for layers, rows in rows_of.items():
-        parts = [
-            [
-                compiled(tf.constant(view[at : at + _BATCH]), tf.constant(rows[at : at + _BATCH]))
-                for at in range(0, len(view), _BATCH)
-            ]
-            for view in (pictures, pictures[:, :, ::-1])
-        ]
-        found[layers] = np.stack([np.concatenate(views) for views in parts])
-    return found | {"person_id": split.person_id, "camera_id": split.camera_id}
-
-
-def spread(camera_id: np.ndarray) -> np.ndarray:
-    """Returns rows of up to `MOST` pictures of each camera, int [rows], evenly spread."""
-    of_camera = [np.flatnonzero(camera_id == camera) for camera in np.unique(camera_id)]
-    places = [np.linspace(0, len(own) - 1, min(len(own), MOST)).astype(int) for own in of_camera]
-    return np.sort(np.concatenate([own[at] for own, at in zip(of_camera, places, strict=True)]))
-
-
-def moments(vectors: np.ndarray) -> Moments:
-    """Returns mean and variance of features, float64 [D] each, over views and pictures."""
-    vectors = vectors.astype(np.float64).reshape(-1, vectors.shape[-1])
-    return vectors.mean(axis=0), vectors.var(axis=0)
-
-
-def precision(
-    found: Found, layers: str, of_camera: Mapping[int, Moments], views: int = 2
-) -> tuple[np.ndarray, float]:
-    """Returns each query's average precision and rank-1, with standardised embeddings.
-
-    Args:
-        found: features of query and gallery.
-        layers: of `LAYERS`.
-        of_camera: {camera_id: mean and variance} of the embedding.
-        views: 2 with mirror images, 1 without.
-    """
-    embeddings = []
-    for name in ("query", "gallery"):
-        camera_id, total = found[f"{name}_camera_id"], 0
-        for vectors in found[f"{name}_{layers}"][:views].astype(np.float64):
-            standard = np.empty_like(vectors)
-            for camera in np.unique(camera_id):
-                mean, variance = of_camera[camera]
-                deviation = np.maximum(np.sqrt(variance), _LEAST_DEVIATION)
-                standard[camera_id == camera] = (vectors[camera_id == camera] - mean) / deviation
-            total = total + standard / np.linalg.norm(standard, axis=1, keepdims=True)
-        embeddings.append(total)
-    labels = [found[f"{name}_{key}"] for key in ("person_id", "camera_id") for name in _SCORED]
-    result = protocol.rank_gallery(*embeddings, *labels)
-    return result.average_precision, result.rank(1)
-
-
-_SCORED = ("query", "gallery")
 
 
 def combinations(found: Found) -> dict[str, dict]:
@@ -167,60 +93,6 @@ def _figures(average_precision: np.ndarray, rank_1: float) -> dict:
     return {"average_precision": counted.tolist(), "rank-1": rank_1}
 
 
-def drawn(
-    camera_id: np.ndarray, number: int, order: str, rng: np.random.Generator
-) -> dict[int, np.ndarray]:
-    """Returns {camera_id: rows of so many of its pictures}, int [number] each.
-
-    Args:
-        camera_id: int64 [N], of pictures in the order of their names.
-        number: of pictures.
-        order: of `ORDERS`.
-        rng: draws them.
-    """
-    rows = {}
-    for camera in np.unique(camera_id):
-        own = np.flatnonzero(camera_id == camera)
-        if order == "at random":
-            rows[int(camera)] = rng.choice(own, number, replace=False)
-        else:
-            first = rng.integers(len(own) - number + 1)
-            rows[int(camera)] = own[first : first + number]
-    return rows
-
-
-def by_number(found: Found, layers: str, draws: int) -> dict[str, dict[str, dict[str, list]]]:
-    """Returns {order: {number of pictures: {prior: average precision of each query}}}.
-
-    The mean over draws, which are the same for all priors.
-
-    Args:
-        found: features of training pictures, query and gallery.
-        layers: of `LAYERS`.
-        draws: how many.
-    """
-    camera_id, vectors = found["train_camera_id"], found[f"train_{layers}"]
-    most = np.unique(camera_id, return_counts=True)[1].min()
-    result: dict[str, dict] = {}
-    for order in ORDERS:
-        for number in (number for number in NUMBERS if number <= most):
-            rng = np.random.default_rng(number)
-            sums: dict[str, list] = {name: [] for name in PRIORS}
-            for _ in range(draws):
-                rows = drawn(camera_id, number, order, rng)
-                whole = moments(vectors[:, np.concatenate(list(rows.values()))])
-                own = {camera: moments(vectors[:, few]) for camera, few in rows.items()}
-                for name, prior in PRIORS.items():
-                    share = number / (number + prior)
-                    mixed = {camera: shrunk(each, whole, share) for camera, each in own.items()}
-                    sums[name].append(precision(found, layers, mixed)[0])
-            means = {name: np.mean(each, axis=0) for name, each in sums.items()}
-            result.setdefault(order, {})[str(number)] = {
-                name: each[np.isfinite(each)].tolist() for name, each in means.items()
-            }
-    return result
-
-
 def report(name: str, figures: Mapping) -> str:
     """Returns the tables of a run as Markdown.
 
@@ -238,18 +110,17 @@ def report(name: str, figures: Mapping) -> str:
     for row, found in rows.items():
         precisions = found["average_precision"]
         less = _difference(precisions, rows[REFERENCE]["average_precision"])
-        cells = (row, _percent(precisions), f"{100 * found['rank-1']:.1f}", less)
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {row} | {_percent(precisions)} | {100 * found['rank-1']:.1f} | {less} |")
     for order, numbers in figures["by_number"].items():
         lines += [
             "",
             f"pictures drawn {order}, layers {figures['layers']}",
             "",
-            f"| pictures | {' | '.join(PRIORS)} | 16 less target | 16 less camera |",
-            "|---|" + "---:|" * (len(PRIORS) + 2),
+            f"| pictures | {' | '.join(numbers['8'])} | 16 less target | 16 less camera |",
+            "|---|" + "---:|" * (len(numbers["8"]) + 2),
         ]
         for number, found in numbers.items():
-            cells = [_percent(found[prior]) for prior in PRIORS]
+            cells = [_percent(each) for each in found.values()]
             cells += [_difference(found["16"], found[other]) for other in ("target", "camera")]
             lines.append(f"| {number} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -273,34 +144,44 @@ def measured(run: RunDir, settings: StrongSettings, options: argparse.Namespace)
         options: of the command line.
     """
     place = os.path.join(options.output, os.path.basename(os.path.normpath(run.path)))
-    if not os.path.exists(f"{place}.npz"):
-        found = scored.splits(
-            settings, run, scored.Labelled(options.query, options.gallery, options.names)
-        )
-        if found is None:
-            raise UserError("no person of query and gallery is known", ["query", "gallery"])
-        splits = dict(zip(_SCORED, found, strict=True))
-        train = opened(settings, "target", run).split("train")
-        splits["train"] = train.subset(spread(train.camera_id))
+    known = os.path.exists(f"{place}.npz")
+    refilled = None
+    if not known or options.layers == "camera":
+        splits = _splits(run, settings, options)
+        pictures = {n: batches.decoded(each, settings.image_size) for n, each in splits.items()}
         model = run.load_model(ADAPTED)
-        arrays = {
+    if not known:
+        arrays: dict[str, Any] = {
             f"{name}_{key}": value
             for name, split in splits.items()
-            for key, value in features(
-                model, split, batches.decoded(split, settings.image_size)
-            ).items()
+            for key, value in features(model, split, pictures[name]).items()
         }
         np.savez(f"{place}.part.npz", **arrays)
         os.replace(f"{place}.part.npz", f"{place}.npz")
     with np.load(f"{place}.npz") as file:
         found = dict(file)
+    if options.layers == "camera":
+        refilled = Refilled(model, found, pictures)
     figures = {
         "combinations": combinations(found),
         "layers": options.layers,
-        "by_number": by_number(found, options.layers, options.draws),
+        "by_number": by_number(found, options.layers, options.draws, refilled),
     }
-    replace_text(f"{place}.json", json.dumps(figures) + "\n")
+    replace_text(f"{place}_{options.layers}.json", json.dumps(figures) + "\n")
     return figures
+
+
+def _splits(run: RunDir, settings: StrongSettings, options: argparse.Namespace) -> dict[str, Split]:
+    found = scored.splits(
+        settings, run, scored.Labelled(options.query, options.gallery, options.names)
+    )
+    if found is None:
+        raise UserError("no person of query and gallery is known", ["query", "gallery"])
+    train = opened(settings, "target", run).split("train")
+    kept = spread(train.camera_id)
+    # What is decoded already is cut with it.
+    train = dataclasses.replace(train, pictures=batches.decoded(train, settings.image_size))
+    return dict(zip(SCORED, found, strict=True)) | {"train": train.subset(kept)}
 
 
 def main() -> None:
@@ -311,7 +192,9 @@ def main() -> None:
     parser.add_argument("--gallery", required=True, help="likewise")
     parser.add_argument("--names", default="", help="template of the paths in both")
     parser.add_argument("--output", required=True, help="folder for features and figures")
-    parser.add_argument("--layers", choices=LAYERS[:2], default="running", help="by number")
+    parser.add_argument(
+        "--layers", choices=("running", "camera"), default="running", help="of few pictures"
+    )
     parser.add_argument("--draws", type=int, default=5, help="of pictures of each number")
     options = parser.parse_args()
     tf.config.experimental.enable_tensor_float_32_execution(False)

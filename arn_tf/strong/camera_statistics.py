@@ -239,26 +239,27 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures], layers: 
             for share, batch in zip(shares, batches, strict=True):
                 totals += share * np.stack([value.numpy() for value in moments(tf.constant(batch))])
                 progress.add(1)
+            mean, variance = totals
             if prior is not None:
-                totals = shrunk(totals, model.table.row_moments(prior), own_share(count))
-            model.table.set_moments(row, *totals)
+                share = own_share(count)
+                mean, variance = shrunk((mean, variance), model.table.row_moments(prior), share)
+            model.table.set_moments(row, mean, variance)
         else:
             model.table.set_moments(row, *model.running_statistics())
-        vectors = []
+        views = []
         for batch in batches:
             own = tf.fill([len(batch)], row)
             for view in (batch, batch[:, :, ::-1]):
-                vectors.append(features(tf.constant(view), own).numpy())
+                views.append(features(tf.constant(view), own).numpy())
             progress.add(1)
-        vectors = np.concatenate(vectors).astype(np.float64)
-        mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
+        vectors = np.concatenate(views).astype(np.float64)
+        mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
         if prior is not None:
-            other, spread_of_other = model.table.embedding_statistics(prior)
-            mean, variance = shrunk(
-                (mean, deviation**2), (other, spread_of_other**2), own_share(count)
-            )
-            deviation = np.sqrt(variance)
-        model.table.set_embedding_statistics(row, mean, np.maximum(deviation, _LEAST_DEVIATION))
+            other, deviation = model.table.embedding_statistics(prior)
+            share = own_share(count)
+            mean, variance = shrunk((mean, variance), (other, deviation**2), share)
+        deviation = np.maximum(np.sqrt(variance), _LEAST_DEVIATION)
+        model.table.set_embedding_statistics(row, mean, deviation)
 
 
 def spread(count: int) -> np.ndarray:
