@@ -48,6 +48,7 @@ def main() -> None:
         _save(f"{recipe}_recipe", _directions, rows, intervals=recipe == "strong")
     _save("joint_training", _differences, "joint_training", "mAP, points, and 95% interval")
     _save("stage_choice", _losses, "stage_choice")
+    _save("calibration", _curves, "calibration_by_number", "training pictures of each camera")
     _save("training_steps", _rates, "training_steps", "images/s", "pictures a second")
     _save("serving", _rates, "serving", "pictures/s", "pictures a second")
 
@@ -111,6 +112,26 @@ def _rates(axes: matplotlib.axes.Axes, table: str, column: str, label: str) -> i
         axes.text(value + max(values) / 80, place, f"{value:.1f}", va="center", fontsize=8)
     _rows(axes, list(rows), label)
     return len(rows)
+
+
+def _curves(axes: matplotlib.axes.Axes, table: str, label: str) -> int:
+    """A line for each column over the numbers that are the rows' names; twelve bars high."""
+    rows = RESULTS[table]["rows"]
+    numbers = [int(name) for name in rows]
+    colours = {"target's": GREY, "own": "#e08a2c", "shrunk": "#33508f"}
+    for place, column in enumerate(RESULTS[table]["columns"]):
+        kind, order = column.split(", ")
+        values = [cells[place] for cells in rows.values()]
+        style = "-" if order == "at random" else "--"
+        axes.plot(numbers, values, style, color=colours[kind], marker=".", label=column)
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    axes.set_xticks(numbers, list(rows))
+    axes.set_ylim(0)
+    axes.set_xlabel(label)
+    axes.set_ylabel("mAP")
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    return 12
 
 
 def _rows(axes: matplotlib.axes.Axes, names: list[str], label: str) -> None:

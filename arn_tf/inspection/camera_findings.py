@@ -8,7 +8,7 @@ import numpy as np
 from arn_tf.inspection import limits
 from arn_tf.inspection.finding import Finding, Level, Pictures
 from arn_tf.inspection.names import SHOWN
-from arn_tf.strong.settings import LEAST_PICTURES
+from arn_tf.strong.settings import FEW_PICTURES
 from datasets import camera_names
 from datasets.own_cameras.listing import UNKNOWN, Listing
 
@@ -75,17 +75,17 @@ def _known(pictures: Pictures) -> Iterator[Finding]:
             "scored. Training works, and so does the search for a person within that camera",
             "add pictures of a second camera; if these are of several, " + _NAME_THEM,
         )
-    few = used[counts[used] < LEAST_PICTURES]
+    few = used[counts[used] < FEW_PICTURES]
     if len(few):
         yield Finding(
             "small_cameras",
             Level.HARMS,
             len(few),
-            f"cameras with fewer than {LEAST_PICTURES} pictures",
+            f"cameras with fewer than {FEW_PICTURES} pictures",
             tuple(f"{names[code]} ({counts[code]})" for code in few[:SHOWN]),
-            "they have no statistics of their own and use those of the whole target: light and "
-            "colours of theirs stay in the embeddings",
-            f"collect {LEAST_PICTURES} or more of each, of several hours",
+            "the fewer there are, the more the statistics of the whole target stand in for theirs: "
+            "light and colours of theirs stay in the embeddings",
+            f"collect {FEW_PICTURES} or more of each, of several hours",
         )
     if len(used) > 1 and counts[used].max() > limits.UNEQUAL * counts[used].min():
         most, least = used[counts[used].argmax()], used[counts[used].argmin()]

@@ -54,7 +54,7 @@ def calibrate(
                 os.path.expanduser(images), camera_pattern, model.input_size, names
             )
             model, outcomes = camera_statistics.refresh(model, *crops, names=known)
-        if drop_cameras or any(outcome.estimated for outcome in outcomes.values()):
+        if drop_cameras or outcomes:
             run.save_model(model, RESULT)
     return model, outcomes
 

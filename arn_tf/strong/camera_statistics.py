@@ -8,6 +8,12 @@ How: the pictures pass in batches of up to 128, each layer normalised by the bat
 training. A row's mean and variance are the means of those of its batches, weighted by their size:
 the variance is that within a batch, without that of the batches' means, which are alike: with it
 the embeddings keep a cosine of .9999 to these.
+
+A network that nothing trained here keeps the statistics of its layers, and each camera has those of
+the embedding alone: see `estimate`.
+
+A camera's row is then shrunk toward the target's: few pictures tell little of a camera, and nothing
+of the persons that it will see (James and Stein, 1961). See `shrunk`.
 """
 
 import dataclasses
@@ -20,13 +26,15 @@ import tensorflow as tf
 from arn_tf.backbones import keras_applications
 from arn_tf.layers.normalization import SOURCE, TARGET, UNKNOWN_CAMERA
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.settings import LEAST_PICTURES
+from arn_tf.strong.settings import FEW_PICTURES, PRIOR_PICTURES
 
 # More tell no more, and take longer.
 MOST_PICTURES = 1024
 _BATCH = 128
 # Variances of a dead channel would blow it up.
 _LEAST_DEVIATION = 1e-3
+# Mean and variance, float [D] each.
+Moments = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,45 +43,49 @@ class Outcome:
 
     Attributes:
         pictures: number of its pictures.
-        least: number that it needs.
-        used: number that its statistics come from, evenly spread ones of many; 0: too few.
+        used: number that its statistics come from, evenly spread ones of many.
         known: whether the model had statistics of it before.
         name: of the camera.
     """
 
     pictures: int
-    least: int
     used: int
     known: bool
     name: str = ""
 
-    @property
-    def estimated(self) -> bool:
-        """Whether its statistics were computed from its pictures."""
-        return self.used > 0
-
     def __str__(self) -> str:
-        if self.estimated:
-            return f"{'refreshed' if self.known else 'added'} from {self.used} pictures"
-        rest = "keeps what it has" if self.known else "uses the statistics of the whole target"
-        return f"{self.pictures} pictures are fewer than {self.least}, so it {rest}"
+        done, prior = (
+            ("refreshed", "those that it had")
+            if self.known
+            else ("added", "those of the whole target")
+        )
+        text = f"{done} from {self.used} picture{'s' * (self.used != 1)}"
+        if self.used >= FEW_PICTURES:
+            return text
+        rest = 1 - own_share(self.used)
+        return (
+            f"{text}, fewer than {FEW_PICTURES}: its statistics are shrunk, {rest:.0%} of them "
+            f"are {prior}"
+        )
 
 
 def estimate(
     model: StrongModel,
     pictures: np.ndarray,
     camera_id: np.ndarray,
-    least: int = LEAST_PICTURES,
     names: Mapping[int, str] | None = None,
+    layers: bool = True,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
-    """Gives a model rows for the target and for each camera that has pictures enough.
+    """Gives a model rows for the target and for each camera, shrunk toward the target's.
 
     Args:
         model: `StrongModel`; it is left as it is.
         pictures: uint8 [N, height, width, 3], of the target's training split.
         camera_id: int [N].
-        least: pictures that a camera needs.
         names: {camera_id: name} of cameras whose names are no numbers.
+        layers: whether rows have statistics of the layers too; False: those that the network runs
+            by, and the embedding's mean and deviation alone are the camera's. That was better where
+            nothing trained the network here (docs/results.md#calibration).
 
     Returns:
         a `StrongModel` with the same weights and a new table, and {camera_id: `Outcome`} of every
@@ -85,30 +97,37 @@ def estimate(
     if not len(pictures):
         raise ValueError("there are no pictures to estimate statistics from")
     model = with_cameras(model, [])
-    return _adapted(model, pictures, camera_id, least, names or {}, whole_target=True)
+    return _adapted(model, pictures, camera_id, names or {}, layers, whole_target=True)
 
 
 def refresh(
     model: StrongModel,
     pictures: np.ndarray,
     camera_id: np.ndarray,
-    least: int = LEAST_PICTURES,
     names: Mapping[int, str] | None = None,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     """Adds the cameras of some pictures to a model's table, or estimates them anew.
 
-    Arguments and results are those of `estimate`; the row of the whole target stays, and a camera
-    that has too few pictures keeps what it had.
+    Arguments and results are those of `estimate`, and rows have statistics of the layers where it
+    gave them. The row of the whole target stays; a camera that the model knows is shrunk toward
+    what it had, so that few pictures change little of it.
     """
-    return _adapted(model, pictures, camera_id, least, names or {}, whole_target=False)
+    layers = _has_layers(model)
+    return _adapted(model, pictures, camera_id, names or {}, layers, whole_target=False)
+
+
+def _has_layers(model: StrongModel) -> bool:
+    """Whether rows have statistics of the layers: those of the target aren't the source's."""
+    source, target = (model.table.row_moments(row) for row in (SOURCE, TARGET))
+    return not all(map(np.array_equal, source, target))
 
 
 def _adapted(
     model: StrongModel,
     pictures: np.ndarray,
     camera_id: np.ndarray,
-    least: int,
     names: Mapping[int, str],
+    layers: bool,
     whole_target: bool,
 ) -> tuple[StrongModel, dict[int, Outcome]]:
     camera_id = np.asarray(camera_id)
@@ -116,21 +135,22 @@ def _adapted(
     outcomes = {
         camera: Outcome(
             count,
-            least,
-            min(count, MOST_PICTURES) if count >= least else 0,
+            min(count, MOST_PICTURES),
             camera in model.cameras,
             names.get(camera) or model.camera_names.get(camera, str(camera)),
         )
         for camera, count in zip(cameras.tolist(), counts.tolist(), strict=True)
     }
-    enough = [camera for camera, outcome in outcomes.items() if outcome.estimated]
-    adapted = with_cameras(model, sorted({*model.cameras, *enough}), names)
-    own = {int(adapted.table.rows_of([c])[0]): pictures[camera_id == c] for c in enough}
+    adapted = with_cameras(model, sorted({*model.cameras, *outcomes}), names)
+    own = {}
+    for camera, outcome in outcomes.items():
+        [row] = adapted.table.rows_of([camera]).tolist()
+        own[row] = _Pictures(pictures[camera_id == camera], row if outcome.known else TARGET)
     if whole_target:
         # The source's embeddings stay as they are by its running statistics.
         adapted.table.set_moments(SOURCE, *adapted.running_statistics())
-        own = {TARGET: pictures} | own
-    _fill(adapted, own)
+        own = {TARGET: _Pictures(pictures)} | own
+    _fill(adapted, own, layers)
     return adapted, outcomes
 
 
@@ -161,33 +181,85 @@ def _without_table(model: StrongModel) -> list[keras.Variable]:
     return [variable for variable in model.weights if id(variable) not in table]
 
 
-def _fill(model: StrongModel, pictures_of_row: Mapping[int, np.ndarray]) -> None:
-    """Sets rows from their pictures: moments of every layer first, then those of the embedding."""
-    batches_of_row = {row: _batches(pictures) for row, pictures in pictures_of_row.items()}
+@dataclasses.dataclass(frozen=True)
+class _Pictures:
+    """Pictures that a row is made from, and the row that it is shrunk toward; None: it isn't."""
+
+    pictures: np.ndarray
+    prior: int | None = None
+
+
+def own_share(pictures: int) -> float:
+    """Returns the share of a camera's statistics that comes from so many pictures of its own."""
+    return pictures / (pictures + PRIOR_PICTURES)
+
+
+def shrunk(own: Moments, prior: Moments, share: float) -> Moments:
+    """Returns the moments of a mixture: few pictures of a camera's own, among others.
+
+    With w their share,
+
+        mean = w m + (1 - w) m0
+        variance = w v + (1 - w) v0 + w (1 - w) (m - m0)^2
+
+    which for w = n / (n + n0) is the posterior of a normal distribution whose conjugate prior
+    counts for n0 pictures (Murphy, "Conjugate Bayesian analysis of the Gaussian distribution",
+    2007, section 3).
+
+    Args:
+        own: mean and variance of the pictures, float [D] each.
+        prior: of the others, likewise.
+        share: from 0, the others', to 1, their own.
+    """
+    shift = own[0] - prior[0]
+    mean = prior[0] + share * shift
+    variance = share * own[1] + (1 - share) * (prior[1] + share * shift**2)
+    return mean, variance
+
+
+def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures], layers: bool) -> None:
+    """Sets rows from their pictures: moments of every layer first, then those of the embedding.
+
+    Rows that others are shrunk toward come before them.
+    """
+    batches_of_row = {row: _batches(own.pictures) for row, own in pictures_of_row.items()}
     # Traced once for all rows and batch sizes.
     images = tf.TensorSpec([None, *model.input_size, 3], tf.uint8)
     moments = tf.function(model.batch_moments, input_signature=[images])
     features = tf.function(
         model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
     )
-    progress = keras.utils.Progbar(2 * sum(map(len, batches_of_row.values())), unit_name="batch")
+    count_all = sum(map(len, batches_of_row.values()))
+    progress = keras.utils.Progbar((1 + layers) * count_all, unit_name="batch")
     for row, batches in batches_of_row.items():
-        shares = [len(batch) / sum(map(len, batches)) for batch in batches]
-        totals = np.zeros((2, model.table.channels))
-        for share, batch in zip(shares, batches, strict=True):
-            totals += share * np.stack([value.numpy() for value in moments(tf.constant(batch))])
-            progress.add(1)
-        model.table.set_moments(row, *totals)
-        vectors = []
+        count, prior = sum(map(len, batches)), pictures_of_row[row].prior
+        if layers:
+            shares = [len(batch) / count for batch in batches]
+            totals = np.zeros((2, model.table.channels))
+            for share, batch in zip(shares, batches, strict=True):
+                totals += share * np.stack([value.numpy() for value in moments(tf.constant(batch))])
+                progress.add(1)
+            mean, variance = totals
+            if prior is not None:
+                share = own_share(count)
+                mean, variance = shrunk((mean, variance), model.table.row_moments(prior), share)
+            model.table.set_moments(row, mean, variance)
+        else:
+            model.table.set_moments(row, *model.running_statistics())
+        views = []
         for batch in batches:
             own = tf.fill([len(batch)], row)
             for view in (batch, batch[:, :, ::-1]):
-                vectors.append(features(tf.constant(view), own).numpy())
+                views.append(features(tf.constant(view), own).numpy())
             progress.add(1)
-        vectors = np.concatenate(vectors).astype(np.float64)
-        model.table.set_embedding_statistics(
-            row, vectors.mean(axis=0), np.maximum(vectors.std(axis=0), _LEAST_DEVIATION)
-        )
+        vectors = np.concatenate(views).astype(np.float64)
+        mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
+        if prior is not None:
+            other, deviation = model.table.embedding_statistics(prior)
+            share = own_share(count)
+            mean, variance = shrunk((mean, variance), (other, deviation**2), share)
+        deviation = np.maximum(np.sqrt(variance), _LEAST_DEVIATION)
+        model.table.set_embedding_statistics(row, mean, deviation)
 
 
 def spread(count: int) -> np.ndarray:

@@ -86,6 +86,10 @@ class CameraTable:
         deviation = _gathered(self._embedding_deviation, rows)
         return tf.math.l2_normalize((features - mean) / deviation, axis=1)
 
+    def row_moments(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns mean and variance of E_I's normalisations in a row, float32 [channels] each."""
+        return self._mean.numpy()[row], self._variance.numpy()[row]
+
     def embedding_statistics(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and standard deviation of the embedding in a row, float32 [D] each."""
         return self._embedding_mean.numpy()[row], self._embedding_deviation.numpy()[row]

@@ -236,13 +236,19 @@ def _kept(run: RunDir) -> str:
 def _standardized(
     embeddings: np.ndarray, camera_id: np.ndarray, known: np.ndarray, known_camera_id: np.ndarray
 ) -> np.ndarray:
-    """Returns embeddings less the mean of their camera's training pictures, over the deviation."""
+    """Returns embeddings less the mean of their camera's training pictures, over the deviation.
+
+    Shrunk toward the whole target as everywhere, which is all that a camera without them has.
+    """
     result = np.empty_like(embeddings)
+    whole = known.mean(axis=0), known.var(axis=0)
     for camera in np.unique(camera_id):
         train = known[known_camera_id == camera]
-        # As everywhere: too few pictures, and the whole target stands in.
-        train = train if len(train) >= camera_statistics.LEAST_PICTURES else known
-        deviation = np.maximum(train.std(axis=0), 1e-6)
+        mean, variance = whole
+        if len(train):
+            own = train.mean(axis=0), train.var(axis=0)
+            share = camera_statistics.own_share(len(train))
+            mean, variance = camera_statistics.shrunk(own, whole, share)
         rows = camera_id == camera
-        result[rows] = (embeddings[rows] - train.mean(axis=0)) / deviation
+        result[rows] = (embeddings[rows] - mean) / np.maximum(np.sqrt(variance), 1e-6)
     return result

@@ -31,7 +31,7 @@ from arn_tf.strong import (
 )
 from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.settings import StrongSettings
+from arn_tf.strong.settings import FEW_PICTURES, StrongSettings
 from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
 
 ADAPTED = "adapted.keras"
@@ -222,7 +222,12 @@ class TargetRounds:
 
     def _save_calibrated(self, model: StrongModel, number: int) -> None:
         adapted, _ = camera_statistics.estimate(
-            model, self._pictures, self._split.camera_id, names=self._split.camera_names
+            model,
+            self._pictures,
+            self._split.camera_id,
+            self._split.camera_names,
+            # As given the network keeps its layers.
+            layers=bool(number or self._settings.sources),
         )
         self._run.save_model(adapted, round_file(number))
         self._current = number, adapted
@@ -249,16 +254,15 @@ def notes(camera_id: np.ndarray, names: Mapping[int, str] | None = None) -> list
             f"{len(camera_id) - len(known)} pictures of the target have no camera and use "
             "the statistics of the whole target"
         )
-    least = camera_statistics.LEAST_PICTURES
     few = [
         f"{names.get(camera, camera)} ({count})"
         for camera, count in zip(cameras.tolist(), counts.tolist(), strict=True)
-        if count < least
+        if count < FEW_PICTURES
     ]
     if few:
         found.append(
-            f"cameras with fewer than {least} pictures use the statistics of the whole target: "
-            f"{', '.join(few)}"
+            f"cameras with fewer than {FEW_PICTURES} pictures, whose statistics are shrunk toward "
+            f"those of the whole target: {', '.join(few)}"
         )
     if len(cameras) == 1:
         only = names.get(int(cameras[0]), cameras[0])

@@ -8,9 +8,12 @@ from arn_tf.backbones import osnet_config
 from arn_tf.errors import ArgumentError
 from arn_tf.run.settings import RunSettings, positive, setting
 
-# A camera with fewer pictures uses the statistics of the whole target. Here, and not beside what
-# uses it: what looks at pictures before a run imports no TensorFlow.
-LEAST_PICTURES = 64
+# Pictures of the whole target that count among each camera's own: of 4 to 64 what loses least, for
+# 1 to 256 pictures of a camera (studies/calibration.py). Here, and not beside what uses it: what
+# looks at pictures before a run imports no TensorFlow.
+PRIOR_PICTURES = 16
+# A camera with fewer pictures is told: a fifth of its statistics, or more, isn't its own.
+FEW_PICTURES = 64
 # Of a round, for a target however small.
 LEAST_STEPS = 80
 

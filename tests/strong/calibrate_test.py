@@ -41,8 +41,8 @@ def test_a_camera_is_added(run, tmp_path):
     assert model.cameras == [1, 2, 7]
     assert {c: str(o) for c, o in outcomes.items()} == {7: "added from 66 pictures"}
     assert_equal(table(model, 1, 2, -1), table(before, 1, 2, -1))
-    # Exactly what a run's own estimate has for those pictures.
-    expected, _ = camera_statistics.estimate(before, crops, np.full(66, 7))
+    # Exactly what a refreshed model has for those pictures.
+    expected, _ = camera_statistics.refresh(before, crops, np.full(66, 7))
     assert_equal(table(model, 7), table(expected, 7))
     images = noise(3, 4)
     np.testing.assert_array_equal(model(images), before(images))
@@ -73,17 +73,26 @@ def test_a_camera_is_dropped(run):
     assert run.load_model("model.keras").cameras == []
 
 
-def test_three_crops_of_a_camera_change_nothing_and_it_says_so(run, tmp_path):
+def test_three_crops_of_a_camera_count_for_little_and_it_says_so(run, tmp_path):
+    before = run.load_model("model.keras")
     for camera in (2, 9):
         write_crops(tmp_path / "c", camera, noise(2, 3))
-    before = contents(run)
-    model, outcomes = calibrate(run, str(tmp_path / "c"), PATTERN)
+    _, outcomes = calibrate(run, str(tmp_path / "c"), PATTERN)
     assert {c: str(o) for c, o in outcomes.items()} == {
-        2: "3 pictures are fewer than 64, so it keeps what it has",
-        9: "3 pictures are fewer than 64, so it uses the statistics of the whole target",
+        2: "refreshed from 3 pictures, fewer than 64: its statistics are shrunk, 84% of them are "
+        "those that it had",
+        9: "added from 3 pictures, fewer than 64: its statistics are shrunk, 84% of them are those "
+        "of the whole target",
     }
-    assert model.table.rows_of([9]).tolist() == [TARGET]
-    assert contents(run) == before
+    model = run.load_model("model.keras")
+    assert model.cameras == [1, 2, 9]
+    assert_equal(table(model, 1, -1), table(before, 1, -1))
+    # Of the way from what it had, or from the target, to three crops' own it goes 3 / 19.
+    for camera in (2, 9):
+        [left], [right] = (table(each, camera)["mean"] for each in (before, model))
+        alone, _ = camera_statistics.estimate(before, noise(2, 3), np.full(3, camera))
+        [own] = table(alone, camera)["mean"]
+        np.testing.assert_allclose(right - left, (own - left) * 3 / 19, rtol=1e-3, atol=1e-5)
 
 
 # Crashes.
@@ -137,8 +146,8 @@ LINES = {
         0,
         [
             "camera 7: added from 64 pictures",
-            "camera 8: 3 pictures are fewer than 64",
-            "cameras with statistics of their own: 2, 7",
+            "camera 8: added from 3 pictures, fewer than 64: its statistics are shrunk",
+            "cameras with statistics of their own: 2, 7, 8",
         ],
     ),
     "a run of the paper's": (

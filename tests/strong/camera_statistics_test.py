@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.strong import camera_statistics
-from arn_tf.strong.camera_statistics import Outcome, estimate
+from arn_tf.strong.camera_statistics import Outcome, estimate, own_share, shrunk
 from arn_tf.strong.model import StrongModel, pooled
 from tests.support import small_dots
 from tests.support.small_data import assert_equal
@@ -36,20 +36,59 @@ def estimated(
     return estimate(model, *cameras)
 
 
-@pytest.mark.parametrize(("camera", "row"), [(3, 2), (7, 3)])
+def test_shrunk_moments_by_hand():
+    """Two pictures, 1 and 3, beside sixteen others of mean 10 and variance 4."""
+    own, prior = (np.array([2.0]), np.array([1.0])), (np.array([10.0]), np.array([4.0]))
+    mean, variance = shrunk(own, prior, own_share(2))
+    np.testing.assert_allclose(mean, (2 * 2 + 16 * 10) / 18)
+    # The mean square of all eighteen, less the square of their mean.
+    np.testing.assert_allclose(variance, (2 * 5 + 16 * 104) / 18 - (164 / 18) ** 2)
+
+
+def test_shrunk_moments_are_those_of_all_the_numbers_together():
+    rng = np.random.default_rng(0)
+    few, others = rng.normal(3, 2, (5, 7)), rng.normal(-1, 1, (camera_statistics.PRIOR_PICTURES, 7))
+    mean, variance = shrunk(
+        (few.mean(0), few.var(0)), (others.mean(0), others.var(0)), own_share(len(few))
+    )
+    both = np.concatenate([few, others])
+    np.testing.assert_allclose(mean, both.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(variance, both.var(0), rtol=1e-12)
+
+
+def test_shrunk_moments_of_none_and_of_many():
+    own, prior = (np.array([2.0]), np.array([9.0])), (np.array([-6.0]), np.array([4.0]))
+    np.testing.assert_array_equal(shrunk(own, prior, own_share(0)), prior)
+    np.testing.assert_allclose(shrunk(own, prior, own_share(10**9)), own, rtol=1e-6)
+    steps = np.diff([shrunk(own, prior, own_share(count))[0][0] for count in range(200)])
+    # No cliff: each picture moves it, the first the most, by a seventeenth.
+    assert np.all(steps > 0) and np.argmax(steps) == 0
+    assert steps[0] == pytest.approx(8 / 17)
+
+
+@pytest.mark.parametrize(("camera", "row"), [(3, 2), (5, 3), (7, 4)])
 def test_the_row_of_a_camera_by_hand(model, cameras, estimated, camera, row):
-    """Its pictures are one batch: the moments of each layer behind those below it."""
+    """Its pictures are one batch: the moments of each layer behind those below it; shrunk."""
     pictures = cameras[0][cameras[1] == camera]
     _, moments = by_hand(model, pictures)
-    found = rows(estimated[0], row)
-    for key, kind in (("mean", 0), ("variance", 1)):
-        expected = np.concatenate([pair[kind] for pair in moments])
-        np.testing.assert_allclose(found[key][0], expected, rtol=1e-4, atol=CLOSE)
-    views = np.concatenate([pictures, pictures[:, :, ::-1]])
-    vectors, _ = by_hand(model, views, moments)
-    np.testing.assert_allclose(found["embedding_mean"][0], vectors.mean(0), rtol=1e-4, atol=CLOSE)
+    found, target = rows(estimated[0], row), rows(estimated[0], TARGET)
+
+    own = [np.concatenate([pair[kind] for pair in moments]) for kind in (0, 1)]
+    expected = shrunk(own, (target["mean"][0], target["variance"][0]), own_share(len(pictures)))
+    for key, value in zip(("mean", "variance"), expected, strict=True):
+        np.testing.assert_allclose(found[key][0], value, rtol=1e-4, atol=CLOSE)
+    # By the shrunk moments of the layers.
+    cut = [slice(0, 5), slice(5, 9)]
+    used = [(found["mean"][0, part], found["variance"][0, part]) for part in cut]
+    vectors, _ = by_hand(model, np.concatenate([pictures, pictures[:, :, ::-1]]), used)
+    mean, variance = shrunk(
+        (vectors.mean(0), vectors.var(0)),
+        (target["embedding_mean"][0], target["embedding_deviation"][0] ** 2),
+        own_share(len(pictures)),
+    )
+    np.testing.assert_allclose(found["embedding_mean"][0], mean, rtol=1e-4, atol=CLOSE)
     np.testing.assert_allclose(
-        found["embedding_deviation"][0], np.maximum(vectors.std(0), 1e-3), rtol=1e-3, atol=CLOSE
+        found["embedding_deviation"][0], np.maximum(variance**0.5, 1e-3), rtol=1e-3, atol=CLOSE
     )
 
 
@@ -64,8 +103,37 @@ def test_the_row_of_the_target_averages_its_batches(model, cameras, estimated):
     np.testing.assert_allclose(found["mean"][0, 5:], second[0], rtol=1e-4, atol=CLOSE)
 
 
-def test_standardised_embeddings_have_mean_0_and_deviation_1(cameras, estimated):
-    adapted, _ = estimated
+def test_a_network_that_keeps_its_layers(model, cameras):
+    """Rows differ in the embedding's mean and deviation alone; a refreshed one too."""
+    adapted, outcomes = estimate(model, *cameras, layers=False)
+    given = np.concatenate(model.running_statistics())
+    for row in range(5):
+        found = rows(adapted, row)
+        np.testing.assert_array_equal(
+            np.concatenate([found["mean"][0], found["variance"][0]]), given
+        )
+    assert str(outcomes[7]) == "added from 100 pictures"
+
+    def expected(pictures, prior):
+        views = tf.constant(np.concatenate([pictures, pictures[:, :, ::-1]]))
+        vectors = pooled(model.feature_maps(views)).numpy().astype("f8")
+        before = (prior["embedding_mean"][0], prior["embedding_deviation"][0] ** 2)
+        return shrunk((vectors.mean(0), vectors.var(0)), before, own_share(len(pictures)))
+
+    mean, variance = expected(cameras[0][cameras[1] == 5], rows(adapted, TARGET))
+    found = rows(adapted, 3)
+    np.testing.assert_allclose(found["embedding_mean"][0], mean, rtol=1e-4, atol=CLOSE)
+    np.testing.assert_allclose(found["embedding_deviation"][0], variance**0.5, rtol=1e-3)
+    few = crops(8, 3)
+    again, _ = camera_statistics.refresh(adapted, few, np.full(3, 5))
+    mean, _ = expected(few, found)
+    np.testing.assert_allclose(rows(again, 3)["embedding_mean"][0], mean, rtol=1e-4, atol=CLOSE)
+    np.testing.assert_array_equal(rows(again, 3)["mean"], rows(adapted, 3)["mean"])
+
+
+def test_standardised_embeddings_have_mean_0_and_deviation_1(model, cameras, monkeypatch):
+    monkeypatch.setattr(camera_statistics, "PRIOR_PICTURES", 0)
+    adapted, _ = estimate(model, *cameras)
     for camera in (3, 7):
         pictures = cameras[0][cameras[1] == camera]
         views = np.concatenate([pictures, pictures[:, :, ::-1]])
@@ -80,10 +148,14 @@ def test_standardised_embeddings_have_mean_0_and_deviation_1(cameras, estimated)
         np.testing.assert_allclose(unit, expected, atol=1e-5)
 
 
-def test_order_of_pictures_does_not_matter_to_a_camera_of_one_batch(model, cameras, estimated):
+def test_order_of_pictures_does_not_matter_to_a_camera_of_one_batch(model, cameras, monkeypatch):
+    # The target has two batches, of whatever pictures the order gives them.
+    monkeypatch.setattr(camera_statistics, "PRIOR_PICTURES", 0)
     order = np.random.default_rng(9).permutation(190)
-    again, _ = estimate(model, cameras[0][order], cameras[1][order])
-    left, right = rows(again, 2, 3), rows(estimated[0], 2, 3)
+    found = [
+        estimate(model, *(each[rows] for each in cameras))[0] for rows in (order, np.arange(190))
+    ]
+    left, right = (rows(adapted, 2, 4) for adapted in found)
     for key in left:
         np.testing.assert_allclose(left[key], right[key], rtol=1e-4, atol=CLOSE)
 
@@ -116,6 +188,20 @@ def test_pictures_all_alike_stay_finite(model):
     assert np.isfinite(adapted(crops(0, 3), np.array([2, 2, 1]))).all()
 
 
+def test_a_picture_alone_stays_finite_and_near_the_target(model):
+    """It has no variance of its own, and tells least of its camera."""
+    pictures, camera_id = small_dots.cameras()
+    camera_id = np.where(np.arange(len(camera_id)) == 0, 9, camera_id)
+    adapted, outcomes = estimate(model, pictures, camera_id)
+    assert outcomes[9].used == 1
+    [row] = adapted.table.rows_of([9])
+    alone, target = rows(adapted, row), rows(adapted, TARGET)
+    for key, values in alone.items():
+        assert np.isfinite(values).all(), key
+    assert np.all(alone["embedding_deviation"] >= target["embedding_deviation"] * 0.9)
+    assert np.isfinite(adapted(pictures[:2], np.array([row, row]))).all()
+
+
 def test_no_pictures(model):
     with pytest.raises(ValueError, match="no pictures"):
         estimate(model, crops(0, 0), np.zeros(0, np.int64))
@@ -125,8 +211,8 @@ def test_more_pictures_than_are_taken(model, monkeypatch):
     """Evenly spread ones stand for all."""
     monkeypatch.setattr(camera_statistics, "MOST_PICTURES", 5)
     pictures = crops(4, 17)
-    adapted, outcomes = estimate(model, pictures, np.full(17, 1), least=2)
-    assert str(outcomes[1]) == "added from 5 pictures"
+    adapted, outcomes = estimate(model, pictures, np.full(17, 1))
+    assert (outcomes[1].pictures, outcomes[1].used) == (17, 5)
     _, moments = by_hand(model, pictures[[0, 4, 8, 12, 16]])
     expected = np.concatenate([mean for mean, _ in moments])
     np.testing.assert_allclose(rows(adapted, 2)["mean"][0], expected, rtol=1e-4, atol=CLOSE)
@@ -135,11 +221,11 @@ def test_more_pictures_than_are_taken(model, monkeypatch):
 def test_statistics_bring_cameras_together(estimated):
     """What it is for: the same scenes seen dark and bright are near each other afterwards."""
     adapted, _ = estimated
-    scenes = crops(11, 80, 0, 140)
+    scenes = crops(11, 256, 0, 140)
     bright = (scenes * 0.8 + 100).astype(np.uint8)
-    adapted, _ = estimate(adapted, np.concatenate([scenes, bright]), np.repeat([1, 2], 80))
-    by_row = [adapted(view, np.full(80, row)).numpy() for view, row in ((scenes, 2), (bright, 3))]
-    as_one = [adapted(view, np.full(80, TARGET)).numpy() for view in (scenes, bright)]
+    adapted, _ = estimate(adapted, np.concatenate([scenes, bright]), np.repeat([1, 2], 256))
+    by_row = [adapted(view, np.full(256, row)).numpy() for view, row in ((scenes, 2), (bright, 3))]
+    as_one = [adapted(view, np.full(256, TARGET)).numpy() for view in (scenes, bright)]
     similarity, mixed = (np.sum(a * b, axis=1).mean() for a, b in (by_row, as_one))
     assert similarity > 0.9
     assert similarity > mixed + 0.2

@@ -85,8 +85,9 @@ def rounds_on(
         (np.ones_like, [1], "the target has one camera, 1: clusters can't be held to two"),
         (
             lambda known: np.where(np.arange(len(known)) < 3, 9, known),
-            [1, 2],
-            "cameras with fewer than 64 pictures use the statistics of the whole target: 9 (3)",
+            [1, 2, 9],
+            "cameras with fewer than 64 pictures, whose statistics are shrunk toward those of the "
+            "whole target: 9 (3)",
         ),
     ],
     ids=["none", "one", "three pictures of a camera"],

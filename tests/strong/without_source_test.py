@@ -73,6 +73,11 @@ def test_there_is_no_source_stage_and_no_classifier(run, finished):
         np.testing.assert_array_equal(initial[name], weights(run, "adapted")[name])
         # Statistics are those of the given weights, whatever learns.
         assert np.array_equal(initial[name], first[name]) == ("moving" in name), name
+    # As given it keeps its layers; what was trained has those of each camera.
+    for stage, kept in (("adapted", True), ("round_1", False)):
+        table = run.load_model(f"{stage}.keras").table
+        means = [table.row_moments(row)[0] for row in range(4)]
+        assert [np.array_equal(means[0], mean) for mean in means[1:]] == [kept] * 3
     model = run.load_model("model.keras")
     assert (model.num_identities, model.cameras) == (0, [1, 2])
     with open(run.file("choice.json")) as file:
