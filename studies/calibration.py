@@ -16,11 +16,12 @@ The first table has the statistics that the layers normalise by,
 with what is then done to the embedding: nothing, less its camera's mean, and over its deviation.
 Differences are paired, to camera statistics in both.
 
-The second has the embedding's mean and deviation from N training pictures of each camera, drawn at
-random, or in a row by their names, which is nearer to what a new camera has: pictures of one
-person follow each other. The whole target is these pictures of all cameras. Layers are those of
-`running`; with --layers=camera they have statistics of these pictures too, shrunk alike, which
-takes a pass over query and gallery for each number, draw and column, of which there are three.
+The second has the embedding's mean from N training pictures of each camera, drawn at random, or in
+a row by their names, which is nearer to what a new camera has: pictures of one person follow each
+other. The whole target is these pictures of all cameras. Layers are those of `running`; with
+--layers=camera layers have statistics of these pictures too, and the embedding their deviation,
+all shrunk alike. That takes a pass over query and gallery for each number, draw and column, of
+which there are three.
 
     target   a camera takes the statistics of the whole target
     camera   it takes its own

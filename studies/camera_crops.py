@@ -128,6 +128,8 @@ def by_number(
                         camera: shrunk(moments(now[f"train_{layers}"][:, few]), whole, share)
                         for camera, few in rows.items()
                     }
+                    if refilled is None:  # As the recipe does where layers stay: the mean alone.
+                        mixed = {c: (mean, np.ones_like(mean)) for c, (mean, _) in mixed.items()}
                     sums[name].append(precision(now, layers, mixed)[0])
             means = {name: np.mean(each, axis=0) for name, each in sums.items()}
             result.setdefault(order, {})[str(number)] = {

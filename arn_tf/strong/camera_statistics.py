@@ -9,8 +9,8 @@ training. A row's mean and variance are the means of those of its batches, weigh
 the variance is that within a batch, without that of the batches' means, which are alike: with it
 the embeddings keep a cosine of .9999 to these.
 
-A network that nothing trained here keeps the statistics of its layers, and each camera has those of
-the embedding alone: see `estimate`.
+Of a network that nothing trained here, each camera has the mean of the embedding alone: see
+`estimate`.
 
 A camera's row is then shrunk toward the target's: few pictures tell little of a camera, and nothing
 of the persons that it will see (James and Stein, 1961). See `shrunk`.
@@ -83,9 +83,10 @@ def estimate(
         pictures: uint8 [N, height, width, 3], of the target's training split.
         camera_id: int [N].
         names: {camera_id: name} of cameras whose names are no numbers.
-        layers: whether rows have statistics of the layers too; False: those that the network runs
-            by, and the embedding's mean and deviation alone are the camera's. That was better where
-            nothing trained the network here (docs/results.md#calibration).
+        layers: whether rows have statistics of the layers, and each channel's deviation in the
+            embedding; False: layers keep those that the network runs by, and the embedding's mean
+            alone is the camera's. That was better where nothing trained the network here
+            (docs/results.md#calibration).
 
     Returns:
         a `StrongModel` with the same weights and a new table, and {camera_id: `Outcome`} of every
@@ -258,6 +259,9 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures], layers: 
             other, deviation = model.table.embedding_statistics(prior)
             share = own_share(count)
             mean, variance = shrunk((mean, variance), (other, deviation**2), share)
+        if not layers:
+            # One for all channels: cosines are those of embeddings less their camera's mean.
+            variance = np.full_like(variance, variance.mean())
         deviation = np.maximum(np.sqrt(variance), _LEAST_DEVIATION)
         model.table.set_embedding_statistics(row, mean, deviation)
 

@@ -104,7 +104,7 @@ def test_the_row_of_the_target_averages_its_batches(model, cameras, estimated):
 
 
 def test_a_network_that_keeps_its_layers(model, cameras):
-    """Rows differ in the embedding's mean and deviation alone; a refreshed one too."""
+    """Rows differ in the embedding's mean alone, but for scale; a refreshed one too."""
     adapted, outcomes = estimate(model, *cameras, layers=False)
     given = np.concatenate(model.running_statistics())
     for row in range(5):
@@ -123,7 +123,16 @@ def test_a_network_that_keeps_its_layers(model, cameras):
     mean, variance = expected(cameras[0][cameras[1] == 5], rows(adapted, TARGET))
     found = rows(adapted, 3)
     np.testing.assert_allclose(found["embedding_mean"][0], mean, rtol=1e-4, atol=CLOSE)
-    np.testing.assert_allclose(found["embedding_deviation"][0], variance**0.5, rtol=1e-3)
+    deviation = np.full(6, variance.mean() ** 0.5)
+    np.testing.assert_allclose(found["embedding_deviation"][0], deviation, rtol=1e-3)
+    pictures = crops(9, 4)
+    both = [
+        pooled(model.feature_maps(view)).numpy() - found["embedding_mean"][0]
+        for view in (pictures, pictures[:, :, ::-1])
+    ]
+    units = sum(view / np.linalg.norm(view, axis=1, keepdims=True) for view in both)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    np.testing.assert_allclose(adapted(pictures, np.full(4, 3)), units, atol=1e-4)
     few = crops(8, 3)
     again, _ = camera_statistics.refresh(adapted, few, np.full(3, 5))
     mean, _ = expected(few, found)

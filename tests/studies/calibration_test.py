@@ -90,6 +90,8 @@ def test_what_is_measured_is_what_the_product_does(model, pictures, found, layer
         )
         for camera, few in rows.items()
     }
+    if not layers:
+        mixed = {camera: (mean, np.ones_like(mean)) for camera, (mean, _) in mixed.items()}
     precision, rank_1 = camera_features.precision(now, of_camera, mixed)
     np.testing.assert_allclose(precision, expected.average_precision, rtol=1e-6)
     assert rank_1 == expected.rank(1)
@@ -131,7 +133,8 @@ def test_priors_go_from_the_target_to_the_camera(found):
         own = {camera: whole(vectors[:, few]) for camera, few in rows.items()}
         every = whole(vectors[:, np.concatenate(list(rows.values()))])
         for name, moments in (("camera", own), ("target", dict.fromkeys(own, every))):
-            expected, _ = camera_features.precision(found, "running", moments)
+            means = {camera: (mean, np.ones_like(mean)) for camera, (mean, _) in moments.items()}
+            expected, _ = camera_features.precision(found, "running", means)
             np.testing.assert_allclose(
                 by_number["at random"][str(number)][name], expected, rtol=1e-6
             )
