@@ -75,7 +75,7 @@ def strong_run(strong_training):
 def stopped_training():
     """As `strong_training`, on less: six persons can't be the eight clusters that a round needs.
 
-    Nor are 12 pictures of a camera enough for a row.
+    And 12 pictures of a camera are few: their statistics are shrunk.
     """
     from tests.support import small_data, small_strong
 
