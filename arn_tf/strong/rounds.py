@@ -174,10 +174,11 @@ class TargetRounds:
         """Returns the model of the round before, trained on both domains, or the target alone."""
         settings = self._settings
         steps = settings.steps_of_round(len(labels))
-        proxies = None
-        if self._sampler is None:
-            camera = self_training.indices(self._split.camera_id)
+        proxies, shown = None, ["loss", "class", "triplet"]
+        camera = self_training.indices(self._split.camera_id)
+        if self._sampler is None and camera.max() > 0:
             proxies = inter_camera.of_clusters(embeddings, labels, camera)
+            shown.append("cameras")
         keras.utils.set_random_seed(settings.seed + number)
         with self._strategy.scope():
             before = self._model(number - 1)
@@ -211,9 +212,7 @@ class TargetRounds:
                 shuffle=False,
                 verbose=0,
                 callbacks=[
-                    ProgressBar(
-                        steps, 1, ("loss", "class", "triplet", *(["cameras"] if proxies else []))
-                    ),
+                    ProgressBar(steps, 1, shown),
                     guard,
                     tensorboard.MeansLog(writer, steps),
                 ],

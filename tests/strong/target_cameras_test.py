@@ -17,7 +17,7 @@ from arn_tf.strong import batches
 from arn_tf.strong import rounds as strong_rounds
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.settings import StrongSettings
-from tests.support import small_data, small_tables
+from tests.support import small_data, small_strong, small_tables
 
 UNKNOWN = -1
 
@@ -50,7 +50,10 @@ def run() -> RunDir:
 
 
 def rounds_on(
-    run: RunDir, folder: pathlib.Path, camera_id: Callable[[np.ndarray], np.ndarray]
+    run: RunDir,
+    folder: pathlib.Path,
+    camera_id: Callable[[np.ndarray], np.ndarray],
+    alone: bool = False,
 ) -> tuple[strong_rounds.TargetRounds, RunDir]:
     """Returns the stages of the same run on a target with other cameras, and their folder.
 
@@ -58,6 +61,7 @@ def rounds_on(
         run: trained until its first stage.
         folder: for a copy of it.
         camera_id: function of the target's true ones.
+        alone: whether there is no source.
     """
     shutil.copytree(run.path, folder)
     copy = RunDir(str(folder))
@@ -74,6 +78,11 @@ def rounds_on(
     split = dataclasses.replace(target, camera_id=camera_id(target.camera_id))
     sampler = Sampler(source.labels()[0], len(target), 16, 4, 0)
     pictures = [batches.decoded(each, settings.image_size) for each in (source, target)]
+    if alone:
+        # Clusters of random weights may be of no use.
+        settings = dataclasses.replace(settings, source="none", oracle_labels=True)
+        sampler = None
+        pictures[0] = None
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     return strong_rounds.TargetRounds(settings, copy, strategy, sampler, *pictures, split), copy
 
@@ -103,6 +112,25 @@ def test_a_round_with_such_cameras(run, tmp_path, capsys, camera_id, cameras, pr
     assert last == 1 or "self-training stops before round 1: " in printed
     if last:
         assert copy.load_model("round_1.keras").cameras == cameras
+
+
+@pytest.mark.parametrize(
+    "camera_id, between",
+    [
+        (lambda known: np.full_like(known, UNKNOWN), False),
+        (np.ones_like, False),
+        (lambda known: np.where(np.arange(len(known)) < 3, UNKNOWN, known), True),
+    ],
+    ids=["none", "one", "three pictures of none"],
+)
+def test_a_round_on_the_target_alone_with_such_cameras(run, tmp_path, capsys, camera_id, between):
+    """Where there are no two cameras there is no loss between them."""
+    rounds, copy = rounds_on(run, tmp_path / "run", camera_id, alone=True)
+    rounds.adapt(small_strong.model(num_identities=0, cameras=[]))
+    assert rounds.train() == 1
+    assert ("cameras: " in capsys.readouterr().out) == between
+    for value in copy.load_model("round_1.keras").get_weights():
+        assert np.isfinite(value).all()
 
 
 def test_nothing_to_say_of_ordinary_cameras():
