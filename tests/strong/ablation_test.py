@@ -54,7 +54,7 @@ def crops(folder, persons, shots, labelled=True, picture=small_data.picture):
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("target")
     return {
-        "target": crops(root / "train", range(1, 13), 6),
+        "target": crops(root / "train", range(1, 19), 6),
         "query": crops(root / "query", range(101, 105), 1, picture=searched),
         "gallery": crops(root / "gallery", range(101, 105), 2, picture=searched),
     }
