@@ -21,9 +21,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Our own programs start TensorFlow themselves, the commands after they have answered --help: while
 # `python -m arn_tf.train` looks for its module, "-m" is the first argument; so it is in the
-# processes that `arn_tf.ablate` spawns.
+# processes that `arn_tf.ablate` spawns. Workers of `arn_tf.embed` on a cluster are told so.
 _PROGRAMS = ("arn_tf.", "studies.", "--multiprocessing-fork")
-if sys.argv[:1] != ["-m"] or not any(word.startswith(_PROGRAMS) for word in sys.orig_argv):
+_OURS = sys.argv[:1] == ["-m"] and any(word.startswith(_PROGRAMS) for word in sys.orig_argv)
+if not (_OURS or "ARN_TF_WORKER" in os.environ):
     from arn_tf.layers import keras_settings
 
     keras_settings.require()
