@@ -13,8 +13,8 @@ from absl import flags
 
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run import command_line, streams
+from datasets.embedding_shards import job_file
 
-_DTYPES = ("float32", "float16")
 _ENGINES = ("local", "ray")
 _NEEDED = {
     "images": "name a folder or table of pictures, or a folder of an object store",
@@ -66,7 +66,7 @@ if __name__ == "__main__":
     flags.DEFINE_enum(
         "engine", "local", _ENGINES, "this machine, or the cluster of Ray that it belongs to"
     )
-    flags.DEFINE_enum("dtype", "float32", _DTYPES, "type of the numbers that are written")
+    flags.DEFINE_enum("dtype", "float32", job_file.DTYPES, "type of the numbers that are written")
     flags.DEFINE_integer("shard_size", 4096, "pictures of a shard")
     flags.DEFINE_bool(
         "skip_bad_images", False, "end with status 0 though some pictures have no embedding"

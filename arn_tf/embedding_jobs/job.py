@@ -27,7 +27,6 @@ from datasets.files import locks
 from datasets.files.printable import printable
 
 _SHOWN = 3
-ENGINES = ("local", "ray")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Arguments:
         names: template of the paths in it; a guess if it is empty.
         model: export, or a version of it.
         output: folder of the job.
-        engine: one of `ENGINES`.
+        engine: local or ray.
         dtype: of the numbers that are written.
         shard_size: pictures of a shard, at least 1.
     """

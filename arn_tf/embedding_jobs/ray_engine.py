@@ -138,22 +138,29 @@ def _embedded(ray: ModuleType, plan: Plan, version: str) -> Iterator[EmbeddedBat
 def _told_where_stuck(ray: ModuleType, batches: Iterator[EmbeddedBatch]) -> Iterator[EmbeddedBatch]:
     """Yields the batches, and says so where none comes: Ray waits for ever for nodes that died."""
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        while True:
-            future = thread.submit(next, batches, None)
-            while not concurrent.futures.wait([future], _PATIENCE).done:
-                alive = [node for node in ray.nodes() if node["Alive"]]
-                cpus = sum(node["Resources"].get("CPU", 0) for node in alive)
-                print(
-                    f"no picture for {_PATIENCE:.0f} s; the cluster has {len(alive)} nodes with "
-                    f"{cpus:.0f} CPUs. If nodes are gone, start them again, or stop here: the same "
-                    "command goes on with the nodes that are there",
-                    file=sys.stderr,
-                    flush=True,
-                )
-            batch = future.result()
-            if batch is None:
-                return
-            yield batch
+        try:
+            while True:
+                future = thread.submit(next, batches, None)
+                while not concurrent.futures.wait([future], _PATIENCE).done:
+                    _tell_stuck(ray)
+                batch = future.result()
+                if batch is None:
+                    return
+                yield batch
+        finally:
+            ray.shutdown()  # Else the thread, which the block's end waits for, might wait for ever.
+
+
+def _tell_stuck(ray: ModuleType) -> None:
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    cpus = sum(node["Resources"].get("CPU", 0) for node in alive)
+    print(
+        f"no picture for {_PATIENCE:.0f} s; the cluster has {len(alive)} nodes with {cpus:.0f} "
+        "CPUs. If nodes are gone, start them again, or stop here: the same command goes on with "
+        "the nodes that are there",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _cause(error: Exception) -> UserError:

@@ -65,7 +65,7 @@ def test_a_node_that_is_killed_costs_nothing_but_time(cluster, crops, of_one_mac
     assert job.poll() is None, job.communicate()
     assert cluster.kill_one_with_an_actor() > 2
     left = len(of_one_machine) - len(small_jobs.shards(output))
-    out, err = job.communicate(timeout=300)
+    out, err = job.communicate(timeout=900)
     assert job.returncode == 0, err
     assert left > 5
     assert small_jobs.shards(output) == of_one_machine
@@ -121,6 +121,6 @@ def test_where_no_batch_comes_that_is_told(monkeypatch, capsys):
         yield 2
 
     nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {}}]
-    ray = types.SimpleNamespace(nodes=lambda: nodes)
+    ray = types.SimpleNamespace(nodes=lambda: nodes, shutdown=lambda: None)
     assert list(ray_engine._told_where_stuck(ray, slow())) == [1, 2]
     assert "the cluster has 1 nodes with 4 CPUs" in capsys.readouterr().err
