@@ -4,16 +4,15 @@ The driver alone writes, so the shards are those of one machine, and no worker t
 half of one: Ray has its batches embedded again elsewhere.
 """
 
-import collections
 import concurrent.futures
 import os
 import pathlib
 import pickle
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
 
 from arn_tf.embedding_jobs import ray_worker
 from arn_tf.embedding_jobs.batches import EmbeddedBatch
@@ -64,7 +63,7 @@ def run(plan: Plan, version: str, progress: Progress) -> None:
                 writer.add(batch)
                 progress.advance(len(batch.content_hash))
     except ray.exceptions.RayError as error:
-        raise _cause(error) from error
+        raise _failed(error) from error
     finally:
         ray.shutdown()
 
@@ -132,7 +131,10 @@ def _embedded(ray: ModuleType, plan: Plan, version: str) -> Iterator[EmbeddedBat
         )
     )
     for row in found.iter_rows():
-        yield pickle.loads(row["batch"])
+        batch = pickle.loads(row["batch"])
+        if isinstance(batch, UserError):
+            raise batch
+        yield batch
 
 
 def _told_where_stuck(ray: ModuleType, batches: Iterator[EmbeddedBatch]) -> Iterator[EmbeddedBatch]:
@@ -163,22 +165,12 @@ def _tell_stuck(ray: ModuleType) -> None:
     )
 
 
-def _cause(error: Exception) -> UserError:
-    """Returns a worker's error as the user's, with what the worker said."""
-    seen: collections.deque[Any] = collections.deque([error])
-    while seen:
-        each = seen.popleft()
-        # Ray's own error may be one of this class too, with a traceback for a text.
-        if isinstance(each, UserError) and not hasattr(each, "cause"):
-            return UserError(str(each), each.arguments)
-        seen += [
-            cause
-            for cause in (getattr(each, "cause", None), each.__cause__, each.__context__)
-            if isinstance(cause, BaseException)
-        ]
-    lines = [line for line in str(error).splitlines() if line.strip()]
+def _failed(error: Exception) -> UserError:
+    """Returns the error for workers that failed in a way that nobody foresaw."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)]
+    said = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)] or lines
     return UserError(
-        f"engine=ray: a worker failed ({lines[-1].strip()[:300] if lines else error}). What is "
-        "written is kept; the same command goes on with it",
+        f"engine=ray: a worker failed ({said[-1][:300]}). What is written is kept; "
+        "the same command goes on with it",
         ["engine"],
     )

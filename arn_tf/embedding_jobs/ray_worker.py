@@ -1,6 +1,7 @@
 """What runs on the nodes of a cluster: readers, and actors that hold the model.
 
-Batches cross as pickled bytes, one a row: Ray never divides a row, and so no batch.
+Batches cross as pickled bytes, one a row: Ray never divides a row, and so no batch. An error of the
+user's crosses in the place of a batch: of one that is raised Ray leaves a traceback's text.
 """
 
 import contextlib
@@ -24,28 +25,38 @@ def read(rows: _Rows, root: str) -> _Rows:
         root: folder or address that the names of files begin at.
 
     Returns:
-        {"batch": pickled `ReadBatch` each}.
-
-    Raises:
-        StorageError: the disk or store doesn't answer.
+        {"batch": pickled `ReadBatch` each, or a `UserError` where disk or store don't answer}.
     """
-    with contextlib.closing(Reader(root)) as reader:
-        return _rows([reader.read(pickle.loads(batch)) for batch in rows["batch"]])
+    try:
+        with contextlib.closing(Reader(root)) as reader:
+            return _rows([reader.read(pickle.loads(batch)) for batch in rows["batch"]])
+    except UserError as error:
+        return _rows([error])
 
 
 class Embedder:
-    """Holds the model, loaded once.
+    """Holds the model, loaded once, if this node has it, and the TensorFlow of the others.
 
     Args:
         version: folder of the model's version.
         embedding_space: that it must have.
         tensorflow: version of TensorFlow that must be installed.
-
-    Raises:
-        UserError: this node has another model or TensorFlow.
     """
 
     def __init__(self, version: str, embedding_space: str, tensorflow: str) -> None:
+        self._problem: UserError | None = None
+        try:
+            self._load(version, embedding_space, tensorflow)
+        except UserError as error:
+            self._problem = error
+
+    def __call__(self, rows: _Rows) -> _Rows:
+        """Returns {"batch": pickled `EmbeddedBatch` each, or a `UserError`} of `read`'s rows."""
+        found = [pickle.loads(batch) for batch in rows["batch"]]
+        problems = [each for each in (self._problem, *found) if isinstance(each, UserError)]
+        return _rows(problems[:1] or list(self._embedding.batches(found)))
+
+    def _load(self, version: str, embedding_space: str, tensorflow: str) -> None:
         from arn_tf.run import command_line
 
         tf = command_line.start_tensorflow()
@@ -71,10 +82,6 @@ class Embedder:
                 ["model"],
             )
         self._embedding = Embedding(model)
-
-    def __call__(self, rows: _Rows) -> _Rows:
-        """Returns {"batch": pickled `EmbeddedBatch` each} of `read`'s rows."""
-        return _rows(list(self._embedding.batches(map(pickle.loads, rows["batch"]))))
 
 
 def _rows(batches: list) -> _Rows:
