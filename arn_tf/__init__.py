@@ -1,7 +1,8 @@
 """ARN: person re-identification that adapts from a labelled to an unlabelled camera network.
 
 `import arn_tf` is enough for `keras.models.load_model` to read the model of any run. The commands
-are `python -m arn_tf.train`, `evaluate`, `calibrate`, `export`, `ablate`, `inspect` and `demo`.
+are `python -m arn_tf.train`, `evaluate`, `calibrate`, `export`, `embed`, `ablate`, `inspect` and
+`demo`.
 """
 
 import os
@@ -21,9 +22,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Our own programs start TensorFlow themselves, the commands after they have answered --help: while
 # `python -m arn_tf.train` looks for its module, "-m" is the first argument; so it is in the
-# processes that `arn_tf.ablate` spawns.
+# processes that `arn_tf.ablate` spawns. Workers of `arn_tf.embed` on a cluster are told so.
 _PROGRAMS = ("arn_tf.", "studies.", "--multiprocessing-fork")
-if sys.argv[:1] != ["-m"] or not any(word.startswith(_PROGRAMS) for word in sys.orig_argv):
+_OURS = sys.argv[:1] == ["-m"] and any(word.startswith(_PROGRAMS) for word in sys.orig_argv)
+if not (_OURS or "ARN_TF_WORKER" in os.environ):
     from arn_tf.layers import keras_settings
 
     keras_settings.require()

@@ -38,7 +38,7 @@ def kept(
     before_and_stamps = known(path) if begun else None
     if before_and_stamps is None:
         try:
-            _write(path, found, stamps)
+            write(path, found, stamps)
         except OSError as error:
             # A finished run may be read alone; one that begins must know them later.
             if not begun or not is_refusal(error):
@@ -46,20 +46,21 @@ def kept(
             print(f"{path} can't be written ({error.strerror}): which files these are is not kept")
         return found, stamps, []
     before, stamps_before = before_and_stamps
-    changes = _changes(before, stamps_before, found, stamps)
-    if not changes:
+    changed = changes(before, stamps_before, found, stamps)
+    if not changed:
         return before, stamps_before, []
     return (
         before,
         stamps_before,
         [
-            f"{changes} since the run began. It goes on with the pictures that it began with; to "
+            f"{changed} since the run began. It goes on with the pictures that it began with; to "
             "learn from those of now, name another model_dir"
         ],
     )
 
 
-def _changes(before: Listing, stamps_before: np.ndarray, found: Listing, stamps: np.ndarray) -> str:
+def changes(before: Listing, stamps_before: np.ndarray, found: Listing, stamps: np.ndarray) -> str:
+    """Returns which pictures were added, removed or changed, for the user; "" where none was."""
     if before.files == found.files and np.array_equal(stamps_before, stamps):
         return ""  # most often; of a million pictures the tables below take half a gigabyte
     was = dict(zip(before.files, map(tuple, stamps_before.tolist()), strict=True))
@@ -77,7 +78,8 @@ def _changes(before: Listing, stamps_before: np.ndarray, found: Listing, stamps:
     )
 
 
-def _write(path: str, found: Listing, stamps: np.ndarray) -> None:
+def write(path: str, found: Listing, stamps: np.ndarray) -> None:
+    """Writes the record of pictures; raises an `OSError` where it can't be written."""
     content: dict[str, Any] = {
         "root": found.root,
         "told_by": found.told_by,

@@ -35,9 +35,14 @@ def is_folder(path: str) -> bool:
     return stat.S_ISDIR(_mode(path))
 
 
+def is_sure(error: OSError) -> bool:
+    """Whether an error is about its path: a disk that works doesn't have it, or doesn't show it."""
+    return error.errno in _SURE
+
+
 def way_out(error: OSError) -> str:
     """Returns what a user can do about an error of reading."""
-    if error.errno in _SURE:
+    if is_sure(error):
         return "check its rights"
     return "check its disk or network drive, and give the same command again"
 
@@ -60,6 +65,6 @@ def _mode(path: str) -> int:
     except ValueError:  # a name with a zero byte
         return 0
     except OSError as error:
-        if error.errno in _SURE:
+        if is_sure(error):
             return 0
         raise

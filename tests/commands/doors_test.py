@@ -6,7 +6,17 @@ import pytest
 
 from tests.support.doors import answer
 
-DOORS = ("train", "evaluate", "ablate", "calibrate", "export", "demo", "inspect", "weights")
+DOORS = (
+    "train",
+    "evaluate",
+    "ablate",
+    "calibrate",
+    "export",
+    "embed",
+    "demo",
+    "inspect",
+    "weights",
+)
 HEAVY = ("tensorflow", "keras", "numpy")
 
 

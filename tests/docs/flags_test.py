@@ -54,7 +54,10 @@ def test_every_program_is_there(program):
 
 def test_the_main_programs_are_documented():
     assert {program[0] for program in PROGRAMS} >= {
-        *(f"arn_tf.{name}" for name in ("train", "evaluate", "ablate", "calibrate", "export")),
+        *(
+            f"arn_tf.{name}"
+            for name in ("train", "evaluate", "ablate", "calibrate", "export", "embed")
+        ),
         *(f"serving.{name}" for name in ("server", "client", "gallery")),
         *(f"studies.{name}" for name in ("joint_training", "model_choice", "labelled_choice")),
     }

@@ -59,6 +59,7 @@ def test_the_lines_write_what_they_should(workplace):
         "runs/m2d/results.json",
         "runs/paper/ranked_lists.png",
         "models/arn/1/saved_model.pb",
+        "embeddings/shard-00000.parquet",
         "emb.npz",
         "gal",
         "result.html",
@@ -101,6 +102,12 @@ def test_the_client_for_asyncio_embeds(run, capsys):
     assert "2 embedded, 0 skipped" in capsys.readouterr().out
 
 
+def test_the_shards_of_a_job_are_read(run, capsys):
+    shards = run("EmbeddingShards")["shards"]
+    assert len(shards) == 48
+    assert "entrance/1.jpg (48, " in capsys.readouterr().out
+
+
 def test_every_block_of_python_is_run():
     for block in PYTHON:
         assert any(
@@ -110,6 +117,7 @@ def test_every_block_of_python_is_run():
                 "model.fit",
                 "with EmbeddingClient",
                 "AsyncEmbeddingClient",
+                "EmbeddingShards",
                 "tfds.builder",  # data_sets_test.py
             )
         ), block

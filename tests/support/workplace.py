@@ -20,6 +20,7 @@ NOT_RUN = {
     "tensorboard": "serves until it is stopped",
     "saved_model_cli": "tests/served/publish_test.py compares what it prints",
     "python -m arn_tf.ablate": "trains for hours, on real archives",
+    "python -m arn_tf.embed --images=/mnt/crops": "needs a cluster",
     "python -m arn_tf.evaluate --model_dir=runs/joint": "scores a run of a study",
     "python -m arn_tf.inspect crops --names": "shows pictures with faults put in",
     "python -m arn_tf.train --preset=strong --source=market --target=duke --backbone=OSNetAIN": (

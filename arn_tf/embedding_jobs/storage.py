@@ -1,0 +1,118 @@
+"""Where pictures lie: a disk, or an object store that fsspec knows; their bytes as they are."""
+
+import os
+import re
+
+import fsspec
+
+from arn_tf.errors import ArgumentError, UserError
+from datasets.files import answers
+from datasets.files.pictures import MAX_BYTES, PictureError
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+class StorageError(UserError):
+    """A disk or store doesn't answer: it is about no picture, and the job ends."""
+
+
+def is_address(images: str) -> bool:
+    """Whether this is an address such as s3://bucket/crops, and no path of this machine."""
+    return _ADDRESS.match(images) is not None
+
+
+def opened(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Returns a store, and an address's path in it.
+
+    Raises:
+        UserError: the protocol is unknown, its package isn't installed, or it can't be reached.
+    """
+    try:
+        store, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise ArgumentError("images", address, f"{error} (fsspec)") from error
+    except ValueError as error:
+        known = "one that fsspec knows, such as s3, gs, abfs or file"
+        raise ArgumentError("images", address, f"{error}; name {known}") from error
+    except Exception as error:  # each store has errors of its own
+        raise failed(address, error) from error
+    return store, path
+
+
+def prefix(path: str) -> str:
+    """Returns what the paths of files in a folder of a store begin with."""
+    return f"{path.rstrip('/')}/"
+
+
+def failed(address: str, error: Exception) -> StorageError:
+    """Returns the error for a store that doesn't answer."""
+    text = " ".join(str(error).split())[:300]
+    return StorageError(
+        f"images={address}: the store can't be read ({type(error).__name__}: {text}). Check address"
+        " and access; the same command goes on with what is written",
+        ["images"],
+    )
+
+
+class Storage:
+    """Reads pictures below one folder, from several threads at once.
+
+    Args:
+        root: the folder, or its address.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._store: fsspec.AbstractFileSystem | None = None
+        if is_address(root):
+            self._store, self._path = opened(root)
+
+    def read(self, file: str, size: int) -> bytes:
+        """Returns the bytes of a picture's file.
+
+        Args:
+            file: its path below the folder.
+            size: in bytes, as it was listed; of a store, more than `MAX_BYTES` aren't fetched.
+
+        Raises:
+            PictureError: it is gone, mustn't be read, or is too large.
+            StorageError: disk or store don't answer.
+        """
+        try:
+            return self._from_disk(file) if self._store is None else self._from_store(file, size)
+        except (FileNotFoundError, PermissionError) as error:
+            # An unmounted drive has none of its files.
+            if self._store is None and answers.is_gone(self._root):
+                raise self._gone(file, error) from error
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
+            raise PictureError(f"can't be read ({reason})") from error
+
+    def _from_disk(self, file: str) -> bytes:
+        try:
+            with open(os.path.join(self._root, file), "rb") as opened_file:
+                return opened_file.read(MAX_BYTES + 1)
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError as error:
+            if answers.is_sure(error):
+                raise PictureError(f"can't be read ({error.strerror})") from error
+            raise self._gone(file, error) from error
+
+    def _from_store(self, file: str, size: int) -> bytes:
+        assert self._store is not None
+        if size > MAX_BYTES:
+            raise PictureError(f"has {size} bytes; the limit is {MAX_BYTES}")
+        try:
+            return self._store.cat_file(prefix(self._path) + file)
+        except (FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # each store has errors of its own
+            raise failed(f"{prefix(self._root)}{file}", error) from error
+
+    def _gone(self, file: str, error: OSError) -> StorageError:
+        return StorageError(
+            f"images={self._root}: {file} can't be read ({error.strerror}), and the folder doesn't "
+            "answer. Check the disk or network drive, and give the same command again; it goes on "
+            "with what is written",
+            ["images"],
+        )
