@@ -18,6 +18,8 @@ DIRECTIONS = {
     "market_to_duke": ("Market to Duke", "#33508f"),
     "duke_to_market": ("Duke to Market", "#e08a2c"),
 }
+# Targets of adaptation without a source: columns of its table, colour.
+TARGETS = {"PKU": "#33508f", "CUHK03": "#e08a2c"}
 GREY = "#8a94a3"
 STYLE = {
     "svg.hashsalt": "arn_tf",
@@ -48,6 +50,7 @@ def main() -> None:
         _save(f"{recipe}_recipe", _directions, rows, intervals=recipe == "strong")
     _save("joint_training", _differences, "joint_training", "mAP, points, and 95% interval")
     _save("stage_choice", _losses, "stage_choice")
+    _save("adaptation", _targets, "adaptation")
     _save("calibration", _curves, "calibration_by_number", "training pictures of each camera")
     _save("training_steps", _rates, "training_steps", "images/s", "pictures a second")
     _save("serving", _rates, "serving", "pictures/s", "pictures a second")
@@ -73,6 +76,23 @@ def _directions(
             axes.text(high + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
     spread = "95% interval over queries" if intervals else "deviation over three seeds"
     _rows(axes, [text for text, _, _ in rows], f"mAP, percent, and {spread}")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1), ncols=2)
+    return 2 * len(rows)
+
+
+def _targets(axes: matplotlib.axes.Axes, table: str) -> int:
+    """A bar for each row and target, with the interval over queries."""
+    columns, rows = RESULTS[table]["columns"], RESULTS[table]["rows"]
+    for shift, (target, colour) in zip((-0.2, 0.2), TARGETS.items(), strict=True):
+        for place, values in enumerate(rows.values()):
+            cells = dict(zip(columns, values, strict=True))
+            mean, interval = cells[f"{target} mAP"], cells[f"{target} mAP 95%"]
+            if mean is None:
+                continue
+            axes.barh(place + shift, mean, 0.38, color=colour, label=None if place else target)
+            _whisker(axes, place + shift, mean, interval["low"], interval["high"])
+            axes.text(interval["high"] + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
+    _rows(axes, list(rows), "mAP, percent, and 95% interval over queries")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1), ncols=2)
     return 2 * len(rows)
 
