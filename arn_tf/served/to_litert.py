@@ -6,6 +6,7 @@ built-in operators alone, so that its smallest runtimes do. Needs no further pac
 
 import os
 import tempfile
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -60,8 +61,11 @@ def _converted(function: tf.types.experimental.ConcreteFunction) -> bytes:
 
 
 def _runner(path: str) -> runtime_graphs.Embed:
-    # As threads the machine has cores, or it would take one.
-    interpreter = tf.lite.Interpreter(path, num_threads=os.cpu_count())
+    with warnings.catch_warnings():
+        # That the interpreter will move to a package of its own.
+        warnings.simplefilter("ignore")
+        # As many threads as the machine has cores, or it would take one.
+        interpreter = tf.lite.Interpreter(path, num_threads=os.cpu_count())
     run = interpreter.get_signature_runner()
 
     def embed(images: np.ndarray, camera_row: np.ndarray | None) -> np.ndarray:
