@@ -1,35 +1,38 @@
-"""Exports a run for TensorFlow Serving: `python -m arn_tf.export --model_dir= --export_dir=`.
+"""Exports a run for serving: `python -m arn_tf.export --model_dir= --export_dir= [--format=]`.
 
-Writes EXPORT_DIR/1, next time /2: the SavedModel of what embeds and nothing else, warm-up requests,
-and a sidecar that names the embedding space. Before the version gets its name it is loaded
-again and compared with the Keras model on real pictures.
+Writes EXPORT_DIR/1, next time /2: what embeds and nothing else, and a sidecar that names the
+embedding space; by default a SavedModel for TensorFlow Serving, with warm-up requests. Before the
+version gets its name it is loaded again and compared with the Keras model on real pictures.
 """
 
+import importlib
 import os
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from arn_tf import recipes
-from arn_tf.errors import UserError
+from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run import command_line
 from arn_tf.run.settings import RunSettings, title
 
 if TYPE_CHECKING:
     from arn_tf.run.folder import RunDir
 
-_PRECISIONS = ("float32", "bfloat16")
+# Their modules in arn_tf.served are imported where they are asked for.
+_FORMATS = ("saved_model", "openvino", "onnx", "litert")
+_PRECISIONS = ("float32", "bfloat16", "int8")
 _PICTURES = 32
 
 
-def _pictures(run: "RunDir", settings: RunSettings) -> list[bytes]:
-    """Returns unlabelled training pictures of the target, evenly spread."""
+def _pictures(run: "RunDir", settings: RunSettings, count: int) -> list[bytes]:
+    """Returns unlabelled training pictures of the target, evenly spread, `count` or all."""
     import numpy as np
 
     from arn_tf.run.data import reopened
 
     images = reopened(settings, "target", run).split("train").images
-    return images[np.unique(np.linspace(0, len(images) - 1, _PICTURES).astype(int))].tolist()
+    return images[np.unique(np.linspace(0, len(images) - 1, count).astype(int))].tolist()
 
 
 def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
@@ -65,6 +68,14 @@ def main() -> None:
     from arn_tf.run.folder import RunDir
     from arn_tf.served import publish
 
+    int8 = arguments.precision == "int8"
+    if int8 and arguments.format != "openvino":
+        raise ArgumentError("precision", "int8", "needs format=openvino", ["format"])
+    runtime = None
+    if arguments.format != "saved_model":
+        runtime = importlib.import_module(f"arn_tf.served.to_{arguments.format}")
+        # A package that is missing is said at once.
+        runtime.versions()
     run = RunDir(os.path.expanduser(arguments.model_dir))
     settings = recipes.with_moved_folders(recipes.settings_of(run))
     # As where it was trained and scored.
@@ -73,10 +84,20 @@ def main() -> None:
     with run.unchanged("model.keras"):
         facts = _facts(run, settings)
         model = run.load_model("model.keras")
-    served = recipes.recipe_of(settings).served_model(model, arguments.precision)
-    folder, sidecar = publish.export(served, arguments.export_dir, _pictures(run, settings), facts)
+    served = recipes.recipe_of(settings).served_model(
+        model, "float32" if int8 else arguments.precision
+    )
+    if int8:
+        from arn_tf.served import openvino_int8
+
+        runtime = openvino_int8.Int8(_pictures(run, settings, openvino_int8.PICTURES))
+        served = runtime.served(served)
+        # Nobody has measured those of the quantised model.
+        facts["metrics_precision"] = "float32"
+    pictures = _pictures(run, settings, _PICTURES)
+    folder, sidecar = publish.export(served, arguments.export_dir, pictures, facts, runtime)
     agreement = sidecar["agreement"]
-    print(f"exported {folder}")
+    print(f"exported {folder}" + (f" for {arguments.format}" if runtime else ""))
     print(f"  embedding space {sidecar['embedding_space']}, {sidecar['embedding_dim']} numbers")
     print(f"  weights {sidecar['weights_bytes'] / 1e6:.1f} MB, precision {sidecar['precision']}")
     print(
@@ -100,11 +121,19 @@ if __name__ == "__main__":
     flags.DEFINE_string("model_dir", "", "folder of a run of arn_tf.train")
     flags.DEFINE_string("export_dir", "", "folder of the served model; gets a version folder")
     flags.DEFINE_enum(
+        "format",
+        "saved_model",
+        _FORMATS,
+        "SavedModel for TensorFlow Serving, or for another runtime, which wants the packages of "
+        "requirements-FORMAT.txt",
+    )
+    flags.DEFINE_enum(
         "precision",
         None,
         _PRECISIONS,
         "arithmetic of E_I, that of the run by default; bfloat16 is faster on some processors and "
-        "agrees less",
+        "agrees less; int8, of --format=openvino alone, is quantised by the ranges of unlabelled "
+        "pictures of the target",
     )
     recipes.define_moved_folders()
     command_line.run(main)

@@ -17,8 +17,10 @@ FOLDERS = ("arn_tf", "benchmarks", "datasets", "serving", "studies", "tests")
 # Run in environments of their own: one with an older TensorFlow, see the README there, and the
 # Python with PyTorch that `benchmarks.beside_torch` is given.
 ELSEWHERE = {"tests/oracle/record_tfa.py", "benchmarks/torch_steps.py"}
-# Of requirements-ray.txt, for who has a cluster; imported where it is asked for.
-OPTIONAL = {"ray"}
+# Of requirements-openvino.txt, imported where it is asked for; tests and benchmarks need it, too.
+OPTIONAL = {"openvino"}
+# Of requirements-int8.txt and requirements-ray.txt, likewise; nothing here needs them.
+ELSEWHERE_OPTIONAL = {"nncf", "ray"}
 # Needed, yet imported by nothing here; requirements.txt and requirements-dev.txt say what for.
 NOT_IMPORTED = {
     "check-jsonschema",
@@ -89,7 +91,7 @@ def imports(source):
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             modules |= {node.module} | {name for name in names if file_of(name)}
     ours = {module for module in modules if module.split(".")[0] in FOLDERS}
-    known = OPTIONAL.union(sys.stdlib_module_names)
+    known = ELSEWHERE_OPTIONAL.union(sys.stdlib_module_names)
     theirs = {m for m in modules - ours if m.split(".")[0] not in known}
     return {file_of(module) for module in ours} - {None}, set(map(distribution, theirs))
 
@@ -170,14 +172,16 @@ def test_requirements_are_what_the_code_imports(sources):
     product = ("arn_tf/", "datasets/", "serving/")
     running = set().union(*(imports(s)[1] for s in sources if s.startswith(product)))
     measuring = set().union(*(imports(s)[1] for s in sources if not s.startswith(product)))
-    assert running <= run
+    assert running - run <= OPTIONAL
     assert measuring <= run | dev
     assert run - running <= NOT_IMPORTED
     assert dev - measuring <= NOT_IMPORTED
 
 
-def test_optional_requirements_are_what_is_optional():
-    assert set(pinned("requirements-ray.txt")) == OPTIONAL
+def test_optional_requirements_are_those_of_development_and_of_bazel():
+    assert set(pinned("requirements-openvino.txt")) == OPTIONAL
+    assert pinned("requirements-openvino.txt").items() <= pinned("requirements-dev.txt").items()
+    assert set(pinned("requirements-ray.txt")) == {"ray"}
 
 
 def test_bazel_knows_the_pinned_packages(targets):

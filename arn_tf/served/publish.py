@@ -5,10 +5,12 @@ names the embedding space.
 """
 
 import datetime
+import functools
 import glob
 import json
 import os
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -16,7 +18,8 @@ import tensorflow as tf
 
 from arn_tf.data import local_folder
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.served import warmup
+from arn_tf.served import runtime_graphs, warmup
+from arn_tf.served.compare_runtime import compare
 from arn_tf.served.graph import ServedModel
 from arn_tf.served.version_folders import new_version
 from datasets.files.plain_path import plain_path
@@ -26,6 +29,25 @@ SIDECAR = os.path.join("assets.extra", "arn.json")
 TOLERANCE = 1e-5
 # Least mean cosine similarity, for bfloat16 the only limit: below it something is broken.
 LEAST_COSINE = 0.95
+_VERSIONS = {"tensorflow": tf.__version__, "keras": keras.__version__}
+
+
+class Runtime(Protocol):
+    """Another runtime than TensorFlow: the modules `to_openvino`, ..."""
+
+    NAME: str
+
+    def versions(self) -> dict[str, str]:
+        """Returns {package: its version}; a UserError names the one that is missing."""
+
+    def write(self, served: ServedModel, folder: str) -> None:
+        """Writes the graphs of `runtime_graphs` into a version's folder."""
+
+    def load(self, folder: str) -> dict[str, runtime_graphs.Embed]:
+        """Returns {graph: function} of what `write` wrote."""
+
+    def weights_bytes(self, folder: str) -> int:
+        """Returns the size of a version's files of weights, in bytes."""
 
 
 def export(
@@ -33,6 +55,7 @@ def export(
     export_dir: str | os.PathLike[str],
     pictures: Sequence[bytes],
     facts: Mapping[str, object] | None = None,
+    runtime: Runtime | None = None,
 ) -> tuple[str, dict[str, object]]:
     """Writes a model's next version and proves that it computes what the model does.
 
@@ -41,6 +64,7 @@ def export(
         export_dir: folder of the model; its last part is the name that it is served under.
         pictures: encoded pictures to compare on [N].
         facts: more for the sidecar, a dict that JSON can hold.
+        runtime: whose form is written; None: the SavedModel, for TensorFlow Serving.
 
     Returns:
         the version's folder, and its sidecar as a dict.
@@ -52,19 +76,14 @@ def export(
     export_dir = os.path.abspath(os.path.expanduser(export_dir))
     name = _served_name(export_dir)
     with new_version(export_dir) as (partial, version), plain_path(partial, UserError) as folder:
-        save(served, folder)
-        agreement = _compare(served, folder, pictures)
-        _refuse_disagreement(agreement, served.exact)
-        inputs = {name: specs for name, (_, specs) in served.signatures().items()}
-        warmup.write(folder, name, inputs)
+        write = _saved_model if runtime is None else functools.partial(_for_runtime, runtime)
         sidecar = {
             **served.facts(),
             **(facts or {}),
-            "agreement": agreement,
-            "weights_bytes": weights_bytes(folder),
-            "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+            **write(served, folder, name, pictures),
             "exported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
+        os.makedirs(os.path.join(folder, os.path.dirname(SIDECAR)), exist_ok=True)
         with open(os.path.join(folder, SIDECAR), "w", encoding="utf-8") as file:
             json.dump(sidecar, file, indent=2)
             file.write("\n")
@@ -83,6 +102,58 @@ def _served_name(export_dir: str) -> str:
             "the folder's last part is the name that the model is served under, and must be UTF-8",
         ) from error
     return name
+
+
+def _saved_model(
+    served: ServedModel, folder: str, name: str, pictures: Sequence[bytes]
+) -> dict[str, object]:
+    """Writes the SavedModel and its warm-up requests; returns the sidecar's entries of it."""
+    save(served, folder)
+    agreement = _compare(served, folder, pictures)
+    _refuse_disagreement(agreement, served.exact)
+    inputs = {name: specs for name, (_, specs) in served.signatures().items()}
+    warmup.write(folder, name, inputs)
+    return {
+        "format": "saved_model",
+        "agreement": agreement,
+        "weights_bytes": weights_bytes(folder),
+        "versions": _VERSIONS,
+    }
+
+
+def _for_runtime(
+    runtime: Runtime, served: ServedModel, folder: str, name: str, pictures: Sequence[bytes]
+) -> dict[str, object]:
+    """Writes another runtime's form; returns the sidecar's entries of it."""
+    if served.precision == "bfloat16":
+        raise ArgumentError(
+            "format",
+            runtime.NAME,
+            "this model computes in bfloat16; give precision=float32",
+            also=["precision"],
+        )
+    packages = runtime.versions()
+    try:
+        runtime.write(served, folder)
+        embed = runtime.load(folder)
+    except (UserError, OSError, tf.errors.OpError):
+        raise
+    # Converters and runtimes have errors of all kinds, a full disk's among them.
+    except Exception as error:
+        text = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise ArgumentError(
+            "format",
+            runtime.NAME,
+            f"the model can't be written for it or loaded again ({text}); nothing was published. "
+            "Is the disk full, or another version installed than the requirements file says?",
+        ) from error
+    return {
+        "format": runtime.NAME,
+        "camera_rows": runtime_graphs.camera_rows(served),
+        "agreement": compare(served, embed, pictures, runtime.NAME),
+        "weights_bytes": runtime.weights_bytes(folder),
+        "versions": _VERSIONS | packages,
+    }
 
 
 def save(served: ServedModel, folder: str) -> None:

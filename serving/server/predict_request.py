@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from serving.server.saved_model import SavedModel, parse_tensor
+from serving.server.model import Model
+from serving.server.saved_model import parse_tensor
 from serving.server.version_watcher import Versions
 
 # A SavedModel's entry for its initialisation; nobody can call it.
@@ -46,14 +47,14 @@ class Prediction:
         batch_size: N.
     """
 
-    model: SavedModel
+    model: Model
     signature: str
     inputs: dict[str, tf.Tensor]
     outputs: list[str]
     batch_size: int
 
 
-def find_model(spec: Any, name: str, versions: Versions) -> SavedModel:
+def find_model(spec: Any, name: str, versions: Versions) -> Model:
     """Returns the version of a model that a `ModelSpec` asks for.
 
     Args:

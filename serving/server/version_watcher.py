@@ -6,7 +6,7 @@ import threading
 from serving import command
 from serving.errors import ServingError
 from serving.server import arguments
-from serving.server.saved_model import SavedModel
+from serving.server import model as models
 
 _POLL_SECONDS = 1.0
 _FileState = tuple[str, int, int]  # path, bytes, time of the last change in ns
@@ -33,7 +33,7 @@ class Versions:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         versions = arguments.versions(model_dir)
-        self._current: SavedModel
+        self._current: models.Model
         for version in reversed(versions):
             try:
                 self._load(version)
@@ -53,13 +53,13 @@ class Versions:
         self._stopped.set()
         self._thread.join()
 
-    def get(self, version: int | None = None) -> SavedModel | None:
+    def get(self, version: int | None = None) -> models.Model | None:
         """Returns a version, by default the newest; None if it isn't loaded."""
         current = self._current
         return current if version in (None, current.version) else None
 
     @property
-    def current(self) -> SavedModel:
+    def current(self) -> models.Model:
         """The version that is served."""
         return self._current
 
@@ -98,7 +98,7 @@ class Versions:
         files = _files(folder)
         self._set_state(version, "LOADING")
         try:
-            self._current = SavedModel(folder, version)
+            self._current = models.load(folder, version)
         except ServingError as error:
             self._refused[version] = files
             self._set_state(version, "END", str(error))

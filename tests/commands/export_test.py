@@ -137,7 +137,9 @@ def test_a_full_disk(paper_run, tmp_path):
     [
         ({"export_dir": ""}, "--export_dir: name the folder"),
         ({"model_dir": "/nowhere"}, "--model_dir=/nowhere: no settings.json there"),
-        ({"precision": "int8"}, "precision"),
+        ({"precision": "int4"}, "precision"),
+        ({"precision": "int8"}, "--precision=int8: needs --format=openvino"),
+        ({"format": "tensorrt"}, "format"),
         ({"manual_dir": "/nowhere", "data_dir": "/proc/nowhere"}, "/proc/nowhere"),
     ],
 )

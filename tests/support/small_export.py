@@ -43,6 +43,6 @@ def served(model, precision=None):
     return recipe.served_model(model, precision)
 
 
-def export_model(model, export_dir, pictures, precision=None, facts=None):
+def export_model(model, export_dir, pictures, precision=None, facts=None, runtime=None):
     """Publishes the next version of a model: its folder, and its sidecar."""
-    return publish.export(served(model, precision), export_dir, pictures, facts)
+    return publish.export(served(model, precision), export_dir, pictures, facts, runtime)

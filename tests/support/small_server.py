@@ -38,17 +38,23 @@ def model(seed=0):
     )
 
 
-def publish(models, seed=0):
+def publish(models, seed=0, runtime=None):
     """Exports the model of a seed as the next version below a folder; returns its fingerprint."""
-    _, sidecar = small_export.export_model(model(seed), pathlib.Path(models) / "arn", PICTURES[:2])
+    _, sidecar = small_export.export_model(
+        model(seed), pathlib.Path(models) / "arn", PICTURES[:2], runtime=runtime
+    )
     return sidecar["embedding_space"]
 
 
-def models():
-    """A folder with version 1 of `arn`, written unless it is there."""
-    folder = small_data.folder() / "models"
+def models(runtime=None):
+    """A folder with version 1 of `arn`, written unless it is there.
+
+    Args:
+        runtime: as `publish.export` takes it.
+    """
+    folder = small_data.folder() / f"models{'_' + runtime.NAME if runtime else ''}"
     if not folder.exists():
-        publish(folder)
+        publish(folder, runtime=runtime)
     return folder
 
 

@@ -43,11 +43,15 @@ def model(seed: int = 0, cameras: Sequence[int] = CAMERAS, **options: Any) -> St
     return made
 
 
-def models():
-    """A folder with version 1 of `arn`, an export of `model()`; written unless it is there."""
-    folder = small_data.folder() / "strong_models"
+def models(runtime=None):
+    """A folder with version 1 of `arn`, an export of `model()`; written unless it is there.
+
+    Args:
+        runtime: as `publish.export` takes it.
+    """
+    folder = small_data.folder() / f"strong_models{'_' + runtime.NAME if runtime else ''}"
     if not folder.exists():
-        small_export.export_model(model(), folder / "arn", small_export.PICTURES)
+        small_export.export_model(model(), folder / "arn", small_export.PICTURES, runtime=runtime)
     return folder
 
 

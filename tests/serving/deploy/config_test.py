@@ -3,6 +3,7 @@
 import functools
 import http.server
 import inspect
+import json
 import os
 import re
 import shutil
@@ -170,14 +171,29 @@ def test_docker_compose_reads_it():
     assert subprocess.run(compose, env=os.environ | {"ARN_MODELS": ""}).returncode == 0
 
 
-@pytest.mark.parametrize("start", ["arn", "arn-gpu"])
+@pytest.mark.parametrize("start", ["arn", "arn-gpu", "arn-openvino"])
 def test_compose_lets_nobody_in_and_nothing_out(start):
     service = read("compose.yaml")["services"][start]
     assert all(re.match(r"(\$\{ARN_BIND:-)?127\.0\.0\.1", port) for port in service["ports"])
     assert all(mount["read_only"] for mount in service["volumes"])
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
-    assert ("gpu" in service.get("profiles", [])) == (start == "arn-gpu")
-    assert service["image"].startswith("tensorflow/serving:${TF_SERVING_TAG:-2.")
+    assert service.get("profiles", []) == start.split("-")[1:]
+    if start != "arn-openvino":
+        assert service["image"].startswith("tensorflow/serving:${TF_SERVING_TAG:-2.")
+
+
+def test_openvino_model_server_gets_what_the_documentation_exports():
+    flags = read("compose.yaml")["services"]["arn-openvino"]["command"]
+    folder = next(flag for flag in flags if flag.startswith("--model_path=/models/"))
+    folder = folder.removeprefix("--model_path=/")
+    page = (ROOT / "docs" / "serving.md").read_text()
+    assert f"--export_dir={folder} --format=openvino" in page
+    config = next(flag for flag in flags if flag.startswith("--plugin_config="))
+    # As the development server and the comparison before publication compute.
+    assert json.loads(config.removeprefix("--plugin_config=")) == {
+        "INFERENCE_PRECISION_HINT": "f32"
+    }
+    assert "--model_name=arn" in flags
 
 
 @pytest.mark.parametrize("status, healthy", [(200, True), (404, False), (None, False)])

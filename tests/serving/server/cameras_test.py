@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from arn_tf.data.images import decode
+from arn_tf.served import to_openvino
 from serving.client import EmbeddingClient, message_classes, tensors
 from tests.support import small_server, small_strong
 
@@ -16,10 +17,15 @@ IMAGES = np.stack([decode(picture, small_strong.SIZE).numpy() for picture in PIC
 CAMERAS = np.resize([4, 1, 9, 2**40, -1], 12)
 
 
-@pytest.fixture(scope="module", params=["float_val", "tensor_content"])
+@pytest.fixture(scope="module", params=["float_val", "tensor_content", "openvino"])
 def server(request):
+    runtime = None
+    if request.param == "openvino":
+        pytest.importorskip("openvino")
+        runtime = to_openvino
     content = request.param == "tensor_content"
-    with small_server.serving(small_strong.models() / "arn", as_tensor_content=content) as server:
+    model_dir = small_strong.models(runtime) / "arn"
+    with small_server.serving(model_dir, as_tensor_content=content) as server:
         yield server
 
 

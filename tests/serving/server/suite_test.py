@@ -34,15 +34,20 @@ MODEL = os.environ.get("ARN_SERVING_MODEL", "arn")
 CLOSE = 1e-4
 
 
-@pytest.fixture(scope="module")
-def address():
+@pytest.fixture(scope="module", params=["saved_model"] if ADDRESS else ["saved_model", "openvino"])
+def address(request):
     if ADDRESS:
         yield ADDRESS
         return
+    runtime = None
+    if request.param == "openvino":
+        pytest.importorskip("openvino")
+        from arn_tf.served import to_openvino as runtime
     # Needs TensorFlow, as the server itself does.
     from tests.support import small_server
 
-    with small_server.server_process() as (_, address):
+    model_dir = small_server.models(runtime) / "arn"
+    with small_server.server_process(model_dir=model_dir) as (_, address):
         yield address
 
 

@@ -1,0 +1,98 @@
+"""OpenVINO's form of an export in int8: quantised after training by NNCF, from unlabelled pictures.
+
+Weights and activations become 8-bit integers with one scale for each channel or tensor (Jacob et
+al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+CVPR 2018); the ranges of activations are those of the calibration pictures. Embeddings differ from
+the model's, so they are a space of their own.
+"""
+
+import dataclasses
+import hashlib
+import types
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arn_tf.data.images import decode
+from arn_tf.errors import UserError
+from arn_tf.layers.normalization import TARGET
+from arn_tf.served import runtime_graphs, to_openvino
+from arn_tf.served.graph import ServedModel, embedding_space
+from arn_tf.served.runtime_graphs import BY_CAMERA, CAMERA_ROW, IMAGES
+
+if TYPE_CHECKING:
+    import openvino
+
+# NNCF's own default; more changes its ranges little.
+PICTURES = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Int8:
+    """`to_openvino` with quantised graphs.
+
+    Attributes:
+        calibration: encoded pictures [N], best `PICTURES` of the target's.
+    """
+
+    calibration: Sequence[bytes]
+    NAME = to_openvino.NAME
+
+    def versions(self) -> dict[str, str]:
+        """Returns the versions of OpenVINO and NNCF for the sidecar.
+
+        Raises:
+            UserError: one of them isn't installed.
+        """
+        return to_openvino.versions() | {"nncf": _nncf().__version__}
+
+    def served(self, served: ServedModel) -> ServedModel:
+        """Returns a float32 model under the embedding space of its quantised graphs."""
+        pictures = hashlib.sha256()
+        for picture in self.calibration:
+            pictures.update(hashlib.sha256(picture).digest())
+        space = embedding_space(
+            {"of": served.embedding_space, "precision": "int8"} | self.versions(),
+            [],
+            pictures.digest(),
+        )
+        return dataclasses.replace(served, embedding_space=space, precision="int8", exact=False)
+
+    def write(self, served: ServedModel, folder: str) -> None:
+        """Writes a model's graphs, quantised, and the decoder into a version's folder."""
+
+        def quantized(name: str, model: "openvino.Model") -> "openvino.Model":
+            nncf = _nncf()
+            inputs = nncf.Dataset(list(self._inputs(name, served)))
+            return nncf.quantize(model, inputs, subset_size=len(self.calibration))
+
+        to_openvino.write(served, folder, quantized)
+
+    def load(self, folder: str) -> dict[str, runtime_graphs.Embed]:
+        """Returns {graph: function of NumPy arrays} of what `write` wrote."""
+        return to_openvino.load(folder)
+
+    def weights_bytes(self, folder: str) -> int:
+        """Returns the size of a version's weights, in bytes: those of both graphs."""
+        return to_openvino.weights_bytes(folder)
+
+    def _inputs(self, name: str, served: ServedModel) -> Iterator[dict[str, np.ndarray]]:
+        """Yields a graph's inputs, picture by picture; cameras take turns."""
+        rows = [TARGET, *runtime_graphs.camera_rows(served).values()]
+        for place, picture in enumerate(self.calibration):
+            inputs = {IMAGES: decode(picture, served.input_size).numpy()[None]}
+            if name == BY_CAMERA:
+                inputs[CAMERA_ROW] = np.array([rows[place % len(rows)]], np.int32)
+            yield inputs
+
+
+def _nncf() -> types.ModuleType:
+    try:
+        import nncf
+    except ImportError as error:
+        raise UserError(
+            "precision=int8: needs the package nncf: pip install -r requirements-int8.txt",
+            ["precision"],
+        ) from error
+    return nncf

@@ -1,0 +1,44 @@
+"""An int8 export is near the model, smaller, and of another embedding space."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from arn_tf.data.images import decode
+from arn_tf.errors import UserError
+from arn_tf.served import publish, to_openvino
+from arn_tf.served.openvino_int8 import Int8
+from tests.support import small_export, small_strong
+from tests.support.small_export import PICTURES, SIZE
+
+
+def test_it_is_near_smaller_and_another_space(tmp_path):
+    pytest.importorskip("nncf")
+    model = small_strong.model()
+    served = small_export.served(model)
+    runtime = Int8(PICTURES)
+    quantized = runtime.served(served)
+    assert quantized.embedding_space != served.embedding_space
+    # Other pictures give other ranges.
+    assert Int8(PICTURES[:4]).served(served).embedding_space != quantized.embedding_space
+    folder, sidecar = publish.export(quantized, tmp_path / "int8", PICTURES, runtime=runtime)
+    _, exact = publish.export(served, tmp_path / "float32", PICTURES, runtime=to_openvino)
+    assert sidecar["precision"] == "int8" and "nncf" in sidecar["versions"]
+    assert sidecar["embedding_space"] == quantized.embedding_space
+    assert sidecar["weights_bytes"] < 0.8 * exact["weights_bytes"]
+    agreement = sidecar["agreement"]
+    # Not the float32 graphs under another name.
+    assert exact["agreement"]["max_difference"] < 1e-4 < agreement["max_difference"]
+    assert 0.95 <= agreement["mean_cosine"] < 0.99999
+    images = np.stack([decode(picture, SIZE).numpy() for picture in PICTURES])
+    rows = np.array([2, 3, 4, 1, 1], np.int32)
+    found = to_openvino.load(folder)["images_by_camera"](images, rows)
+    assert (found * model(images, rows).numpy()).sum(axis=1).mean() > 0.95
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(UserError, match=r"package nncf: pip install -r requirements-int8\.txt"):
+        Int8([]).versions()
