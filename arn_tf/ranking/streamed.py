@@ -1,0 +1,265 @@
+"""Ranks a gallery that need not fit in memory: `protocol.rank_gallery` over blocks, read twice.
+
+What a match's rank needs is its similarity and how many pictures lie above it. The first reading
+computes the similarities of the matches alone, few as they are; the second multiplies every block
+with the queries, sorts the products without their rows, and looks each match up. So the gallery is
+multiplied once, and what is held of it is one block.
+
+A matrix product rounds a similarity differently from place to place. Here rounding decides nothing:
+products within its reach of a match are computed again in float64, one by one. Ranks are those of
+these similarities, equal ones by row (copies of a picture are equal), whatever the blocks are.
+`rank_gallery` takes the product's own order there, and may rank pictures apart by 1e-7 otherwise.
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from arn_tf.ranking import arguments, results
+from arn_tf.ranking.arguments import DISTRACTOR, JUNK
+
+# A part of the gallery: real [B, D], integers [B] and [B], as the arguments of `rank_gallery`.
+Block = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
+
+# Gallery pictures multiplied at a time: the products of `block` queries take 16 MiB.
+_COLUMNS = 16384
+# Pairs of embeddings compared one by one at a time.
+_PAIRS = 2048
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Queries:
+    """The queries; `order` has those of a person side by side."""
+
+    units: np.ndarray
+    person: np.ndarray
+    camera: np.ndarray
+    order: np.ndarray
+
+    def pairs(self, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns (query, picture) of every pair of one person, ascending by query.
+
+        Args:
+            person: int64 [B], of the pictures.
+        """
+        first = np.searchsorted(self.person, person, "left", self.order)
+        count = np.searchsorted(self.person, person, "right", self.order) - first
+        picture = np.repeat(np.arange(len(person)), count)
+        place = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
+        query = self.order[place]
+        ascending = np.lexsort((picture, query))
+        return query[ascending], picture[ascending]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Part:
+    """A block without its junk, at unit length; `start` counts the pictures before it."""
+
+    start: int
+    units: np.ndarray
+    person: np.ndarray
+    camera: np.ndarray
+    junk: int
+    checksum: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Matches:
+    """Pairs of a query and a match, the queries ascending, the best match of each first.
+
+    `similarity` is float64, `row` counts from the gallery's first picture that is no junk; those of
+    a query begin at `starts[query]`.
+    """
+
+    similarity: np.ndarray
+    row: np.ndarray
+    starts: np.ndarray
+
+
+def rank_blocks(
+    query_embeddings: npt.ArrayLike,
+    query_person_id: npt.ArrayLike,
+    query_camera_id: npt.ArrayLike,
+    gallery: Iterable[Block],
+    *,
+    max_rank: int = 20,
+    block: int = 256,
+) -> results.RankingResult:
+    """Ranks the gallery for every query by the protocol of `arn_tf.ranking.protocol`.
+
+    Memory beside the arguments: a normalised copy of the queries and of one block of the gallery,
+    32 bytes for every pair of a query and a match, and 2 * `block` * 16384 numbers.
+
+    Args:
+        query_embeddings: real [Q, D], of any length above zero; normalised here.
+        query_person_id: integers [Q], at least 1.
+        query_camera_id: integers [Q].
+        gallery: (embeddings, person_id, camera_id) of each block, as `rank_gallery` takes them for
+            the whole. Read twice: a list, or an object whose `__iter__` starts anew. Blocks of some
+            thousand pictures are as fast as larger ones.
+        max_rank: length of the CMC curve.
+        block: queries compared at a time.
+
+    Raises:
+        ValueError: an argument has a wrong shape, type or value (it is named, with the block where
+            there is one), the second reading differs from the first, or no query has a match.
+    """
+    max_rank = arguments.positive("max_rank", max_rank)
+    block = arguments.positive("block", block)
+    query = arguments.embeddings("query_embeddings", query_embeddings)
+    person = arguments.ids("query_person_id", query_person_id, query, 1)
+    camera = arguments.ids("query_camera_id", query_camera_id, query)
+    if isinstance(gallery, Iterator):
+        raise ValueError(
+            "gallery is read twice, and an iterator can be read once: give a list, or an object "
+            "whose __iter__ starts anew"
+        )
+    dtype = arguments.common_dtype(query, query)
+    query = arguments.unit_rows("query_embeddings", query, dtype, np.full(len(query), True))
+    queries = _Queries(query, person, camera, np.argsort(person, kind="stable"))
+
+    matches, checksums, junk, distractors = _find_matches(queries, gallery)
+    before = np.zeros(len(matches.row), np.int64)
+    number = -1
+    for number, part in enumerate(_parts(gallery, queries)):
+        if number >= len(checksums) or part.checksum != checksums[number]:
+            raise ValueError(f"gallery: block {number} had other pictures when it was read before")
+        for start in range(0, len(part.units), _COLUMNS):
+            _count_before(queries, matches, part, start, block, before)
+    if number + 1 != len(checksums):
+        raise ValueError(f"gallery: of {len(checksums)} blocks only {number + 1} came again")
+    count = np.diff(matches.starts)
+    place = np.arange(1, len(before) + 1) - np.repeat(matches.starts[:-1], count)
+    return results.of_ranks(before + place, count, max_rank, junk=junk, distractors=distractors)
+
+
+def _parts(gallery: Iterable[Block], queries: _Queries) -> Iterator[_Part]:
+    """Yields the blocks, checked."""
+    start = 0
+    for number, given in enumerate(gallery):
+        try:
+            part = _part(given, queries, start)
+        except ValueError as error:
+            raise ValueError(f"gallery: block {number}: {error}") from error
+        yield part
+        start += len(part.units)
+
+
+def _part(given: Any, queries: _Queries, start: int) -> _Part:
+    if not isinstance(given, tuple) or len(given) != 3:
+        raise ValueError("must be a tuple of embeddings, person_id and camera_id")
+    embeddings = arguments.embeddings("embeddings", given[0])
+    person = arguments.ids("person_id", given[1], embeddings, JUNK)
+    camera = arguments.ids("camera_id", given[2], embeddings)
+    width, dtype = queries.units.shape[1], queries.units.dtype
+    if embeddings.shape[1] != width:
+        raise ValueError(
+            f"embeddings have {embeddings.shape[1]} numbers each, the query's {width}: they are "
+            "not of one model"
+        )
+    if np.result_type(embeddings, np.float32).itemsize > dtype.itemsize:
+        raise ValueError(f"embeddings are {embeddings.dtype}, the queries {dtype}: give both alike")
+    keep = person != JUNK
+    units = arguments.unit_rows("embeddings", embeddings, dtype.type, keep)
+    checksum = zlib.crc32(camera.tobytes(), zlib.crc32(person.tobytes()))
+    junk = int(np.count_nonzero(~keep))
+    return _Part(start, units, person[keep], camera[keep], junk, checksum)
+
+
+def _find_matches(
+    queries: _Queries, gallery: Iterable[Block]
+) -> tuple[_Matches, list[int], int, int]:
+    """Reads the gallery for its matches.
+
+    Returns:
+        the matches, the checksum of each block, and the numbers of junk and of distractors.
+    """
+    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    checksums: list[int] = []
+    junk = distractors = 0
+    persons, cameras = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for part in _parts(gallery, queries):
+        query, picture = queries.pairs(part.person)
+        other = queries.camera[query] != part.camera[picture]
+        query, picture = query[other], picture[other]
+        similarity = _similarity(queries.units, query, part.units, picture)
+        found.append((query.astype(np.int32), similarity, part.start + picture))
+        checksums.append(part.checksum)
+        junk += part.junk
+        distractors += int(np.count_nonzero(part.person == DISTRACTOR))
+        persons, cameras = np.union1d(persons, part.person), np.union1d(cameras, part.camera)
+    if not checksums:
+        raise ValueError("gallery has no block")
+    query, similarity, row = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    if not query.size:
+        raise ValueError(arguments.no_match(queries.person, persons, queries.camera, cameras))
+    order = np.lexsort((row, -similarity, query))
+    starts = np.searchsorted(query, np.arange(len(queries.units) + 1), sorter=order)
+    return _Matches(similarity[order], row[order], starts), checksums, junk, distractors
+
+
+def _count_before(
+    queries: _Queries,
+    matches: _Matches,
+    part: _Part,
+    first: int,
+    block: int,
+    before: np.ndarray,
+) -> None:
+    """Adds the pictures of other persons that stand before each match, from `first` on."""
+    units = part.units[first : first + _COLUMNS]
+    own_query, own = queries.pairs(part.person[first : first + _COLUMNS])
+    valid = np.flatnonzero(np.diff(matches.starts))
+    scores = np.empty((min(block, len(valid)), len(units)), units.dtype)
+    ordered = np.empty_like(scores)
+    for start in range(0, len(valid), block):
+        chosen = valid[start : start + block]
+        products = np.matmul(queries.units[chosen], units.T, out=scores[: len(chosen)])
+        # Pictures of the query's own person count by their similarities, or not at all.
+        row = np.searchsorted(chosen, own_query)
+        here = row < len(chosen)
+        here[here] = chosen[row[here]] == own_query[here]
+        products[row[here], own[here]] = -np.inf
+        ordered[: len(chosen)] = products
+        ordered[: len(chosen)].sort(axis=1)
+        for query, line, score in zip(chosen.tolist(), ordered, products, strict=False):
+            mine = slice(matches.starts[query], matches.starts[query + 1])
+            wanted = matches.similarity[mine]
+            reach = _rounding(wanted, units)
+            low, high = (wanted - reach).astype(units.dtype), (wanted + reach).astype(units.dtype)
+            above = np.searchsorted(line, high, "right")
+            before[mine] += len(line) - above
+            for near in np.flatnonzero(above > np.searchsorted(line, low, "left")):
+                rows = np.flatnonzero((score >= low[near]) & (score <= high[near]))
+                again = _similarity(queries.units, np.full(len(rows), query), units, rows)
+                match = mine.start + near
+                tied = again == wanted[near]
+                tied &= part.start + first + rows < matches.row[match]
+                before[match] += np.count_nonzero((again > wanted[near]) | tied)
+
+
+def _rounding(similarity: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Returns what the rounding of a matrix product may make of similarities, and more.
+
+    Each of D sums is rounded by half of `eps` of itself; they grow to the similarity, and their
+    errors add up like the square root of their number. The worst of a million pairs reached half.
+    """
+    eps = np.finfo(units.dtype).eps
+    return 2 * eps * (1 + np.sqrt(units.shape[1]) * np.abs(similarity))
+
+
+def _similarity(
+    query: np.ndarray, queries: np.ndarray, gallery: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Returns similarities of pairs, float64: equal for equal pictures, wherever they stand."""
+    similarity = np.empty(len(rows))
+    for start in range(0, len(rows), _PAIRS):
+        stop = start + _PAIRS
+        pair = query[queries[start:stop]].astype(np.float64)
+        pair *= gallery[rows[start:stop]]
+        similarity[start:stop] = pair.sum(axis=1)
+    return similarity
