@@ -3,7 +3,7 @@
     python -m benchmarks.gallery_size --pictures=10000,100000 --queries=3000 --json=sizes.json
     python -m benchmarks.gallery_size --pictures=1000000 --queries=10000 --json=sizes.json
 
-Synthetic embeddings of 256 numbers lie in shards of 10,000 on the disk (1 GB for a million, in the
+Synthetic embeddings of 256 numbers lie in shards of 32,768 on the disk (1 GB for a million, in the
 folder of temporary files). Every method is a process of its own, so that its peak memory is its own:
 
 - ranking: `arn_tf.ranking.streamed.rank_blocks` over the shards;
@@ -30,7 +30,7 @@ from arn_tf.ranking import reranking, streamed
 from benchmarks.ranking import peak_mib
 from serving import command
 
-WIDTH, SHARD, BLOCK = 256, 10_000, 256
+WIDTH, SHARD, BLOCK = 256, 32_768, 256
 IMAGES_OF_A_PERSON, CAMERAS, DISTRACTORS = 20, 6, 0.1
 # What makes an embedding: its person, its camera (1) and the rest of the picture.
 PERSON, NOISE = 1.5, 2.0

@@ -25,8 +25,8 @@ from arn_tf.ranking.arguments import DISTRACTOR, JUNK
 # A part of the gallery: real [B, D], integers [B] and [B], as the arguments of `rank_gallery`.
 Block = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
 
-# Gallery pictures multiplied at a time: the products of `block` queries take 16 MiB.
-_COLUMNS = 16384
+# Gallery pictures multiplied at a time: the products of `block` queries take 32 MiB.
+_COLUMNS = 32768
 # Pairs of embeddings compared one by one at a time.
 _PAIRS = 2048
 
@@ -71,11 +71,14 @@ class _Part:
 class _Matches:
     """Pairs of a query and a match, the queries ascending, the best match of each first.
 
-    `similarity` is float64, `row` counts from the gallery's first picture that is no junk; those of
-    a query begin at `starts[query]`.
+    `similarity` is float64, and a matrix product may make of it what lies from `low` to `high`.
+    `row` counts from the gallery's first picture that is no junk; those of a query begin at
+    `starts[query]`.
     """
 
     similarity: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     row: np.ndarray
     starts: np.ndarray
 
@@ -92,7 +95,7 @@ def rank_blocks(
     """Ranks the gallery for every query by the protocol of `arn_tf.ranking.protocol`.
 
     Memory beside the arguments: a normalised copy of the queries and of one block of the gallery,
-    32 bytes for every pair of a query and a match, and 2 * `block` * 16384 numbers.
+    32 bytes for every pair of a query and a match, and 2 * `block` * 32768 numbers.
 
     Args:
         query_embeddings: real [Q, D], of any length above zero; normalised here.
@@ -191,7 +194,9 @@ def _find_matches(
         checksums.append(part.checksum)
         junk += part.junk
         distractors += int(np.count_nonzero(part.person == DISTRACTOR))
-        persons, cameras = np.union1d(persons, part.person), np.union1d(cameras, part.camera)
+        # For the error below: of other persons one will do, there may be a million.
+        told = np.concatenate([part.person[:1], part.person[np.isin(part.person, queries.person)]])
+        persons, cameras = np.union1d(persons, told), np.union1d(cameras, part.camera)
     if not checksums:
         raise ValueError("gallery has no block")
     query, similarity, row = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -199,7 +204,10 @@ def _find_matches(
         raise ValueError(arguments.no_match(queries.person, persons, queries.camera, cameras))
     order = np.lexsort((row, -similarity, query))
     starts = np.searchsorted(query, np.arange(len(queries.units) + 1), sorter=order)
-    return _Matches(similarity[order], row[order], starts), checksums, junk, distractors
+    similarity = similarity[order]
+    low, high = _rounded(similarity, queries.units)
+    matches = _Matches(similarity, low, high, row[order], starts)
+    return matches, checksums, junk, distractors
 
 
 def _count_before(
@@ -228,28 +236,28 @@ def _count_before(
         ordered[: len(chosen)].sort(axis=1)
         for query, line, score in zip(chosen.tolist(), ordered, products, strict=False):
             mine = slice(matches.starts[query], matches.starts[query + 1])
-            wanted = matches.similarity[mine]
-            reach = _rounding(wanted, units)
-            low, high = (wanted - reach).astype(units.dtype), (wanted + reach).astype(units.dtype)
-            above = np.searchsorted(line, high, "right")
+            above = line.searchsorted(matches.high[mine], "right")
             before[mine] += len(line) - above
-            for near in np.flatnonzero(above > np.searchsorted(line, low, "left")):
-                rows = np.flatnonzero((score >= low[near]) & (score <= high[near]))
+            near = line.searchsorted(matches.low[mine], "left") < above
+            for match in mine.start + np.flatnonzero(near) if near.any() else ():
+                rows = np.flatnonzero(
+                    (score >= matches.low[match]) & (score <= matches.high[match])
+                )
                 again = _similarity(queries.units, np.full(len(rows), query), units, rows)
-                match = mine.start + near
-                tied = again == wanted[near]
-                tied &= part.start + first + rows < matches.row[match]
-                before[match] += np.count_nonzero((again > wanted[near]) | tied)
+                wanted, row_of_match = matches.similarity[match], matches.row[match]
+                tied = (again == wanted) & (part.start + first + rows < row_of_match)
+                before[match] += np.count_nonzero((again > wanted) | tied)
 
 
-def _rounding(similarity: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Returns what the rounding of a matrix product may make of similarities, and more.
+def _rounded(similarity: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the least and the most that a matrix product may make of similarities.
 
     Each of D sums is rounded by half of `eps` of itself; they grow to the similarity, and their
     errors add up like the square root of their number. The worst of a million pairs reached half.
     """
     eps = np.finfo(units.dtype).eps
-    return 2 * eps * (1 + np.sqrt(units.shape[1]) * np.abs(similarity))
+    reach = 2 * eps * (1 + np.sqrt(units.shape[1]) * np.abs(similarity))
+    return (similarity - reach).astype(units.dtype), (similarity + reach).astype(units.dtype)
 
 
 def _similarity(
