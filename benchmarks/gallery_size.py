@@ -3,8 +3,9 @@
     python -m benchmarks.gallery_size --pictures=10000,100000 --queries=3000 --json=sizes.json
     python -m benchmarks.gallery_size --pictures=1000000 --queries=10000 --json=sizes.json
 
-Synthetic embeddings of 256 numbers lie in shards of 32,768 on the disk (1 GB for a million, in the
-folder of temporary files). Every method is a process of its own, so that its peak memory is its own:
+Synthetic embeddings of 256 numbers lie in shards of 4,096 on the disk (1 GB for a million, in the
+folder of temporary files). Every method is a process of its own, so that its peak memory is its
+own:
 
 - ranking: `arn_tf.ranking.streamed.rank_blocks` over the shards;
 - graph: `arn_tf.ranking.reranking.jaccard_distance` of all pictures, up to 100,000.
@@ -30,7 +31,7 @@ from arn_tf.ranking import reranking, streamed
 from benchmarks.ranking import peak_mib
 from serving import command
 
-WIDTH, SHARD, BLOCK = 256, 32_768, 256
+WIDTH, SHARD, BLOCK = 256, 4096, 256
 IMAGES_OF_A_PERSON, CAMERAS, DISTRACTORS = 20, 6, 0.1
 # What makes an embedding: its person, its camera (1) and the rest of the picture.
 PERSON, NOISE = 1.5, 2.0
@@ -138,7 +139,9 @@ def measure(method: str, folder: str) -> dict[str, object]:
 
 def main(sizes: list[int], queries: int, methods: list[str], path: str | None) -> None:
     """Measures every method at every size, and prints and keeps the rows."""
-    kept = json.loads(pathlib.Path(path).read_text()) if path and os.path.exists(path) else {}
+    kept = {}
+    if path and os.path.exists(path):
+        kept = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     for pictures in sizes:
         with tempfile.TemporaryDirectory() as folder:
             write(folder, queries, pictures)
@@ -153,7 +156,8 @@ def main(sizes: list[int], queries: int, methods: list[str], path: str | None) -
                 print(f"{method} {of}: {row}", flush=True)
                 kept[f"{method} {of}"] = row
                 if path:
-                    pathlib.Path(path).write_text(json.dumps(kept, indent=1) + "\n")
+                    text = json.dumps(kept, indent=1) + "\n"
+                    pathlib.Path(path).write_text(text, encoding="utf-8")
 
 
 def _all(folder: str) -> np.ndarray:

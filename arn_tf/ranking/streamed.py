@@ -12,18 +12,14 @@ these similarities, equal ones by row (copies of a picture are equal), whatever 
 """
 
 import dataclasses
-import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from arn_tf.ranking import arguments, results
-from arn_tf.ranking.arguments import DISTRACTOR, JUNK
-
-# A part of the gallery: real [B, D], integers [B] and [B], as the arguments of `rank_gallery`.
-Block = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
+from arn_tf.ranking import arguments, gallery_blocks, results
+from arn_tf.ranking.arguments import DISTRACTOR
+from arn_tf.ranking.gallery_blocks import Block
 
 # Gallery pictures multiplied at a time: the products of `block` queries take 32 MiB.
 _COLUMNS = 32768
@@ -56,18 +52,6 @@ class _Queries:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Part:
-    """A block without its junk, at unit length; `start` counts the pictures before it."""
-
-    start: int
-    units: np.ndarray
-    person: np.ndarray
-    camera: np.ndarray
-    junk: int
-    checksum: int
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class _Matches:
     """Pairs of a query and a match, the queries ascending, the best match of each first.
 
@@ -94,16 +78,16 @@ def rank_blocks(
 ) -> results.RankingResult:
     """Ranks the gallery for every query by the protocol of `arn_tf.ranking.protocol`.
 
-    Memory beside the arguments: a normalised copy of the queries and of one block of the gallery,
-    32 bytes for every pair of a query and a match, and 2 * `block` * 32768 numbers.
+    Memory beside the arguments: a normalised copy of the queries and of one block of the gallery
+    (of 32768 pictures, where blocks are smaller), 40 bytes for every pair of a query and a match,
+    and 2 * `block` * 32768 numbers.
 
     Args:
         query_embeddings: real [Q, D], of any length above zero; normalised here.
         query_person_id: integers [Q], at least 1.
         query_camera_id: integers [Q].
         gallery: (embeddings, person_id, camera_id) of each block, as `rank_gallery` takes them for
-            the whole. Read twice: a list, or an object whose `__iter__` starts anew. Blocks of some
-            thousand pictures are as fast as larger ones.
+            the whole. Read twice: a list, or an object whose `__iter__` starts anew.
         max_rank: length of the CMC curve.
         block: queries compared at a time.
 
@@ -127,50 +111,12 @@ def rank_blocks(
 
     matches, checksums, junk, distractors = _find_matches(queries, gallery)
     before = np.zeros(len(matches.row), np.int64)
-    number = -1
-    for number, part in enumerate(_parts(gallery, queries)):
-        if number >= len(checksums) or part.checksum != checksums[number]:
-            raise ValueError(f"gallery: block {number} had other pictures when it was read before")
-        for start in range(0, len(part.units), _COLUMNS):
-            _count_before(queries, matches, part, start, block, before)
-    if number + 1 != len(checksums):
-        raise ValueError(f"gallery: of {len(checksums)} blocks only {number + 1} came again")
+    parts = gallery_blocks.again(gallery_blocks.checked(gallery, query), checksums)
+    for start, units, gallery_person in gallery_blocks.tiles(parts, _COLUMNS):
+        _count_before(queries, matches, start, units, gallery_person, block, before)
     count = np.diff(matches.starts)
     place = np.arange(1, len(before) + 1) - np.repeat(matches.starts[:-1], count)
     return results.of_ranks(before + place, count, max_rank, junk=junk, distractors=distractors)
-
-
-def _parts(gallery: Iterable[Block], queries: _Queries) -> Iterator[_Part]:
-    """Yields the blocks, checked."""
-    start = 0
-    for number, given in enumerate(gallery):
-        try:
-            part = _part(given, queries, start)
-        except ValueError as error:
-            raise ValueError(f"gallery: block {number}: {error}") from error
-        yield part
-        start += len(part.units)
-
-
-def _part(given: Any, queries: _Queries, start: int) -> _Part:
-    if not isinstance(given, tuple) or len(given) != 3:
-        raise ValueError("must be a tuple of embeddings, person_id and camera_id")
-    embeddings = arguments.embeddings("embeddings", given[0])
-    person = arguments.ids("person_id", given[1], embeddings, JUNK)
-    camera = arguments.ids("camera_id", given[2], embeddings)
-    width, dtype = queries.units.shape[1], queries.units.dtype
-    if embeddings.shape[1] != width:
-        raise ValueError(
-            f"embeddings have {embeddings.shape[1]} numbers each, the query's {width}: they are "
-            "not of one model"
-        )
-    if np.result_type(embeddings, np.float32).itemsize > dtype.itemsize:
-        raise ValueError(f"embeddings are {embeddings.dtype}, the queries {dtype}: give both alike")
-    keep = person != JUNK
-    units = arguments.unit_rows("embeddings", embeddings, dtype.type, keep)
-    checksum = zlib.crc32(camera.tobytes(), zlib.crc32(person.tobytes()))
-    junk = int(np.count_nonzero(~keep))
-    return _Part(start, units, person[keep], camera[keep], junk, checksum)
 
 
 def _find_matches(
@@ -185,7 +131,7 @@ def _find_matches(
     checksums: list[int] = []
     junk = distractors = 0
     persons, cameras = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    for part in _parts(gallery, queries):
+    for part in gallery_blocks.checked(gallery, queries.units):
         query, picture = queries.pairs(part.person)
         other = queries.camera[query] != part.camera[picture]
         query, picture = query[other], picture[other]
@@ -213,19 +159,19 @@ def _find_matches(
 def _count_before(
     queries: _Queries,
     matches: _Matches,
-    part: _Part,
-    first: int,
+    start: int,
+    units: np.ndarray,
+    person: np.ndarray,
     block: int,
     before: np.ndarray,
 ) -> None:
-    """Adds the pictures of other persons that stand before each match, from `first` on."""
-    units = part.units[first : first + _COLUMNS]
-    own_query, own = queries.pairs(part.person[first : first + _COLUMNS])
+    """Adds the pictures of other persons that stand before each match, of a tile of the gallery."""
+    own_query, own = queries.pairs(person)
     valid = np.flatnonzero(np.diff(matches.starts))
     scores = np.empty((min(block, len(valid)), len(units)), units.dtype)
     ordered = np.empty_like(scores)
-    for start in range(0, len(valid), block):
-        chosen = valid[start : start + block]
+    for first in range(0, len(valid), block):
+        chosen = valid[first : first + block]
         products = np.matmul(queries.units[chosen], units.T, out=scores[: len(chosen)])
         # Pictures of the query's own person count by their similarities, or not at all.
         row = np.searchsorted(chosen, own_query)
@@ -245,7 +191,7 @@ def _count_before(
                 )
                 again = _similarity(queries.units, np.full(len(rows), query), units, rows)
                 wanted, row_of_match = matches.similarity[match], matches.row[match]
-                tied = (again == wanted) & (part.start + first + rows < row_of_match)
+                tied = (again == wanted) & (start + rows < row_of_match)
                 before[match] += np.count_nonzero((again > wanted) | tied)
 
 
