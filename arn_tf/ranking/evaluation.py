@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from arn_tf.ranking.pair_scores import PairScores
-from arn_tf.ranking.protocol import RankingResult
+from arn_tf.ranking.results import RankingResult
 from arn_tf.ranking.scores import Split
 
 

@@ -3,15 +3,16 @@
 import numpy as np
 
 # What sorting one score costs, in comparisons of the counting pass (measured).
-_SORT_COST = 128
+_SORT_COST = 8
 
 
 def count_before(scores: np.ndarray, matches: np.ndarray) -> np.ndarray:
     """Returns how many gallery pictures a stable descending sort puts before each match.
 
-    Only pictures at or above the worst match can stand before any. Where they are few,
-    their scores are sorted and each match looked up; where they are many, each match is
-    compared with the whole gallery, which a CPU does many scores at a time.
+    Only pictures at or above the worst match can stand before any. Their scores alone are
+    sorted, without their rows, and each match looked up; where a query has few matches and
+    many such pictures, each match is compared with the whole gallery, which a CPU does many
+    scores at a time.
 
     Args:
         scores: float [G], higher is better.
@@ -22,9 +23,11 @@ def count_before(scores: np.ndarray, matches: np.ndarray) -> np.ndarray:
     """
     wanted = scores[matches]
     contending = scores >= wanted.min()
-    if np.count_nonzero(contending) * _SORT_COST > matches.size * scores.size:
+    count = np.count_nonzero(contending)
+    if count * _SORT_COST > matches.size * scores.size:
         return np.array([_count_before_one(scores, match) for match in matches.tolist()])
-    ordered = np.sort(scores[contending])
+    # To pick out many of them takes longer than to sort the rest as well.
+    ordered = np.sort(scores if 4 * count > scores.size else scores[contending])
     above = np.searchsorted(ordered, wanted, "right")
     before = ordered.size - above
     for tied in np.flatnonzero(above - np.searchsorted(ordered, wanted, "left") > 1):

@@ -14,17 +14,15 @@ of the gallery, though: what the scores need is only where the matches stand, an
 match's rank is a count of the pictures in front of it.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from arn_tf.ranking import arguments, match_ranks
+from arn_tf.ranking import arguments, match_ranks, results
 from arn_tf.ranking.arguments import DISTRACTOR, JUNK
-
-_REPORTED_RANKS = (1, 5, 10, 20)
+from arn_tf.ranking.results import RankingResult
 
 
 class Distance(Protocol):
@@ -40,71 +38,6 @@ class Distance(Protocol):
             gallery: float [G, D] of unit length, without junk.
             block: queries in each array but the last.
         """
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class RankingResult:
-    """Scores of one evaluation, all fractions of 1.
-
-    Attributes:
-        cmc: float64 [max_rank]; `cmc[k - 1]` is the share of valid queries with a match
-            among their first k gallery pictures.
-        mean_ap: mean of `average_precision`, the definition most code uses.
-        mean_ap_trapezoid: mAP of the MATLAB code that came with Market-1501, often half a
-            point lower: the mean of the precision at each match and just before it.
-        mean_inp: mean of the number of matches divided by the rank of the last one, the
-            inverse negative penalty (Ye et al., TPAMI 2021).
-        valid_queries: queries with a match; the denominator of every mean.
-        queries: all queries.
-        junk: gallery pictures dropped because their person is -1.
-        distractors: gallery pictures of person 0, which were kept.
-        average_precision: float64 [queries], the mean of the precision at each match;
-            NaN for a query without a match.
-        first_match_rank: int64 [queries], from 1; 0 for a query without a match.
-    """
-
-    cmc: np.ndarray
-    mean_ap: float
-    mean_ap_trapezoid: float
-    mean_inp: float
-    valid_queries: int
-    queries: int
-    junk: int
-    distractors: int
-    average_precision: np.ndarray
-    first_match_rank: np.ndarray
-
-    def rank(self, k: int) -> float:
-        """Returns the CMC at rank k.
-
-        Raises:
-            ValueError: k isn't between 1 and max_rank.
-        """
-        if not 1 <= k <= self.cmc.size:
-            raise ValueError(f"k must lie between 1 and max_rank, {self.cmc.size}, not {k}")
-        return float(self.cmc[k - 1])
-
-    def per_query(self) -> dict[str, np.ndarray]:
-        """Returns the numbers whose means are rank-1 (0 or 1 each) and mAP (AP).
-
-        Queries without a match are left out. That depends on ids alone: two rankings of the same
-        queries and gallery have the same queries here, in the same order.
-
-        Returns:
-            {"rank-1": float64 [valid_queries], "mean_ap": float64 [valid_queries]}.
-        """
-        valid = self.first_match_rank > 0
-        return {
-            "rank-1": (self.first_match_rank[valid] == 1).astype(np.float64),
-            "mean_ap": self.average_precision[valid],
-        }
-
-    def to_json(self) -> dict[str, float | int]:
-        """Returns scores and counts by name, without the per-query arrays."""
-        scores = {f"rank-{k}": self.rank(k) for k in _REPORTED_RANKS if k <= self.cmc.size}
-        names = ("mean_ap", "mean_ap_trapezoid", "mean_inp")
-        counts = ("queries", "valid_queries", "junk", "distractors")
-        return scores | {name: getattr(self, name) for name in names + counts}
 
 
 def rank_gallery(
@@ -161,8 +94,8 @@ def rank_gallery(
     first = np.searchsorted(gallery_person, query_person, "left", by_person)
     last = np.searchsorted(gallery_person, query_person, "right", by_person)
 
-    per_query = np.full((3, len(query)), np.nan)
-    first_match_rank = np.zeros(len(query), np.int64)
+    ranks: list[np.ndarray] = []
+    matches_of = np.zeros(len(query), np.int64)
     start = 0
     for similarity in _similarities(query, gallery, block, distance):
         for row, scores in enumerate(similarity, start):
@@ -172,29 +105,20 @@ def rank_gallery(
             if not matches.size:
                 continue
             scores[person[same_camera]] = -np.inf  # behind everything, so never counted
-            ranks = np.sort(match_ranks.count_before(scores, matches)) + 1
-            per_query[:, row] = _query_scores(ranks)
-            first_match_rank[row] = ranks[0]
+            ranks.append(np.sort(match_ranks.count_before(scores, matches)) + 1)
+            matches_of[row] = matches.size
         start += len(similarity)
 
-    valid = first_match_rank > 0
-    if not valid.any():
+    if not ranks:
         raise ValueError(
             arguments.no_match(query_person, gallery_person, query_camera, gallery_camera)
         )
-    means = per_query[:, valid].mean(axis=1).tolist()
-    found = np.bincount(np.minimum(first_match_rank[valid], max_rank + 1), minlength=max_rank + 2)
-    return RankingResult(
-        cmc=np.cumsum(found)[1:-1] / valid.sum(),
-        mean_ap=means[0],
-        mean_ap_trapezoid=means[1],
-        mean_inp=means[2],
-        valid_queries=int(valid.sum()),
-        queries=len(query),
+    return results.of_ranks(
+        np.concatenate(ranks),
+        matches_of,
+        max_rank,
         junk=int(np.count_nonzero(~keep)),
         distractors=int(np.count_nonzero(gallery_person == DISTRACTOR)),
-        average_precision=per_query[0],
-        first_match_rank=first_match_rank,
     )
 
 
@@ -264,12 +188,3 @@ def _similarities(
         if part.shape != shape or not np.isfinite(part).all():
             raise ValueError(f"distance must yield finite {shape} for row {start}, not {part!r}")
         yield np.negative(part)
-
-
-def _query_scores(ranks: np.ndarray) -> tuple[float, float, float]:
-    """Returns AP, trapezoid AP and inverse penalty of a query with matches at these ranks."""
-    matches = np.arange(1, ranks.size + 1)
-    precision = matches / ranks
-    # Just before a match: one picture and one match fewer; 1 where there is no "before".
-    previous = np.where(ranks > 1, (matches - 1) / np.maximum(ranks - 1, 1), 1.0)
-    return precision.mean(), ((precision + previous) / 2).mean(), precision[-1]

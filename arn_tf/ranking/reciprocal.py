@@ -22,6 +22,7 @@ Nothing here is N x N. Memory grows with N * k1, and with N * k1 * k2 for equati
 
 import dataclasses
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -71,20 +72,24 @@ def encode(units: np.ndarray, k1: int, k2: int, block: int) -> Encoding:
     return Encoding(vectors, farthest)
 
 
-def jaccard_rows(vectors: sparse.csr_array, others: sparse.csc_array, out: np.ndarray) -> None:
-    """Writes the Jaccard distances of equation 10 into `out`.
+def jaccard_pairs(
+    vectors: sparse.csr_array, others: sparse.csc_array
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields the Jaccard distances of equation 10 where they are below 1.
 
     Args:
         vectors: CSR [R, N], rows of `Encoding.vectors`.
         others: CSC [M, N], the same or other rows of it.
-        out: float [R, M].
+
+    Yields:
+        row, column and float32 distance of pairs that share a neighbour, by row, then by column.
     """
     width = others.shape[0]
     holders = np.diff(others.indptr)[vectors.indices]  # images each entry of V meets
     ends = np.concatenate([[0], np.cumsum(holders)])[vectors.indptr]
     cost = ends + width * np.arange(len(ends))
     start = 0
-    while start < len(out):
+    while start < vectors.shape[0]:
         stop = max(start + 1, np.searchsorted(cost, cost[start] + _TERMS, "right") - 1)
         entries = slice(vectors.indptr[start], vectors.indptr[stop])
         # Every entry V_pj beside all entries V_gj of its column.
@@ -95,10 +100,12 @@ def jaccard_rows(vectors: sparse.csr_array, others: sparse.csc_array, out: np.nd
         least = np.minimum(np.repeat(vectors.data[entries], count), others.data[at])
         row = np.repeat(np.arange(stop - start), np.diff(ends[start : stop + 1]))
         cell = row * width + others.indices[at]
-        common = np.bincount(cell, least, (stop - start) * width).reshape(-1, width)
+        common = np.bincount(cell, least, (stop - start) * width)
+        near = np.flatnonzero(common)
         # Rounding may take the sum past 1.
-        np.minimum(common, 1, out=common)
-        out[start:stop] = 1 - common / (2 - common)
+        shared = np.minimum(common[near], 1)
+        row, column = np.divmod(near, width)
+        yield start + row, column, (1 - shared / (2 - shared)).astype(np.float32)
         start = stop
 
 
@@ -135,7 +142,9 @@ def _nearest(units: np.ndarray, count: int, block: int) -> tuple[np.ndarray, np.
             scores[rows, start + rows] = np.inf
             # All that reach the last place: some may equal it, and then the first rows win.
             reach = np.partition(scores, images - count, axis=1)[:, images - count]
-            row, column = np.nonzero(scores >= reach[:, np.newaxis])
+            # `nonzero` is much slower in two dimensions.
+            near = np.flatnonzero(scores >= reach[:, np.newaxis])
+            row, column = np.divmod(near, images)
             ordered = column[np.lexsort((column, -scores[row, column], row))]
             first = np.searchsorted(row, rows)
             neighbours[start:stop] = ordered[first[:, np.newaxis] + np.arange(count)]

@@ -104,20 +104,17 @@ def jaccard_distance(
     vectors = reciprocal.encode(units, k1, k2, block).vectors
     others = vectors.tocsc()
     images = len(units)
-    distance = np.empty((min(block, images), images), np.float32)
     columns, distances, counts = [], [], [np.zeros(1, np.int64)]
     pairs = 0
     with reciprocal.progress_bar("Jaccard distances", images) as bar:
         for start in range(0, images, block):
             stop = min(start + block, images)
-            part = distance[: stop - start]
-            reciprocal.jaccard_rows(vectors[start:stop], others, part)
-            part[np.arange(stop - start), np.arange(start, stop)] = 0
-            row, column = np.nonzero(part <= radius)
-            near = part[row, column]
-            order = np.lexsort((column, near, row))
+            parts = reciprocal.jaccard_pairs(vectors[start:stop], others)
+            near = [_within(radius, start, *part) for part in parts]
+            row, column, distance = (np.concatenate(part) for part in zip(*near, strict=True))
+            order = np.lexsort((column, distance, row))
             columns.append(column[order].astype(np.int32))
-            distances.append(near[order])
+            distances.append(distance[order])
             counts.append(np.bincount(row, minlength=stop - start))
             pairs += len(row)
             if pairs > _CROWD * images:
@@ -132,6 +129,15 @@ def jaccard_distance(
     )
 
 
+def _within(
+    radius: float, start: int, row: np.ndarray, column: np.ndarray, distance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the pairs within the radius; an image is at 0 from itself, whatever rounding says."""
+    distance[column == start + row] = 0
+    near = distance <= radius
+    return row[near], column[near], distance[near]
+
+
 def _rerank(
     units: np.ndarray, queries: int, k1: int, k2: int, lambda_value: float, block: int
 ) -> Iterator[np.ndarray]:
@@ -141,8 +147,9 @@ def _rerank(
     with reciprocal.progress_bar("re-ranking", queries) as bar:
         for start in range(0, queries, block):
             stop = min(start + block, queries)
-            jaccard = np.empty((stop - start, len(gallery)), np.float32)
-            reciprocal.jaccard_rows(encoding.vectors[start:stop], others, jaccard)
+            jaccard = np.ones((stop - start, len(gallery)), np.float32)
+            for row, column, near in reciprocal.jaccard_pairs(encoding.vectors[start:stop], others):
+                jaccard[row, column] = near
             original = units[start:stop] @ gallery.T
             original *= -2
             original += 2

@@ -9,6 +9,7 @@ from PIL import Image
 
 from arn_tf.errors import UserError
 from arn_tf.ranking import arguments, intervals, protocol, ranked_lists
+from arn_tf.ranking.results import RankingResult
 
 # A score; or (mean, sample deviation) over seeds, or (low, high) of an interval.
 Metric = float | tuple[float, float]
@@ -53,7 +54,7 @@ def score(
     query: Split,
     gallery: Split,
     distance: protocol.Distance | None = None,
-) -> protocol.RankingResult:
+) -> RankingResult:
     """Returns the scores of two splits by `protocol.rank_gallery`.
 
     Args:
@@ -157,7 +158,7 @@ def draw_lists_across_cameras(
     return ranked_lists.draw(lists, header=title)
 
 
-def metrics(results: Sequence[protocol.RankingResult]) -> dict[str, Metric]:
+def metrics(results: Sequence[RankingResult]) -> dict[str, Metric]:
     """Returns the metrics of one row of a table, by name.
 
     Args:

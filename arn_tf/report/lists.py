@@ -7,7 +7,7 @@ import numpy as np
 from arn_tf.ranking import protocol
 from arn_tf.ranking.arguments import units_of
 from arn_tf.ranking.evaluation import Kept
-from arn_tf.ranking.protocol import RankingResult
+from arn_tf.ranking.results import RankingResult
 from arn_tf.report.neighbours import Neighbours
 
 COUNT, LENGTH = 8, 10

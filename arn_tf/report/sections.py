@@ -7,7 +7,7 @@ import numpy as np
 
 from arn_tf.ranking import scores, tracklets
 from arn_tf.ranking.evaluation import Kept, Row
-from arn_tf.ranking.protocol import RankingResult
+from arn_tf.ranking.results import RankingResult
 from arn_tf.report import cameras, charts, html
 from arn_tf.report.about import About
 from arn_tf.report.camera_pairs import LEAST_QUERIES, Matrix

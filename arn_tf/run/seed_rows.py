@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from arn_tf.ranking import intervals, scores
-from arn_tf.ranking.protocol import RankingResult
+from arn_tf.ranking.results import RankingResult
 from arn_tf.run.ablation import Ablation, Bound
 from arn_tf.run.settings import RunSettings
 

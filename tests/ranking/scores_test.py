@@ -6,7 +6,7 @@ import pytest
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
 from arn_tf.ranking import intervals as ranking_intervals
-from arn_tf.ranking import protocol, scores
+from arn_tf.ranking import results, scores
 from tests.support import small_data
 
 
@@ -77,7 +77,7 @@ def test_ranked_lists_have_a_line_for_each_query(count, shown):
     assert (picture.height - one.height) // 128 == shown - 1
 
 
-def result(query_embeddings: np.ndarray = QUERY_EMBEDDINGS) -> protocol.RankingResult:
+def result(query_embeddings: np.ndarray = QUERY_EMBEDDINGS) -> results.RankingResult:
     return scores.score(query_embeddings, GALLERY_EMBEDDINGS, QUERY, GALLERY)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arn_tf import export, recipes
-from arn_tf.ranking import protocol
+from arn_tf.ranking import protocol, results
 from arn_tf.run.scored import Labelled
 from arn_tf.served import publish
 from arn_tf.strong import evaluate as strong_evaluate
@@ -113,7 +113,7 @@ def test_each_picture_has_the_embedding_that_was_scored(evaluated, files_of_clie
         np.testing.assert_allclose(served["embeddings"], expected[order], rtol=0, atol=1e-5)
 
 
-def ranked(files_of_client) -> protocol.RankingResult:
+def ranked(files_of_client) -> results.RankingResult:
     """Scores what the client wrote by the names of files alone."""
     vectors, persons, cameras = [], [], []
     for split in SPLITS:
