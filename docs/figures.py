@@ -53,8 +53,8 @@ def main() -> None:
     _save("adaptation", _targets, "adaptation")
     _save("calibration", _curves, "calibration_by_number", "training pictures of each camera")
     sizes = "gallery pictures, 1,000 queries"
-    _save("ranking_seconds", _sizes, "ranking_at_size", ("product, s", "ranking, s"), sizes)
-    _save("ranking_memory", _sizes, "ranking_at_size", ("peak MiB",), sizes)
+    _save("ranking_seconds", _sizes, "ranking_at_size", "ranking, s", sizes)
+    _save("ranking_memory", _sizes, "ranking_at_size", "peak MiB", sizes)
     _save("training_steps", _rates, "training_steps", "images/s", "pictures a second")
     _save("serving", _rates, "serving", "pictures/s", "pictures a second")
 
@@ -157,24 +157,22 @@ def _curves(axes: matplotlib.axes.Axes, table: str, label: str) -> int:
     return 12
 
 
-def _sizes(axes: matplotlib.axes.Axes, table: str, columns: Sequence[str], label: str) -> int:
-    """A line for each of some columns over the sizes that are the rows' names; nine bars high."""
+def _sizes(axes: matplotlib.axes.Axes, table: str, column: str, label: str) -> int:
+    """A line for one column over the sizes that are the rows' names; nine bars high."""
     rows = RESULTS[table]["rows"]
     sizes = [int(name.replace(",", "")) for name in rows]
-    for column, colour in zip(columns, ("#33508f", "#e08a2c"), strict=False):
-        place = RESULTS[table]["columns"].index(column)
-        values = [cells[place] for cells in rows.values()]
-        axes.plot(sizes, values, color=colour, marker=".", label=column)
+    place = RESULTS[table]["columns"].index(column)
+    values = [cells[place] for cells in rows.values()]
+    axes.plot(sizes, values, color="#33508f", marker=".")
     axes.set_xscale("log")
-    axes.set_yscale("log" if len(columns) > 1 else "linear")
     axes.minorticks_off()
     axes.set_xticks(sizes, list(rows))
-    if len(columns) == 1:
+    if column.endswith(", s"):
+        axes.set_yscale("log")
+    else:
         axes.set_ylim(0)
     axes.set_xlabel(label)
-    axes.set_ylabel(columns[0] if len(columns) == 1 else "CPU s")
-    if len(columns) > 1:
-        axes.legend(frameon=False, loc="upper left", fontsize=8)
+    axes.set_ylabel(column)
     return 9
 
 
