@@ -61,6 +61,20 @@ def _parser() -> argparse.ArgumentParser:
             help="pictures, folders with pictures below, and tables (CSV) that name pictures",
         )
 
+    fill = _command(
+        subcommands,
+        "fill",
+        "puts the embeddings of a job (arn_tf.embed) into a gallery",
+        "It needs no server, and makes the gallery if there is none. Stopped, the same command "
+        "goes on.",
+    )
+    fill.add_argument("--shards", required=True, metavar="FOLDER", help="output of arn_tf.embed")
+    fill.add_argument(
+        "--root",
+        metavar="FOLDER",
+        help="where the pictures are on this machine, if not where the job found them",
+    )
+
     remove = _command(
         subcommands,
         "remove",

@@ -71,6 +71,25 @@ def add(args: argparse.Namespace) -> None:
     )
 
 
+def fill(args: argparse.Namespace) -> None:
+    """`fill`: puts the embeddings of a job into a gallery."""
+    try:
+        from serving.gallery import fill as filling
+    except ImportError as error:
+        if error.name != "pyarrow":
+            raise
+        raise BadInputError(
+            "reading shards needs pyarrow; install the version that requirements.txt names",
+            arguments={"shards": args.shards},
+        ) from error
+    root = None if args.root is None else arguments.storable("root", args.root)
+    filled = filling.fill(args.gallery, args.shards, root)
+    print(
+        f"{printable(args.gallery)}: {filled.added} pictures added, {filled.there} were there "
+        f"already, {filled.copies} copies"
+    )
+
+
 def remove(args: argparse.Namespace) -> None:
     """`remove`: removes pictures, with all traces."""
     if not (args.file or args.camera or args.older_than is not None):
