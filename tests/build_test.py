@@ -17,8 +17,8 @@ FOLDERS = ("arn_tf", "benchmarks", "datasets", "serving", "studies", "tests")
 # Run in environments of their own: one with an older TensorFlow, see the README there, and the
 # Python with PyTorch that `benchmarks.beside_torch` is given.
 ELSEWHERE = {"tests/oracle/record_tfa.py", "benchmarks/torch_steps.py"}
-# Of requirements-ray.txt, for who has a cluster; imported where it is asked for.
-OPTIONAL = {"ray"}
+# For who has a cluster; imported where it is asked for. milvus-lite is imported by pymilvus.
+OPTIONAL = {"requirements-ray.txt": {"ray"}, "requirements-milvus.txt": {"milvus-lite", "pymilvus"}}
 # Needed, yet imported by nothing here; requirements.txt and requirements-dev.txt say what for.
 NOT_IMPORTED = {
     "check-jsonschema",
@@ -89,7 +89,7 @@ def imports(source):
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             modules |= {node.module} | {name for name in names if file_of(name)}
     ours = {module for module in modules if module.split(".")[0] in FOLDERS}
-    known = OPTIONAL.union(sys.stdlib_module_names)
+    known = set(sys.stdlib_module_names).union(*OPTIONAL.values())
     theirs = {m for m in modules - ours if m.split(".")[0] not in known}
     return {file_of(module) for module in ours} - {None}, set(map(distribution, theirs))
 
@@ -177,7 +177,8 @@ def test_requirements_are_what_the_code_imports(sources):
 
 
 def test_optional_requirements_are_what_is_optional():
-    assert set(pinned("requirements-ray.txt")) == OPTIONAL
+    for file, packages in OPTIONAL.items():
+        assert set(pinned(file)) == packages
 
 
 def test_bazel_knows_the_pinned_packages(targets):

@@ -165,5 +165,11 @@ def _command(
     parser = subcommands.add_parser(
         name, help=text, description=f"{text.capitalize()}. {more}", allow_abbrev=False
     )
-    parser.add_argument("--gallery", required=True, metavar="FOLDER", help="where the gallery is")
+    parser.add_argument(
+        "--gallery",
+        required=True,
+        metavar="FOLDER_OR_ADDRESS",
+        help="where the gallery is: a folder, or in Milvus, http://HOST:19530/COLLECTION of a "
+        "server or NAME.db of Milvus Lite",
+    )
     return parser

@@ -6,6 +6,7 @@ bytes and camera gets the row, as with `add`; but no file is looked at, as a mil
 elsewhere, so that none is taken for one that moved.
 """
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -18,9 +19,9 @@ from datasets.embedding_shards.job_file import Job, ShardError
 from datasets.embedding_shards.read import EmbeddingShards, vectors
 from datasets.own_cameras.cameras import Tracklet
 from serving.errors import BadInputError, GalleryError
-from serving.gallery import sqlite_file
+from serving.gallery import place
+from serving.gallery.gallery import Gallery
 from serving.gallery.records import Binding, Picture
-from serving.gallery.store import GalleryStore
 
 # A job names the space of its embeddings, and no model.
 _MODEL = "embedding-job"
@@ -36,13 +37,13 @@ class Filled:
     copies: int = 0
 
 
-def fill(folder: str, shards: str, root: str | None) -> Filled:
+def fill(gallery: str, shards: str, root: str | None) -> Filled:
     """Puts a job's embeddings into a gallery, which is made if there is none.
 
     Memory: one batch of rows.
 
     Args:
-        folder: of the gallery.
+        gallery: its folder or address.
         shards: folder of the job.
         root: folder where its pictures are on this machine; None for that of the job.
 
@@ -55,45 +56,59 @@ def fill(folder: str, shards: str, root: str | None) -> Filled:
             was committed before is kept.
     """
     result = Filled()
-    try:
-        job = EmbeddingShards(shards)
-        root = _root(job.job, root)
-        with tqdm.tqdm(total=len(job), desc="filling", unit=" pictures", disable=None) as bar:
-            for pictures, embeddings in _batches(job, root):
-                _add(folder, job.job, pictures, embeddings, result)
-                bar.update(len(pictures))
-    except ShardError as error:
-        raise BadInputError(str(error)) from error
-    if sqlite_file.exists(folder):
-        with GalleryStore(folder) as store:
+    with contextlib.ExitStack() as stack:
+        try:
+            job = EmbeddingShards(shards)
+            root = _root(job.job, root)
+            store = (
+                stack.enter_context(place.open_gallery(gallery)) if place.exists(gallery) else None
+            )
+            if store is not None:
+                store.check_writable()
+                _check_space(store, job.job)
+            with tqdm.tqdm(total=len(job), desc="filling", unit=" pictures", disable=None) as bar:
+                for pictures, embeddings in _batches(job, root):
+                    count = len(pictures)
+                    pictures, embeddings = _without_copies(pictures, embeddings, result)
+                    if store is None:
+                        store = stack.enter_context(_create(gallery, job.job, pictures, embeddings))
+                        result.added += len(pictures)
+                    else:
+                        _add(store, pictures, embeddings, result)
+                    bar.update(count)
+        except ShardError as error:
+            raise BadInputError(str(error)) from error
+        if store is not None:
             store.finish_erasure()
     return result
 
 
-def _add(
-    folder: str, job: Job, pictures: list[Picture], embeddings: np.ndarray, result: Filled
-) -> None:
-    """Commits a batch."""
+def _create(gallery: str, job: Job, pictures: list[Picture], embeddings: np.ndarray) -> Gallery:
+    binding = Binding(job.embedding_space, _MODEL, 0, job.embedding_dim)
+    return place.create(gallery, binding, pictures, embeddings)
+
+
+def _without_copies(
+    pictures: list[Picture], embeddings: np.ndarray, result: Filled
+) -> tuple[list[Picture], np.ndarray]:
+    """Returns the first pictures of their bytes and camera, of a batch."""
     first: dict[tuple[bytes, str | None], int] = {}
     for row, each in enumerate(pictures):
         first.setdefault((each.content_hash, each.camera), row)
     keep = sorted(first.values())
     result.copies += len(pictures) - len(keep)
-    pictures, embeddings = [pictures[row] for row in keep], embeddings[keep]
-    if not sqlite_file.exists(folder):
-        binding = Binding(job.embedding_space, _MODEL, 0, job.embedding_dim)
-        GalleryStore.create(folder, binding, pictures, embeddings).close()
-        result.added += len(pictures)
-        return
-    with GalleryStore(folder) as store:
-        _check_space(store, job)
-        known = store.by_file([each.file for each in pictures])
-        new = [row for row, each in enumerate(pictures) if not _same(known.get(each.file), each)]
-        result.there += len(pictures) - len(new)
-        if new:
-            copies = store.add([pictures[row] for row in new], embeddings[new], once=True)
-            result.copies += len(copies)
-            result.added += len(new) - len(copies)
+    return [pictures[row] for row in keep], embeddings[keep]
+
+
+def _add(store: Gallery, pictures: list[Picture], embeddings: np.ndarray, result: Filled) -> None:
+    """Commits what is new of a batch."""
+    known = store.by_file([each.file for each in pictures])
+    new = [row for row, each in enumerate(pictures) if not _same(known.get(each.file), each)]
+    result.there += len(pictures) - len(new)
+    if new:
+        copies = store.add([pictures[row] for row in new], embeddings[new], once=True)
+        result.copies += len(copies)
+        result.added += len(new) - len(copies)
 
 
 def _batches(shards: EmbeddingShards, root: str) -> Iterator[tuple[list[Picture], np.ndarray]]:
@@ -135,7 +150,7 @@ def _root(job: Job, root: str | None) -> str:
     return os.path.abspath(job.root if root is None else root)
 
 
-def _check_space(store: GalleryStore, job: Job) -> None:
+def _check_space(store: Gallery, job: Job) -> None:
     binding = store.binding
     if (binding.embedding_space, binding.dim) != (job.embedding_space, job.embedding_dim):
         raise GalleryError(
