@@ -4,6 +4,7 @@
     python -m serving.gallery add --server=localhost:8500 --gallery=gal/ new_crops/
     python -m serving.gallery fill --gallery=gal/ --shards=embeddings/
     python -m serving.gallery search --server=localhost:8500 --gallery=gal/ query.jpg --html=r.html
+    python -m serving.gallery move --gallery=gal/ --to=http://localhost:19530/people
     python -m serving.gallery remove --gallery=gal/ --older_than=30d
     python -m serving.gallery check --gallery=gal/ --remove
     python -m serving.gallery info --gallery=gal/

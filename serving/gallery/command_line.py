@@ -75,6 +75,20 @@ def _parser() -> argparse.ArgumentParser:
         help="where the pictures are on this machine, if not where the job found them",
     )
 
+    move = _command(
+        subcommands,
+        "move",
+        "moves a gallery's pictures from a folder to Milvus, or back",
+        "All are copied, read there again and compared, and only then removed here and erased as "
+        "remove does. Stopped, the same command goes on.",
+    )
+    move.add_argument(
+        "--to",
+        required=True,
+        metavar="FOLDER_OR_ADDRESS",
+        help="where to, as --gallery says it; a gallery is made there if there is none",
+    )
+
     remove = _command(
         subcommands,
         "remove",

@@ -26,6 +26,7 @@ from serving.gallery import (
     tracklet_search,
 )
 from serving.gallery import check as row_check
+from serving.gallery import move as gallery_move
 from serving.gallery.approximate_search import Quality
 from serving.gallery.gallery import Gallery
 from serving.gallery.outcome import Outcome
@@ -88,6 +89,21 @@ def fill(args: argparse.Namespace) -> None:
     print(
         f"{printable(args.gallery)}: {filled.added} pictures added, {filled.there} were there "
         f"already, {filled.copies} copies"
+    )
+
+
+def move(args: argparse.Namespace) -> None:
+    """`move`: moves a gallery's pictures to another place, verified."""
+    arguments.storable("to", args.to)
+    if os.path.realpath(args.to) == os.path.realpath(args.gallery):
+        raise BadInputError("is where the gallery is", arguments={"to": args.to})
+    with place.open_gallery(args.gallery) as store:
+        store.check_writable()
+        moved = gallery_move.move(store, args.to)
+        _erase(store, moved)
+    print(
+        f"{printable(args.to)}: {moved} pictures moved and verified; {printable(args.gallery)} "
+        "has none of them left"
     )
 
 
