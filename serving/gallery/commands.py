@@ -65,7 +65,7 @@ def add(args: argparse.Namespace) -> None:
             if new:
                 with client.from_arguments(args) as server:
                     ingest.add(store, server, new, args.skip_bad_images, outcome)
-        store.finish_erasure()
+        _note_left(store.finish_erasure())
     print(
         f"{printable(args.gallery)}: {outcome.added} pictures added, "
         f"{len(pictures) - len(settled)} were there already, {outcome.bad} bad ones skipped"
@@ -86,6 +86,7 @@ def fill(args: argparse.Namespace) -> None:
         ) from error
     root = None if args.root is None else arguments.storable("root", args.root)
     filled = filling.fill(args.gallery, args.shards, root)
+    _note_left(filled.unerased)
     print(
         f"{printable(args.gallery)}: {filled.added} pictures added, {filled.there} were there "
         f"already, {filled.copies} copies"
@@ -125,7 +126,9 @@ def remove(args: argparse.Namespace) -> None:
             found = store.pictures(selection) if args.dry_run else []
         if unmatched and before is None:
             if not args.dry_run:
-                store.finish_erasure()  # given again after it was killed, it matches nothing
+                _note_left(
+                    store.finish_erasure()
+                )  # given again after it was killed, it matches nothing
             raise GalleryError(
                 f"no picture matches {', '.join(unmatched)}; nothing was removed", args.gallery
             )
@@ -218,13 +221,18 @@ def info(args: argparse.Namespace) -> None:
 
 def _erase(store: Gallery, removed: int) -> None:
     try:
-        store.finish_erasure()
+        _note_left(store.finish_erasure())
     except GalleryError as error:
         raise GalleryError(
             f"{removed} pictures are removed, but the file still has to be rewritten to erase "
             f"their traces; the next add or remove does it, this one couldn't: {error}",
             store.folder,
         ) from error
+
+
+def _note_left(what: str | None) -> None:
+    if what is not None:
+        _note(f"note: {what}")
 
 
 def _found(

@@ -30,11 +30,15 @@ _COLUMNS = ["file", "camera", "tracklet", "content_hash", "embedding"]
 
 @dataclasses.dataclass
 class Filled:
-    """What became of a job's pictures: committed, there before, or copies, which get no row."""
+    """What became of a job's pictures: committed, there before, or copies, which get no row.
+
+    `unerased` says what is left to do of the erasure of those that were replaced, or is None.
+    """
 
     added: int = 0
     there: int = 0
     copies: int = 0
+    unerased: str | None = None
 
 
 def fill(gallery: str, shards: str, root: str | None) -> Filled:
@@ -79,7 +83,7 @@ def fill(gallery: str, shards: str, root: str | None) -> Filled:
         except ShardError as error:
             raise BadInputError(str(error)) from error
         if store is not None:
-            store.finish_erasure()
+            result.unerased = store.finish_erasure()
     return result
 
 

@@ -82,6 +82,11 @@ class Collection:
             with contextlib.suppress(MilvusException, grpc.RpcError):
                 found.close()
 
+    def compaction_state(self, job: int) -> str:
+        """Returns what became of a job that `compact` began: Completed, or another word."""
+        with _errors(self.address):
+            return self._client.get_compaction_state(job, timeout=_CALL)
+
     @property
     def client(self) -> MilvusClient:
         """For what has no collection's name."""

@@ -14,6 +14,7 @@ which visits a few. It knows filters well: lists are scanned, no graph is lost u
 import contextlib
 import dataclasses
 import json
+import secrets
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -22,7 +23,7 @@ from typing import Any, Self
 import numpy as np
 
 from serving.errors import BadInputError, GalleryError
-from serving.gallery import milvus_rows
+from serving.gallery import milvus_erasure, milvus_rows
 from serving.gallery.milvus_connection import Collection as Connection
 from serving.gallery.milvus_rows import FIELDS, VECTOR
 from serving.gallery.records import EVERYTHING, Binding, Hit, Picture, Selection
@@ -170,15 +171,26 @@ class MilvusGallery:
         """Removes pictures; returns how many. `finish_erasure` comes next."""
         return self._delete([each.id for page in self.pages(selection, _PAGE) for each in page])
 
-    def finish_erasure(self) -> None:
-        """Has what was written put into the server's files."""
+    def finish_erasure(self) -> str | None:
+        """Has removed rows erased, if there were any; returns what is left to do, or None.
+
+        It catches up, too, where an earlier process was killed before it came to this.
+        """
         if self._dirty:
             self._collection.call("flush")
             self._dirty = False
+        mark = self._properties().get(_UNERASED)
+        if mark is None:
+            return None
+        left = milvus_erasure.erase(self._collection, self.count())
+        # Others may have removed rows since.
+        if left is None and self._properties().get(_UNERASED) == mark:
+            self._collection.call("drop_collection_properties", property_keys=[_UNERASED])
+        return left
 
     def unerased(self) -> bool:
         """Whether removed rows may still be in the server's files."""
-        return bool(self._properties().get(_UNERASED))
+        return _UNERASED in self._properties()
 
     def count(self, selection: Selection = EVERYTHING) -> int:
         """Returns how many pictures are selected."""
@@ -324,7 +336,9 @@ class MilvusGallery:
 
     def _note_erased(self) -> None:
         # Before anything goes, so that a process that is killed leaves the note.
-        self._collection.call("alter_collection_properties", properties={_UNERASED: "1"})
+        self._collection.call(
+            "alter_collection_properties", properties={_UNERASED: secrets.token_hex(8)}
+        )
 
     def _write(self, pictures: Sequence[Picture], vectors: np.ndarray) -> None:
         if pictures:
