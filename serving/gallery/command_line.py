@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="search a graph, built and kept at first use, which is faster for many queries at "
         "once in a large gallery; prints what share it finds. With a filter the search "
-        "is exact all the same",
+        "of a folder is exact all the same; Milvus searches its index under filters, too",
     )
     search.add_argument("--html", metavar="FILE", help="a page with the pictures, too")
     search.add_argument("queries", nargs="+", help="pictures, and folders with pictures below")

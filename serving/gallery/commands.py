@@ -126,9 +126,8 @@ def remove(args: argparse.Namespace) -> None:
             found = store.pictures(selection) if args.dry_run else []
         if unmatched and before is None:
             if not args.dry_run:
-                _note_left(
-                    store.finish_erasure()
-                )  # given again after it was killed, it matches nothing
+                # Given again after it was killed, it matches nothing.
+                _note_left(store.finish_erasure())
             raise GalleryError(
                 f"no picture matches {', '.join(unmatched)}; nothing was removed", args.gallery
             )
