@@ -228,10 +228,8 @@ class MilvusGallery:
         result: dict[bytes, list[Picture]] = {}
         texts = [each.hex() for each in hashes]
         for start in range(0, len(texts), _ASKED):
-            condition = milvus_rows.among("content_hash", texts[start : start + _ASKED])
-            for page in self._collection.rows(condition, FIELDS, _PAGE):
-                for each in map(milvus_rows.picture, page):
-                    result.setdefault(each.content_hash, []).append(each)
+            for each in self._with_content(texts[start : start + _ASKED]):
+                result.setdefault(each.content_hash, []).append(each)
         for pictures in result.values():
             pictures.sort(key=lambda each: (each.inserted_at, each.id))
         return result
@@ -362,6 +360,16 @@ class MilvusGallery:
                 found[row["id"]] = row
         return found
 
+    def _with_content(self, texts: Sequence[str]) -> list[Picture]:
+        """Returns the pictures that have one of these hashes, hexadecimal."""
+        condition = milvus_rows.among("content_hash", texts)
+        found = self._collection.call("query", filter=condition, output_fields=FIELDS, limit=_MOST)
+        if len(found) < _MOST:
+            return [milvus_rows.picture(row) for row in found]
+        # Slower, and without a limit.
+        pages = self._collection.rows(condition, FIELDS, _PAGE)
+        return [milvus_rows.picture(row) for page in pages for row in page]
+
     def _pages(
         self, selection: Selection, fields: list[str], count: int
     ) -> Iterator[list[dict[str, Any]]]:
@@ -391,8 +399,13 @@ class MilvusGallery:
 
 
 def _ensure_ready(collection: Connection) -> None:
-    """Gives a collection its index, where whoever made it was killed before, and loads it."""
-    if VECTOR not in collection.call("list_indexes"):
+    """Gives a collection its indexes, where whoever made it was killed before, and loads it."""
+    there = collection.call("list_indexes")
+    if "content_hash" not in there:
+        index = collection.client.prepare_index_params()
+        index.add_index("content_hash", index_name="content_hash", index_type="INVERTED")
+        collection.call("create_index", index)
+    if VECTOR not in there:
         index = collection.client.prepare_index_params()
         index.add_index(
             VECTOR,

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 from datasets.own_cameras.cameras import Tracklet
 from serving.errors import ServingError
 from serving.gallery import place
-from serving.gallery.records import EVERYTHING, Picture, Selection
+from serving.gallery.records import EVERYTHING, Hit, Picture, Selection
 from serving.gallery.search import exact
 from tests.support import small_shards
 from tests.support.fake_embedder import by_colour
@@ -27,6 +28,7 @@ pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 
 pytest.importorskip("milvus_lite")
 milvus_gallery = pytest.importorskip("serving.gallery.milvus_gallery")
+milvus_recall = pytest.importorskip("serving.gallery.milvus_recall")
 
 PLACES = ("gal", "gal.db")
 ODD = 'lift "7"\\ \t\n%_é'  # a camera's name may be anything
@@ -281,6 +283,34 @@ def test_approximate_search_says_what_it_finds(folder, work, fake, capsys):
     found = run(capsys, "search", SERVER, *flags)
     # So few pictures that every list is visited.
     assert "approximate search: finds 100.0% of the exact 10 nearest" in found
+
+
+def test_more_lists_are_visited_until_enough_is_found_under_each_filter():
+    """The nearest of what passes are found where a fixed number of lists would miss them."""
+    many = 4000
+    vectors = unit_vectors(many)
+    with place.create("gal.db", BINDING, pictures(many), vectors) as milvus:
+        queries = unit_vectors(20, seed=3)
+        for selection in (EVERYTHING, Selection(cameras=("1",), inserted_before=1400)):
+            truth = milvus.nearest(queries, 10, selection)
+            few, end = 1.0, time.monotonic() + 60
+            # Until it has its index, of which it doesn't tell, every row is compared.
+            while few == 1 and time.monotonic() < end:
+                few = milvus_recall.recall(truth, milvus.search(queries, 10, selection, 1)).recall
+            hits, quality = milvus_recall.search(milvus, queries, 10, selection)
+            assert few < 0.6 < 0.95 <= quality.recall
+            assert quality == milvus_recall.recall(truth, hits)
+
+
+def test_the_share_that_is_found_is_counted_by_scores():
+    def hits(*scores):
+        return [Hit(picture, score) for score, picture in zip(scores, pictures(9), strict=False)]
+
+    truth = [hits(0.9, 0.8, 0.7), [], hits(0.5)]
+    # Equal scores are as good as the exact ones, lower ones aren't.
+    found = [hits(0.9, 0.7, 0.6), [], hits(0.4)]
+    assert milvus_recall.recall(truth, found) == milvus_recall.Quality(0.5, 10, 3)
+    assert milvus_recall.recall([[]], [[]]).recall == 1
 
 
 KILLED = """
