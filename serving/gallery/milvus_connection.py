@@ -20,8 +20,9 @@ from pymilvus.exceptions import MilvusException
 
 from serving.errors import GalleryError
 
-# Its client prints a traceback of every error that it raises as well.
-logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
+# They print a traceback of every error that they raise as well.
+for _each in ("pymilvus", "milvus_lite"):
+    logging.getLogger(_each).setLevel(logging.CRITICAL + 1)
 
 _LITE_COLLECTION = "gallery"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
@@ -133,7 +134,10 @@ def _errors(address: str) -> Iterator[None]:
 def _advice(text: str) -> str:
     low = text.lower()
     if "lock" in low or "another process" in low or "open local milvus" in low:
-        return "can't be opened; Milvus Lite's file is for one process at a time: wait for it"
+        return (
+            "can't be opened. Milvus Lite is for one process at a time: wait until no other has it "
+            "open; if none has, check the rights of the folder"
+        )
     if any(word in low for word in ("connect", "unavailable", "deadline", "timeout", "channel")):
         return (
             "Milvus can't be reached, or doesn't answer. What was committed is kept: start it, "

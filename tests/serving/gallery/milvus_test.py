@@ -1,6 +1,7 @@
 """A gallery in Milvus, here Milvus Lite, answers as one in a folder does."""
 
 import dataclasses
+import fcntl
 import hashlib
 import os
 import re
@@ -240,6 +241,15 @@ def test_addresses_where_nothing_is(address, what):
         place.open_gallery(address)
     assert "secret" not in str(caught.value)
     assert not os.path.exists("nowhere")
+
+
+def test_milvus_lite_that_another_process_has_open(folder, capfd):
+    (folder / "gal.db").mkdir()
+    with open("gal.db/LOCK", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ServingError, match="for one process at a time: wait"):
+            place.open_gallery("gal.db")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_vectors_that_are_none_are_refused_and_nothing_is_made():
