@@ -100,7 +100,9 @@ class MilvusGallery:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        # Where the server is gone it would be waited for once more; it writes files by itself.
+        self._dirty = self._dirty and kind is None
         self.close()
 
     def close(self) -> None:

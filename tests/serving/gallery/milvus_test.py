@@ -355,3 +355,52 @@ def test_a_fill_that_was_killed_goes_on(folder, capsys, batches):
     assert {file: each[1] for file, each in found.items()} == {
         file: each[1] for file, each in expected.items()
     }
+
+
+SERVER_PROCESS = """
+import sys, time
+from milvus_lite.adapter.grpc.server import start_server_in_thread
+server, db, port = start_server_in_thread(sys.argv[1], port=int(sys.argv[2]))
+print(port, flush=True)
+time.sleep(300)
+"""
+
+
+def start_server(folder, port=0):
+    """Milvus Lite behind a port, as a server is; returns the process and the port."""
+    line = [sys.executable, "-c", SERVER_PROCESS, str(folder / "served.db"), str(port)]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    return process, int(process.stdout.readline())
+
+
+def test_a_server_that_dies_in_a_fill_is_told_and_the_fill_goes_on(folder, capsys, monkeypatch):
+    (folder / "shards").mkdir()
+    small_shards.write(folder / "shards", small_shards.job())
+    process, port = start_server(folder)
+    command = ["fill", f"--gallery=http://localhost:{port}/people", "--shards=shards"]
+    upsert, left = milvus_gallery._upsert, [2]
+
+    def until_the_server_dies(*arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            process.kill()
+            process.wait()
+        upsert(*arguments)
+
+    try:
+        with monkeypatch.context() as context:
+            context.setattr(milvus_gallery, "_upsert", until_the_server_dies)
+            context.setattr("serving.gallery.milvus_connection._CALL", 5)
+            with pytest.raises(ServingError, match=r"can't be reached.*give the same command"):
+                run(capsys, *command)
+        process.stdout.close()
+        process, _ = start_server(folder, port)
+        # A process of its own: the client remembers servers that were gone.
+        line = [sys.executable, "-m", "serving.gallery", *command]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+        assert "4 pictures added, 3 were there already" in done.stdout, done.stderr
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
