@@ -23,7 +23,7 @@ from arn_tf.data.images import decode
 from arn_tf.ranking import scores
 from datasets.toy_reid import camera, roster
 from serving import command
-from serving.gallery import html_report, records, search
+from serving.gallery import html_report, inner_products, records
 
 IMAGES = pathlib.Path(__file__).parent / "images"
 WINDOW = (1100, 945)  # width, height in pixels
@@ -96,7 +96,7 @@ def screenshot_of_search(
         results = []
         for row in (0, (len(query) - 1) // 2):  # as in the ranked lists
             others = np.flatnonzero(gallery.camera_id != query.camera_id[row])
-            found, ranks = search.nearest(
+            found, ranks = inner_products.nearest(
                 query_embeddings[row : row + 1], gallery_embeddings[others], TOP
             )
             hits = [
@@ -109,9 +109,9 @@ def screenshot_of_search(
         return screenshot(page, folder)
 
 
-def hit(path: str, camera_id: int, score: float) -> search.Hit:
+def hit(path: str, camera_id: int, score: float) -> records.Hit:
     """What a search of a gallery finds."""
-    return search.Hit(records.Picture(path, str(camera_id), b"", INSERTED_AT), float(score))
+    return records.Hit(records.Picture(path, str(camera_id), b"", INSERTED_AT), float(score))
 
 
 def write(folder: str, pictures: Pictures) -> list[str]:

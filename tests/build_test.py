@@ -18,9 +18,13 @@ FOLDERS = ("arn_tf", "benchmarks", "datasets", "serving", "studies", "tests")
 # Python with PyTorch that `benchmarks.beside_torch` is given.
 ELSEWHERE = {"tests/oracle/record_tfa.py", "benchmarks/torch_steps.py"}
 # Of requirements-openvino.txt, imported where it is asked for; tests and benchmarks need it, too.
-OPTIONAL = {"openvino"}
-# Of requirements-int8.txt and requirements-ray.txt, likewise; nothing here needs them.
-ELSEWHERE_OPTIONAL = {"nncf", "ray"}
+OPENVINO = {"openvino"}
+# For who wants it; imported where it is asked for. milvus-lite is imported by pymilvus.
+OPTIONAL = {
+    "requirements-int8.txt": {"nncf"},
+    "requirements-milvus.txt": {"milvus-lite", "pymilvus"},
+    "requirements-ray.txt": {"ray"},
+}
 # Needed, yet imported by nothing here; requirements.txt and requirements-dev.txt say what for.
 NOT_IMPORTED = {
     "check-jsonschema",
@@ -91,7 +95,7 @@ def imports(source):
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             modules |= {node.module} | {name for name in names if file_of(name)}
     ours = {module for module in modules if module.split(".")[0] in FOLDERS}
-    known = ELSEWHERE_OPTIONAL.union(sys.stdlib_module_names)
+    known = set(sys.stdlib_module_names).union(*OPTIONAL.values())
     theirs = {m for m in modules - ours if m.split(".")[0] not in known}
     return {file_of(module) for module in ours} - {None}, set(map(distribution, theirs))
 
@@ -172,16 +176,17 @@ def test_requirements_are_what_the_code_imports(sources):
     product = ("arn_tf/", "datasets/", "serving/")
     running = set().union(*(imports(s)[1] for s in sources if s.startswith(product)))
     measuring = set().union(*(imports(s)[1] for s in sources if not s.startswith(product)))
-    assert running - run <= OPTIONAL
+    assert running - run <= OPENVINO
     assert measuring <= run | dev
     assert run - running <= NOT_IMPORTED
     assert dev - measuring <= NOT_IMPORTED
 
 
-def test_optional_requirements_are_those_of_development_and_of_bazel():
-    assert set(pinned("requirements-openvino.txt")) == OPTIONAL
+def test_optional_requirements_are_what_is_optional():
+    assert set(pinned("requirements-openvino.txt")) == OPENVINO
     assert pinned("requirements-openvino.txt").items() <= pinned("requirements-dev.txt").items()
-    assert set(pinned("requirements-ray.txt")) == {"ray"}
+    for file, packages in OPTIONAL.items():
+        assert set(pinned(file)) == packages
 
 
 def test_bazel_knows_the_pinned_packages(targets):

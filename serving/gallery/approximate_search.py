@@ -28,7 +28,9 @@ import faiss
 import numpy as np
 
 from serving.errors import GalleryError
-from serving.gallery.search import Hit, as_hits, exact, nearest, ordered
+from serving.gallery.inner_products import as_hits, nearest, ordered
+from serving.gallery.records import Hit
+from serving.gallery.search import exact
 from serving.gallery.store import DERIVED, GalleryStore
 
 _INDEX, _NOTE = DERIVED + "faiss", DERIVED + "json"

@@ -13,8 +13,8 @@ import tqdm
 from serving.command import examples
 from serving.errors import GalleryError
 from serving.gallery.file_state import FileState, gone, state
+from serving.gallery.gallery import Gallery
 from serving.gallery.records import Picture, Selection
-from serving.gallery.store import GalleryStore
 
 _PAGE = 1000
 
@@ -38,7 +38,7 @@ class Report:
         return [picture for found, picture in self.wrong if found is state]
 
 
-def compare(store: GalleryStore, selection: Selection) -> Report:
+def compare(store: Gallery, selection: Selection) -> Report:
     """Compares selected rows with their files, which are all read.
 
     Memory: the rows that are wrong, and the names of folders.
@@ -48,13 +48,11 @@ def compare(store: GalleryStore, selection: Selection) -> Report:
     """
     report = Report()
     kept: set[str] = set()
-    after = 0
     with tqdm.tqdm(
         total=store.count(selection), desc="reading", unit=" pictures", disable=None
     ) as bar:
         # Page by page, so that nobody who writes has to wait until all files are read.
-        while page := store.page(selection, after, _PAGE):
-            after = page[-1].id
+        for page in store.pages(selection, _PAGE):
             report.count += len(page)
             for picture in page:
                 found = state(picture.file, picture.content_hash)
@@ -70,8 +68,8 @@ def compare(store: GalleryStore, selection: Selection) -> Report:
     return report
 
 
-def removable(store: GalleryStore, report: Report, named: bool) -> list[Picture]:
-    """Returns the rows whose files are gone, for `GalleryStore.remove_rows`.
+def removable(store: Gallery, report: Report, named: bool) -> list[Picture]:
+    """Returns the rows whose files are gone, for `Gallery.remove_rows`.
 
     Args:
         store: the gallery.

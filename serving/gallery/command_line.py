@@ -61,6 +61,34 @@ def _parser() -> argparse.ArgumentParser:
             help="pictures, folders with pictures below, and tables (CSV) that name pictures",
         )
 
+    fill = _command(
+        subcommands,
+        "fill",
+        "puts the embeddings of a job (arn_tf.embed) into a gallery",
+        "It needs no server, and makes the gallery if there is none. Stopped, the same command "
+        "goes on.",
+    )
+    fill.add_argument("--shards", required=True, metavar="FOLDER", help="output of arn_tf.embed")
+    fill.add_argument(
+        "--root",
+        metavar="FOLDER",
+        help="where the pictures are on this machine, if not where the job found them",
+    )
+
+    move = _command(
+        subcommands,
+        "move",
+        "moves a gallery's pictures from a folder to Milvus, or back",
+        "All are copied, read there again and compared, and only then removed here and erased as "
+        "remove does. Stopped, the same command goes on.",
+    )
+    move.add_argument(
+        "--to",
+        required=True,
+        metavar="FOLDER_OR_ADDRESS",
+        help="where to, as --gallery says it; a gallery is made there if there is none",
+    )
+
     remove = _command(
         subcommands,
         "remove",
@@ -133,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="search a graph, built and kept at first use, which is faster for many queries at "
         "once in a large gallery; prints what share it finds. With a filter the search "
-        "is exact all the same",
+        "of a folder is exact all the same; Milvus searches its index under filters, too",
     )
     search.add_argument("--html", metavar="FILE", help="a page with the pictures, too")
     search.add_argument("queries", nargs="+", help="pictures, and folders with pictures below")
@@ -151,5 +179,11 @@ def _command(
     parser = subcommands.add_parser(
         name, help=text, description=f"{text.capitalize()}. {more}", allow_abbrev=False
     )
-    parser.add_argument("--gallery", required=True, metavar="FOLDER", help="where the gallery is")
+    parser.add_argument(
+        "--gallery",
+        required=True,
+        metavar="FOLDER_OR_ADDRESS",
+        help="where the gallery is: a folder, or in Milvus, http://HOST:19530/COLLECTION of a "
+        "server or NAME.db of Milvus Lite",
+    )
     return parser

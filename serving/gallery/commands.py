@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -20,16 +20,18 @@ from serving.gallery import (
     arguments,
     html_report,
     ingest,
+    place,
     same_content,
-    sqlite_file,
     text_report,
     tracklet_search,
 )
 from serving.gallery import check as row_check
+from serving.gallery import move as gallery_move
 from serving.gallery.approximate_search import Quality
+from serving.gallery.gallery import Gallery
 from serving.gallery.outcome import Outcome
-from serving.gallery.records import Selection
-from serving.gallery.search import Hit, Result, exact
+from serving.gallery.records import Hit, Selection
+from serving.gallery.search import Result, by_filter, exact
 from serving.gallery.store import GalleryStore
 from serving.gallery.tracklet_search import TrackletResult
 
@@ -37,7 +39,7 @@ from serving.gallery.tracklet_search import TrackletResult
 def build(args: argparse.Namespace) -> None:
     """`build`: makes a gallery."""
     _check_camera(args, "camera")
-    sqlite_file.check_new(args.gallery)
+    place.check_new(args.gallery)
     outcome = Outcome()
     files, known = _found(args, args.paths, args.camera)
     pictures = ingest.read_pictures(files, known, args.skip_bad_images, outcome)
@@ -53,7 +55,7 @@ def add(args: argparse.Namespace) -> None:
     """`add`: adds pictures, or newer ones under the same names."""
     _check_camera(args, "camera")
     outcome = Outcome()
-    with GalleryStore(args.gallery) as store:
+    with place.open_gallery(args.gallery) as store:
         store.check_writable()
         files, known = _found(args, args.paths, args.camera)
         pictures = ingest.read_pictures(files, known, args.skip_bad_images, outcome)
@@ -63,11 +65,46 @@ def add(args: argparse.Namespace) -> None:
             if new:
                 with client.from_arguments(args) as server:
                     ingest.add(store, server, new, args.skip_bad_images, outcome)
-        store.finish_erasure()
+        _note_left(store.finish_erasure())
     print(
         f"{printable(args.gallery)}: {outcome.added} pictures added, "
         f"{len(pictures) - len(settled)} were there already, {outcome.bad} bad ones skipped"
         f"{text_report.same_content_counts(outcome)}"
+    )
+
+
+def fill(args: argparse.Namespace) -> None:
+    """`fill`: puts the embeddings of a job into a gallery."""
+    try:
+        from serving.gallery import fill as filling
+    except ImportError as error:
+        if error.name != "pyarrow":
+            raise
+        raise BadInputError(
+            "reading shards needs pyarrow; install the version that requirements.txt names",
+            arguments={"shards": args.shards},
+        ) from error
+    root = None if args.root is None else arguments.storable("root", args.root)
+    filled = filling.fill(args.gallery, args.shards, root)
+    _note_left(filled.unerased)
+    print(
+        f"{printable(args.gallery)}: {filled.added} pictures added, {filled.there} were there "
+        f"already, {filled.copies} copies"
+    )
+
+
+def move(args: argparse.Namespace) -> None:
+    """`move`: moves a gallery's pictures to another place, verified."""
+    arguments.storable("to", args.to)
+    if os.path.realpath(args.to) == os.path.realpath(args.gallery):
+        raise BadInputError("is where the gallery is", arguments={"to": args.to})
+    with place.open_gallery(args.gallery) as store:
+        store.check_writable()
+        moved = gallery_move.move(store, args.to)
+        _erase(store, moved)
+    print(
+        f"{printable(args.to)}: {moved} pictures moved and verified; {printable(args.gallery)} "
+        "has none of them left"
     )
 
 
@@ -81,7 +118,7 @@ def remove(args: argparse.Namespace) -> None:
     for flag in ("file", "camera"):
         for text in getattr(args, flag):
             arguments.storable(flag, text)
-    with GalleryStore(args.gallery) as store:
+    with place.open_gallery(args.gallery) as store:
         if not args.dry_run:
             store.check_writable()
         with store.snapshot():
@@ -89,7 +126,8 @@ def remove(args: argparse.Namespace) -> None:
             found = store.pictures(selection) if args.dry_run else []
         if unmatched and before is None:
             if not args.dry_run:
-                store.finish_erasure()  # given again after it was killed, it matches nothing
+                # Given again after it was killed, it matches nothing.
+                _note_left(store.finish_erasure())
             raise GalleryError(
                 f"no picture matches {', '.join(unmatched)}; nothing was removed", args.gallery
             )
@@ -108,7 +146,7 @@ def remove(args: argparse.Namespace) -> None:
 def check(args: argparse.Namespace) -> None:
     """`check`: lists rows whose files are gone or changed, and removes the first."""
     patterns = [arguments.below(text) for text in args.folder]
-    with GalleryStore(args.gallery) as store:
+    with place.open_gallery(args.gallery) as store:
         for text, pattern in zip(args.folder, patterns, strict=True):
             if not store.count(Selection(patterns=(pattern,))):
                 raise GalleryError(f"no picture is below --folder={text}", args.gallery)
@@ -136,7 +174,7 @@ def search(args: argparse.Namespace) -> None:
     if args.html is not None:
         html_report.check_destination(args.html)
     _check_camera(args, "query_camera")
-    with GalleryStore(args.gallery) as store:
+    with place.open_gallery(args.gallery) as store:
         if args.by == "tracklet":
             tracklet_search.check(store)
         _check_cameras(store, args.camera)
@@ -174,21 +212,26 @@ def search(args: argparse.Namespace) -> None:
 
 def info(args: argparse.Namespace) -> None:
     """`info`: prints what a gallery holds."""
-    with GalleryStore(args.gallery) as store:
-        quality = approximate_search.quality(store)
+    with place.open_gallery(args.gallery) as store:
+        quality = approximate_search.quality(store) if isinstance(store, GalleryStore) else None
         with store.snapshot():
             print(text_report.info(store, _quality_text(quality) if quality else None))
 
 
-def _erase(store: GalleryStore, removed: int) -> None:
+def _erase(store: Gallery, removed: int) -> None:
     try:
-        store.finish_erasure()
+        _note_left(store.finish_erasure())
     except GalleryError as error:
         raise GalleryError(
             f"{removed} pictures are removed, but the file still has to be rewritten to erase "
             f"their traces; the next add or remove does it, this one couldn't: {error}",
             store.folder,
         ) from error
+
+
+def _note_left(what: str | None) -> None:
+    if what is not None:
+        _note(f"note: {what}")
 
 
 def _found(
@@ -245,7 +288,7 @@ def _note_cameras(
 
 
 def _selected(
-    store: GalleryStore, args: argparse.Namespace, before: int | None
+    store: Gallery, args: argparse.Namespace, before: int | None
 ) -> tuple[Selection, list[str]]:
     """Returns the selection that the flags of `remove` mean, and those that match no picture."""
     files: list[str] = []
@@ -266,12 +309,12 @@ def _selected(
     return selection, unmatched
 
 
-def _known_cameras(store: GalleryStore) -> list[str]:
+def _known_cameras(store: Gallery) -> list[str]:
     with store.snapshot():
         return [row[0] for row in store.cameras() if row[0] is not None]
 
 
-def _note_unknown(store: GalleryStore, names: Collection[str | None]) -> None:
+def _note_unknown(store: Gallery, names: Collection[str | None]) -> None:
     known = _known_cameras(store)
     unknown = sorted({name for name in names if name is not None and name not in known})
     if unknown:
@@ -281,7 +324,7 @@ def _note_unknown(store: GalleryStore, names: Collection[str | None]) -> None:
         )
 
 
-def _check_cameras(store: GalleryStore, names: Collection[str]) -> None:
+def _check_cameras(store: Gallery, names: Collection[str]) -> None:
     known = _known_cameras(store)
     for camera in names:
         if camera not in known:
@@ -292,7 +335,7 @@ def _check_cameras(store: GalleryStore, names: Collection[str]) -> None:
 
 
 def _embed(
-    store: GalleryStore, args: argparse.Namespace, files: list[str], names: list[str | None]
+    store: Gallery, args: argparse.Namespace, files: list[str], names: list[str | None]
 ) -> np.ndarray:
     """Returns float32 [Q, dim] of the queries, in the gallery's own space."""
     vectors: list[np.ndarray] = []
@@ -309,15 +352,44 @@ def _embed(
 
 
 def _ranked(
-    store: GalleryStore, args: argparse.Namespace, vectors: np.ndarray, names: list[str | None]
+    store: Gallery, args: argparse.Namespace, vectors: np.ndarray, names: list[str | None]
 ) -> tuple[list[list[Hit]], str | None]:
     """Returns lists of hits, and a line on how they were found, or None."""
-    if args.approximate and not (args.camera or args.exclude_same_camera):
+    other_than = names if args.exclude_same_camera else None
+    if args.approximate and not isinstance(store, GalleryStore):
+        return _nearly(store, args, vectors, other_than)
+    filtered = args.camera or args.exclude_same_camera
+    if args.approximate and isinstance(store, GalleryStore) and not filtered:
         hits, quality = approximate_search.search(store, vectors, args.top, _note)
         return hits, f"approximate search: {_quality_text(quality)}"
-    other_than = names if args.exclude_same_camera else None
     hits = exact(store, vectors, args.top, args.camera, other_than)
     return hits, "exact search, because of the camera filter" if args.approximate else None
+
+
+def _nearly(
+    store: Gallery,
+    args: argparse.Namespace,
+    vectors: np.ndarray,
+    other_than: Sequence[str | None] | None,
+) -> tuple[list[list[Hit]], str]:
+    """As `_ranked`, by the index of Milvus."""
+    from serving.gallery import milvus_recall
+
+    qualities: list[Quality] = []
+
+    def find(some: np.ndarray, selection: Selection) -> list[list[Hit]]:
+        assert isinstance(store, milvus_recall.MilvusGallery)
+        hits, quality = milvus_recall.search(store, some, args.top, selection)
+        qualities.append(quality)
+        return hits
+
+    hits = by_filter(find, vectors, args.camera, other_than)
+    queries = sum(each.queries for each in qualities)
+    share = sum(each.recall * each.queries for each in qualities) / queries
+    return hits, (
+        f"approximate search: finds {share:.1%} of the exact {qualities[0].top} nearest, asked "
+        f"for {queries} of these queries with their filters"
+    )
 
 
 def _quality_text(quality: Quality) -> str:

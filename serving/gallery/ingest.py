@@ -14,11 +14,12 @@ from serving.client import EmbeddingClient, Embeddings, ModelDescription
 from serving.client.picture_cameras import Known
 from serving.command import printable, warn
 from serving.errors import BadImageError, GalleryError
+from serving.gallery import place
 from serving.gallery.arguments import content_hash
+from serving.gallery.gallery import Gallery
 from serving.gallery.outcome import Outcome
 from serving.gallery.records import Binding, Picture
 from serving.gallery.same_content import plan, to_embed, without_copies
-from serving.gallery.store import GalleryStore
 
 _WAYS_OUT = "have that model served, or build another gallery with this one"
 
@@ -85,13 +86,13 @@ def build(
         raise GalleryError("is not made: none of the pictures could be embedded", folder)
     binding = Binding(first.space, model.name, first.version, first.vectors.shape[1])
     rows = [pictures[file] for file in first.files]
-    with GalleryStore.create(folder, binding, rows, first.vectors) as store:
+    with place.create(folder, binding, rows, first.vectors) as store:
         _count(first, pictures, outcome)
         _commit(store, model, pictures, parts, outcome)
 
 
 def add(
-    store: GalleryStore,
+    store: Gallery,
     client: EmbeddingClient,
     pictures: dict[str, Picture],
     skip_bad_images: bool,
@@ -100,7 +101,7 @@ def add(
     """Adds what `same_content.settle` returned to its gallery; the rest is as in `build`.
 
     A picture that moved is not embedded again where its new camera decides nothing. Pictures
-    that it replaces are erased with `GalleryStore.finish_erasure`, by the caller.
+    that it replaces are erased with `Gallery.finish_erasure`, by the caller.
     """
     model = client.describe()
     check_model(store, model)
@@ -109,7 +110,7 @@ def add(
     _commit(store, model, pictures, parts, outcome)
 
 
-def check_model(store: GalleryStore, model: ModelDescription) -> None:
+def check_model(store: Gallery, model: ModelDescription) -> None:
     """Checks the length of a model's embeddings, before anything is embedded.
 
     Args:
@@ -127,7 +128,7 @@ def check_model(store: GalleryStore, model: ModelDescription) -> None:
         )
 
 
-def check_space(store: GalleryStore, model: ModelDescription, part: Embeddings) -> None:
+def check_space(store: Gallery, model: ModelDescription, part: Embeddings) -> None:
     """Checks that embeddings are of the gallery's embedding space.
 
     Args:
@@ -170,7 +171,7 @@ def stream(
 
 
 def _commit(
-    store: GalleryStore,
+    store: Gallery,
     model: ModelDescription,
     pictures: dict[str, Picture],
     parts: Iterator[Embeddings],

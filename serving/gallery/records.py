@@ -23,7 +23,7 @@ class Picture:
         file: absolute path.
         camera: name of the camera, or None.
         content_hash: SHA-256 of the file, 32 bytes.
-        inserted_at: seconds since 1970, UTC; set by the store.
+        inserted_at: seconds since 1970, UTC; set by the store where it is 0.
         id: row in the store; set by the store.
         tracklet: that it is of, in its camera, or None. To `GalleryStore.add` and `move` None is
             not known: a picture that is there keeps its own.
@@ -35,6 +35,14 @@ class Picture:
     inserted_at: int = 0
     id: int = 0
     tracklet: Tracklet | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """A gallery picture and the cosine of its embedding and the query's."""
+
+    picture: Picture
+    score: float
 
 
 @dataclasses.dataclass(frozen=True)

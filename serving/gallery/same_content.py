@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from datasets import camera_names
 from serving.client import ModelDescription
 from serving.gallery.file_state import FileState, state
+from serving.gallery.gallery import Gallery
 from serving.gallery.outcome import Outcome
 from serving.gallery.records import Picture
-from serving.gallery.store import GalleryStore
 
 
 @dataclasses.dataclass
@@ -39,7 +39,7 @@ class Plan:
     stale: list[Picture] = dataclasses.field(default_factory=list)
 
 
-def plan(pictures: Mapping[str, Picture], store: GalleryStore | None = None) -> Plan:
+def plan(pictures: Mapping[str, Picture], store: Gallery | None = None) -> Plan:
     """Returns what is to become of pictures, by the rule above.
 
     Args:
@@ -74,9 +74,7 @@ def plan(pictures: Mapping[str, Picture], store: GalleryStore | None = None) -> 
     return result
 
 
-def settle(
-    store: GalleryStore, pictures: dict[str, Picture], outcome: Outcome
-) -> dict[str, Picture]:
+def settle(store: Gallery, pictures: dict[str, Picture], outcome: Outcome) -> dict[str, Picture]:
     """Gives rows of pictures that moved their new names, and returns what is to be added.
 
     These are new files, and files with other content or of another camera than before. A picture
@@ -117,7 +115,7 @@ def settle(
 
 
 def to_embed(
-    store: GalleryStore,
+    store: Gallery,
     model: ModelDescription,
     pictures: dict[str, Picture],
     outcome: Outcome,

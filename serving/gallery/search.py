@@ -1,26 +1,17 @@
 """Ranks a gallery's pictures for queries by the cosine of their embeddings.
 
-The search is exact: faiss, the field's reference, compares a query with every picture that
-passes the filters. Filters are resolved to rows before the search, so that the first `top`
-of what passes is found, whatever share of the gallery that is; only those rows are read.
+The search is exact: a query is compared with every picture that passes the filters. Filters are
+resolved to rows before the search, so that the first `top` of what passes is found, whatever share
+of the gallery that is.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-import faiss
 import numpy as np
 
-from serving.gallery.records import Picture, Selection
-from serving.gallery.store import GalleryStore
-
-
-@dataclasses.dataclass(frozen=True)
-class Hit:
-    """A gallery picture and the cosine of its embedding and the query's."""
-
-    picture: Picture
-    score: float
+from serving.gallery.gallery import Gallery
+from serving.gallery.records import Hit, Picture, Selection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +24,7 @@ class Result:
 
 
 def exact(
-    store: GalleryStore,
+    store: Gallery,
     vectors: np.ndarray,
     top: int,
     cameras: Sequence[str] = (),
@@ -58,16 +49,36 @@ def exact(
     Raises:
         GalleryError: the gallery can't be read.
     """
+
+    def find(some: np.ndarray, selection: Selection) -> list[list[Hit]]:
+        return store.nearest(some, top, selection)
+
+    return by_filter(find, vectors, cameras, other_than_cameras)
+
+
+def by_filter(
+    find: Callable[[np.ndarray, Selection], list[list[Hit]]],
+    vectors: np.ndarray,
+    cameras: Sequence[str] = (),
+    other_than_cameras: Sequence[str | None] | None = None,
+) -> list[list[Hit]]:
+    """Returns the hits of each query, found for all queries of one filter at once.
+
+    Args:
+        find: called with queries, float32 [N, dim], and what passes; returns a list of each.
+        vectors: float32 [Q, dim].
+        cameras: as in `exact`.
+        other_than_cameras: as in `exact`.
+    """
     hits: list[list[Hit]] = [[] for _ in vectors]
-    for queries, pictures, gallery in passing(store, len(vectors), cameras, other_than_cameras):
-        found = as_hits(pictures, *nearest(vectors[queries], gallery, top))
-        for query, each in zip(queries, found, strict=True):
+    for queries, selection in _filters(len(vectors), cameras, other_than_cameras):
+        for query, each in zip(queries, find(vectors[queries], selection), strict=True):
             hits[query] = each
     return hits
 
 
 def passing(
-    store: GalleryStore,
+    store: Gallery,
     count: int,
     cameras: Sequence[str] = (),
     other_than_cameras: Sequence[str | None] | None = None,
@@ -83,52 +94,18 @@ def passing(
     Yields:
         numbers of queries, pictures by ascending row, and their embeddings, float32 [N, dim].
     """
-    left_out = other_than_cameras or [None] * count
-    for camera in dict.fromkeys(left_out):
-        queries = [row for row, other in enumerate(left_out) if other == camera]
+    for queries, selection in _filters(count, cameras, other_than_cameras):
         with store.snapshot():
-            pictures, gallery = store.load(
-                Selection(cameras=tuple(cameras), other_than_camera=camera)
-            )
+            pictures, gallery = store.load(selection)
         if pictures:
             yield queries, pictures, gallery
 
 
-def nearest(queries: np.ndarray, gallery: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the `top` largest inner products of each query.
-
-    Args:
-        queries: float32 [Q, D].
-        gallery: float32 [G, D], G > 0.
-        top: how many; at most G come back.
-
-    Returns:
-        scores: float32 [Q, K], descending.
-        rows: int64 [Q, K], rows of `gallery`; in ascending order where scores are equal.
-    """
-    scores, rows = faiss.knn(
-        np.ascontiguousarray(queries), gallery, min(top, len(gallery)), faiss.METRIC_INNER_PRODUCT
-    )
-    return ordered(scores, rows)
-
-
-def ordered(scores: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each query's results in order of score and, where equal, of row."""
-    order = np.lexsort((rows, -scores), axis=1)
-    return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
-
-
-def as_hits(
-    pictures: Sequence[Picture] | Mapping[int, Picture], scores: np.ndarray, keys: np.ndarray
-) -> list[list[Hit]]:
-    """Returns a list of hits per query.
-
-    Args:
-        pictures: by key, a list or a dict.
-        scores: float32 [Q, K].
-        keys: int64 [Q, K].
-    """
-    return [
-        [Hit(pictures[key], float(score)) for score, key in zip(*row, strict=True)]
-        for row in zip(scores, keys.tolist(), strict=True)
-    ]
+def _filters(
+    count: int, cameras: Sequence[str], other_than_cameras: Sequence[str | None] | None
+) -> Iterator[tuple[list[int], Selection]]:
+    """Yields numbers of queries that have one filter, and the filter."""
+    left_out = other_than_cameras or [None] * count
+    for camera in dict.fromkeys(left_out):
+        queries = [row for row, other in enumerate(left_out) if other == camera]
+        yield queries, Selection(cameras=tuple(cameras), other_than_camera=camera)

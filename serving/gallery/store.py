@@ -9,7 +9,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -18,12 +18,12 @@ import numpy as np
 from datasets.own_cameras.cameras import Tracklet
 from serving.errors import GalleryError
 from serving.gallery import disk, rows, sqlite_file
-from serving.gallery.records import EVERYTHING, Binding, Picture, Selection
+from serving.gallery.inner_products import as_hits, nearest
+from serving.gallery.records import EVERYTHING, Binding, Hit, Picture, Selection
+from serving.gallery.unit_vectors import check, not_unit
 
 # Files with this prefix are derived from the rows, and go whenever the rows change.
 DERIVED = "approximate."
-# Float32 sums over a few thousand numbers stay far below this.
-_NORM_TOLERANCE = 1e-3
 
 
 class GalleryStore:
@@ -67,7 +67,7 @@ class GalleryStore:
             GalleryError: there is one already, it can't be written, or the vectors are wrong.
                 Nothing of the new gallery stays.
         """
-        _check(vectors, len(pictures), binding.dim)
+        check(vectors, len(pictures), binding.dim)
 
         def fill(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -114,7 +114,7 @@ class GalleryStore:
         Returns:
             {file that was left out: name that its picture has}.
         """
-        _check(vectors, len(pictures), self.binding.dim)
+        check(vectors, len(pictures), self.binding.dim)
         copies: dict[str, str] = {}
         with sqlite_file.writing(self._connection, self._path):
             sqlite_file.add_tracklets(self._connection)
@@ -241,18 +241,22 @@ class GalleryStore:
         with sqlite_file.gallery_errors(self._path):
             return rows.by_content(self._connection, hashes)
 
-    def page(self, selection: Selection, after: int, count: int) -> list[Picture]:
-        """Returns the next selected pictures by row, so that large galleries take no memory.
+    def pages(self, selection: Selection, count: int) -> Iterator[list[Picture]]:
+        """Yields the selected pictures by row, so that large galleries take no memory.
+
+        Each list is of one moment; writers come between.
 
         Args:
             selection: which pictures.
-            after: id of the last page's last picture, 0 for the first page.
-            count: how many, at most.
+            count: of each list, at most.
         """
         condition, parameters = selection.sql()
         query = f"SELECT {self._columns()} FROM pictures WHERE {condition} AND id > ? ORDER BY id"
-        found = self._all(f"{query} LIMIT ?", [*parameters, after, count])
-        return [rows.picture(row) for row in found]
+        after = 0
+        while found := self._all(f"{query} LIMIT ?", [*parameters, after, count]):
+            pictures = [rows.picture(row) for row in found]
+            yield pictures
+            after = pictures[-1].id
 
     def cameras(self) -> list[tuple[str | None, int, int, int]]:
         """Returns [(camera or None, pictures, first, last inserted_at)] by camera."""
@@ -288,11 +292,30 @@ class GalleryStore:
                 raise self._damaged(f"the embedding of row {columns[0]} has a wrong size")
             pictures.append(rows.picture(columns))
             vectors[row] = np.frombuffer(blob, "<f4")
-        wrong = _not_unit(vectors)
+        wrong = not_unit(vectors)
         if wrong.size:
             row = pictures[wrong[0]].id
             raise self._damaged(f"the embedding of row {row} is not of unit length")
         return pictures, vectors
+
+    def nearest(self, vectors: np.ndarray, top: int, selection: Selection) -> list[list[Hit]]:
+        """Returns the nearest selected pictures of each query; exact.
+
+        Memory: the embeddings that are selected. They are of one moment.
+
+        Args:
+            vectors: float32 [Q, dim], unit length.
+            top: length of the lists; they are shorter where fewer are selected.
+            selection: which pictures.
+
+        Returns:
+            A list per query, best first; equal scores by row.
+        """
+        with self.snapshot():
+            pictures, gallery = self.load(selection)
+        if not pictures:
+            return [[] for _ in vectors]
+        return as_hits(pictures, *nearest(vectors, gallery, top))
 
     def _columns(self) -> str:
         with sqlite_file.gallery_errors(self._path):
@@ -364,7 +387,9 @@ def _insert(
             (
                 picture.file,
                 picture.camera,
-                same[picture.file].inserted_at if picture.file in same else now,
+                same[picture.file].inserted_at
+                if picture.file in same
+                else picture.inserted_at or now,
                 picture.content_hash,
                 vector.astype("<f4").tobytes(),
                 *(_tracklet(picture, same.get(picture.file)) or (None, None)),
@@ -382,23 +407,3 @@ def _tracklet(picture: Picture, old: Picture | None) -> Tracklet | None:
 def _new_revision() -> str:
     # Random, not a count: a gallery that was deleted and built again must not repeat one.
     return secrets.token_hex(8)
-
-
-def _check(vectors: np.ndarray, count: int, dim: int) -> None:
-    if vectors.dtype != np.float32 or vectors.shape != (count, dim):
-        raise GalleryError(
-            f"the server sent embeddings {vectors.dtype} {list(vectors.shape)} and the gallery "
-            f"takes float32 {[count, dim]}; check `server` and `model`"
-        )
-    wrong = _not_unit(vectors)
-    if wrong.size:
-        raise GalleryError(
-            f"the server sent an embedding that is not finite and of unit length (row {wrong[0]} "
-            "of its reply); check `server` and `model`"
-        )
-
-
-def _not_unit(vectors: np.ndarray) -> np.ndarray:
-    """Returns the rows whose length isn't 1; NaN isn't either."""
-    squares = np.einsum("nd,nd->n", vectors, vectors)
-    return np.flatnonzero(~(np.abs(squares - 1) < _NORM_TOLERANCE))

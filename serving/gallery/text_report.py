@@ -9,6 +9,7 @@ from serving.command import examples, printable
 from serving.gallery import sqlite_file
 from serving.gallery.check import Report
 from serving.gallery.file_state import FileState, gone
+from serving.gallery.gallery import Gallery
 from serving.gallery.outcome import Outcome
 from serving.gallery.records import Picture
 from serving.gallery.search import Result
@@ -121,7 +122,7 @@ def picture_line(picture: Picture) -> str:
     return "{:<8}  {:<20}  {}".format(*_cells(picture))
 
 
-def info(store: GalleryStore, quality: str | None) -> str:
+def info(store: Gallery, quality: str | None) -> str:
     """Returns what a gallery holds. Needs a snapshot.
 
     Args:
@@ -148,6 +149,10 @@ def info(store: GalleryStore, quality: str | None) -> str:
         f"model               {printable(binding.name)} version {binding.version}",
         f"embedding length    {binding.dim}",
         f"created             {moment(store.created_at)}",
+    ]
+    if not isinstance(store, GalleryStore):
+        return "\n".join([*lines, *_in_milvus(store)])
+    lines += [
         f"size on disk        {_size(store.folder) / 1e6:.1f} MB",
         f"approximate index   {quality or 'none for the gallery as it is now'}",
     ]
@@ -158,6 +163,16 @@ def info(store: GalleryStore, quality: str | None) -> str:
             "does it"
         )
     return "\n".join(lines)
+
+
+def _in_milvus(store: Gallery) -> list[str]:
+    lines = ["approximate index   the collection's; search --approximate prints what it finds"]
+    if store.unerased():
+        lines.append(
+            "traces              the server's files may still hold removed pictures; the next "
+            "remove asks for their erasure again"
+        )
+    return lines
 
 
 def moment(seconds: int) -> str:

@@ -14,8 +14,10 @@ import numpy as np
 
 from datasets.own_cameras.cameras import Tracklet
 from serving.errors import GalleryError
-from serving.gallery.search import Hit, nearest, passing
-from serving.gallery.store import GalleryStore
+from serving.gallery.gallery import Gallery
+from serving.gallery.inner_products import nearest
+from serving.gallery.records import Hit
+from serving.gallery.search import passing
 
 _SHOWN = 4  # pictures of a tracklet
 _ROWS = 4096  # copied at a time
@@ -57,7 +59,7 @@ class TrackletResult:
     hits: list[TrackletHit]
 
 
-def check(store: GalleryStore) -> None:
+def check(store: Gallery) -> None:
     """Raises a GalleryError if a gallery holds no tracklet."""
     if not store.tracklets()[0]:
         raise GalleryError(
@@ -69,7 +71,7 @@ def check(store: GalleryStore) -> None:
 
 
 def search(
-    store: GalleryStore,
+    store: Gallery,
     vectors: np.ndarray,
     queries: Sequence[tuple[str, str | None, Tracklet | None]],
     top: int,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from serving.errors import GalleryError
-from serving.gallery import search, sqlite_file
+from serving.gallery import inner_products, search, sqlite_file
 from serving.gallery.records import Selection
 from serving.gallery.store import GalleryStore
 from tests.support.small_gallery import contents, filled, integrity, picture, python, unit_vectors
@@ -93,7 +93,7 @@ def test_others_may_write_while_the_nearest_are_sought(tmp_path, monkeypatch):
     """The answer is still that of the moment the gallery was read."""
     store, vectors = filled(tmp_path / "gal", 20)
     monkeypatch.setattr(sqlite_file, "_WAIT_FOR_LOCK", 0)
-    nearest = search.nearest
+    nearest = inner_products.nearest
 
     def change_meanwhile(*arguments):
         with GalleryStore(store.folder) as other:
@@ -101,7 +101,7 @@ def test_others_may_write_while_the_nearest_are_sought(tmp_path, monkeypatch):
             other.add([picture(30, camera="9")], vectors[4:5])
         return nearest(*arguments)
 
-    monkeypatch.setattr(search, "nearest", change_meanwhile)
+    monkeypatch.setattr("serving.gallery.store.nearest", change_meanwhile)
     (hits,) = search.exact(store, vectors[4:5], 30)
     assert len(hits) == 20 and hits[0].picture.file == picture(4).file
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.errors import GalleryError
-from serving.gallery import approximate_search, search
+from serving.gallery import approximate_search, inner_products, search
 from serving.gallery.records import Binding, Picture, Selection
 from serving.gallery.store import GalleryStore
 
@@ -128,9 +128,9 @@ def test_recall_counts_what_a_bad_index_misses(large, monkeypatch):
 
     def blind(index, queries, top):
         """Finds every other of the true list, and then what is worst."""
-        scores, rows = search.nearest(queries, vectors, top)
+        scores, rows = inner_products.nearest(queries, vectors, top)
         scores[:, 1::2], rows[:, 1::2] = -1, 0
-        return search.ordered(scores, rows)
+        return inner_products.ordered(scores, rows)
 
     monkeypatch.setattr(approximate_search, "_walk", blind)
     # Of 11 found the first is the picture itself; of the other 10 every second is missed.

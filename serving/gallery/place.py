@@ -1,0 +1,63 @@
+"""Where a gallery is: in a folder, or in Milvus where an address is named."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serving.errors import GalleryError
+from serving.gallery import sqlite_file
+from serving.gallery.gallery import Gallery
+from serving.gallery.records import Binding, Picture
+from serving.gallery.store import GalleryStore
+
+if TYPE_CHECKING:
+    from serving.gallery.milvus_gallery import MilvusGallery
+
+
+def in_milvus(place: str) -> bool:
+    """Whether a gallery's place is an address of Milvus or a file of Milvus Lite (NAME.db)."""
+    return "://" in place or (place.endswith(".db") and not sqlite_file.exists(place))
+
+
+def open_gallery(place: str) -> Gallery:
+    """Opens a gallery.
+
+    Raises:
+        GalleryError: there is none, it can't be read, or pymilvus is missing.
+    """
+    return _milvus(place)(place) if in_milvus(place) else GalleryStore(place)
+
+
+def exists(place: str) -> bool:
+    """Whether there is a gallery; raises a GalleryError where nobody can tell."""
+    return _milvus(place).exists(place) if in_milvus(place) else sqlite_file.exists(place)
+
+
+def check_new(place: str) -> None:
+    """Raises a GalleryError if no gallery can be made there, before anything is done for it."""
+    if not in_milvus(place):
+        sqlite_file.check_new(place)
+    elif exists(place):
+        raise GalleryError("is a gallery already; use add to put more pictures in", place)
+
+
+def create(
+    place: str, binding: Binding, pictures: Sequence[Picture], vectors: np.ndarray
+) -> Gallery:
+    """Makes a gallery of its first pictures, as `GalleryStore.create` does."""
+    made = _milvus(place) if in_milvus(place) else GalleryStore
+    return made.create(place, binding, pictures, vectors)
+
+
+def _milvus(place: str) -> "type[MilvusGallery]":
+    """Returns the class of galleries in Milvus, whose package isn't everybody's."""
+    try:
+        from serving.gallery.milvus_gallery import MilvusGallery
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] != "pymilvus":
+            raise
+        raise GalleryError(
+            "a gallery in Milvus needs its client: pip install -r requirements-milvus.txt", place
+        ) from error
+    return MilvusGallery
