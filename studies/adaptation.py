@@ -48,27 +48,34 @@ from arn_tf.strong.model import StrongModel
 from arn_tf.strong.rounds import ADAPTED
 from arn_tf.strong.settings import StrongSettings
 from datasets.files.atomic_files import replace_text
+from studies.places import place_of
 
 START = "calibrated"
 ROWS = ("clusters", "proxies", "joined", "both", "labels")
 
 
-def labels_of(row: str, embeddings: np.ndarray, split: Split) -> np.ndarray | None:
+def labels_of(
+    row: str,
+    embeddings: np.ndarray,
+    split: Split,
+    eps: float | tuple[float, ...] = clustering.EPS,
+) -> np.ndarray | None:
     """Returns what a row's round trains on, int64 [N]; None where that must not be.
 
     Args:
         row: of `ROWS`.
         embeddings: of the target's training pictures, float [N, D].
         split: the target's training split.
+        eps: see `clustering.cluster`.
     """
     if row == "labels":
         return oracle.labels(split.person_id, split.camera_id)[0]
     if row in ("clusters", "proxies"):
         labels, counts = clustering.cluster(
-            embeddings, split.camera_id, tracklet=split.tracklet, time=split.time
+            embeddings, split.camera_id, tracklet=split.tracklet, time=split.time, eps=eps
         )
         return None if clustering.stop_reason(counts) else labels
-    found = target_clusters.find(embeddings, split.camera_id, split.tracklet, split.time)
+    found = target_clusters.find(embeddings, split.camera_id, split.tracklet, split.time, eps)
     return None if found.stop_reason else found.labels
 
 
@@ -91,7 +98,7 @@ def trained(
         pictures: of it, uint8 [N, height, width, 3].
     """
     embeddings = embed_by_camera(model, pictures, split.camera_id)
-    labels = labels_of(row, embeddings, split)
+    labels = labels_of(row, embeddings, split, settings.cluster_eps or clustering.EPS)
     if labels is None:
         return None
     keras.utils.set_random_seed(settings.seed + number)
@@ -145,8 +152,9 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
         seed: of batches and augmentation.
         options: of the command line.
     """
-    name = os.path.basename(os.path.normpath(begun.path))
-    path = os.path.join(options.output, f"{name}_{row}_{seed}.json")
+    facts = options.query, options.gallery, options.names, options.rounds
+    path = f"{place_of(options.output, begun, *facts)}_{row}_{seed}.json"
+    name = os.path.normpath(begun.path)
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -156,6 +164,8 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
     splits = scored.splits(settings, begun, labelled)
     if splits is None:
         raise UserError("no person of query and gallery is known", ["query", "gallery"])
+    if row == "labels":
+        oracle.check_pictures(split.person_id, split.camera_id)
     pictures, *searched = (batches.decoded(each, settings.image_size) for each in (split, *splits))
     model, rounds, began = begun.load_model(ADAPTED), [], time.process_time()
     for number in range(1, 1 + (options.rounds if row != START else 0)):

@@ -48,7 +48,8 @@ from arn_tf.ranking import intervals
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import batches
+from arn_tf.strong import batches, camera_statistics
+from arn_tf.strong.model import StrongModel
 from arn_tf.strong.rounds import ADAPTED
 from arn_tf.strong.settings import StrongSettings
 from datasets.files.atomic_files import replace_text
@@ -62,6 +63,7 @@ from studies.camera_features import (
     precision,
     spread,
 )
+from studies.places import place_of
 
 EMBEDDING = ("none", "mean", "mean and deviation")
 REFERENCE = "camera, mean and deviation"
@@ -113,12 +115,13 @@ def report(name: str, figures: Mapping) -> str:
         less = _difference(precisions, rows[REFERENCE]["average_precision"])
         lines.append(f"| {row} | {_percent(precisions)} | {100 * found['rank-1']:.1f} | {less} |")
     for order, numbers in figures["by_number"].items():
+        columns = next(iter(numbers.values()), {})
         lines += [
             "",
             f"pictures drawn {order}, layers {figures['layers']}",
             "",
-            f"| pictures | {' | '.join(numbers['8'])} | 16 less target | 16 less camera |",
-            "|---|" + "---:|" * (len(numbers["8"]) + 2),
+            f"| pictures | {' | '.join(columns)} | 16 less target | 16 less camera |",
+            "|---|" + "---:|" * (len(columns) + 2),
         ]
         for number, found in numbers.items():
             cells = [_percent(each) for each in found.values()]
@@ -144,13 +147,12 @@ def measured(run: RunDir, settings: StrongSettings, options: argparse.Namespace)
         settings: of it.
         options: of the command line.
     """
-    place = os.path.join(options.output, os.path.basename(os.path.normpath(run.path)))
+    place = place_of(options.output, run, options.query, options.gallery, options.names)
     known = os.path.exists(f"{place}.npz")
     refilled = None
     if not known or options.layers == "camera":
-        splits = _splits(run, settings, options)
+        splits, model = _opened(run, settings, options)
         pictures = {n: batches.decoded(each, settings.image_size) for n, each in splits.items()}
-        model = run.load_model(ADAPTED)
     if not known:
         arrays: dict[str, Any] = {
             f"{name}_{key}": value
@@ -172,17 +174,25 @@ def measured(run: RunDir, settings: StrongSettings, options: argparse.Namespace)
     return figures
 
 
-def _splits(run: RunDir, settings: StrongSettings, options: argparse.Namespace) -> dict[str, Split]:
+def _opened(
+    run: RunDir, settings: StrongSettings, options: argparse.Namespace
+) -> tuple[dict[str, Split], StrongModel]:
+    """Returns the splits, and the calibrated model with statistics of its layers in every row."""
     found = scored.splits(
         settings, run, scored.Labelled(options.query, options.gallery, options.names)
     )
     if found is None:
         raise UserError("no person of query and gallery is known", ["query", "gallery"])
     train = opened(settings, "target", run).split("train")
-    kept = spread(train.camera_id)
+    pictures = batches.decoded(train, settings.image_size)
+    # A network as it was given has kept its layers.
+    model, _ = camera_statistics.estimate(run.load_model(ADAPTED), pictures, train.camera_id)
     # What is decoded already is cut with it.
-    train = dataclasses.replace(train, pictures=batches.decoded(train, settings.image_size))
-    return dict(zip(SCORED, found, strict=True)) | {"train": train.subset(kept)}
+    train = dataclasses.replace(train, pictures=pictures)
+    splits = dict(zip(SCORED, found, strict=True)) | {
+        "train": train.subset(spread(train.camera_id))
+    }
+    return splits, model
 
 
 def main() -> None:

@@ -88,12 +88,14 @@ def precision(
         views: 2 with mirror images, 1 without.
     """
     embeddings = []
+    whole = moments(found[f"train_{layers}"])
     for name in ("query", "gallery"):
         camera_id, total = found[f"{name}_camera_id"], 0
         for vectors in found[f"{name}_{layers}"][:views].astype(np.float64):
             standard = np.empty_like(vectors)
             for camera in np.unique(camera_id):
-                mean, variance = of_camera[camera]
+                # A camera without training pictures takes the whole target's.
+                mean, variance = of_camera.get(camera, whole)
                 deviation = np.maximum(np.sqrt(variance), _LEAST_DEVIATION)
                 standard[camera_id == camera] = (vectors[camera_id == camera] - mean) / deviation
             total = total + standard / np.linalg.norm(standard, axis=1, keepdims=True)

@@ -78,7 +78,7 @@ def splits(
         raise UserError(
             "the pictures can't be scored: all are of one camera, or no camera is known, and a "
             "match is a picture of another one. Name the cameras with names={person_id}_{camera}"
-            "_{*}; or pass same_camera, which lets pictures of one camera match",
+            "_{*}; or pass same_camera to arn_tf.evaluate, which lets pictures of one camera match",
             ["names", "same_camera"],
         )
     return query, gallery

@@ -66,10 +66,11 @@ def differences(
     None instead where not every seed has both rows.
     """
     found: dict[str, tuple[float, tuple[float, float]] | None] = {}
+    seeds = max((len(row.results) for row in rows.values()), default=0)
     for one, other in _pairs(rows, ablation):
         name = f"{one.title} less {other.title}"
         found[name] = None
-        if len(one.results) == len(other.results):
+        if len(one.results) == len(other.results) == seeds:
             found[name] = intervals.difference(
                 *([result.per_query()["mean_ap"] for result in row.results] for row in (one, other))
             )

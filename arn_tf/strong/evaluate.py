@@ -245,7 +245,7 @@ def _standardized(
     for camera in np.unique(camera_id):
         train = known[known_camera_id == camera]
         mean, variance = whole
-        if len(train):
+        if camera >= 0 and len(train):
             own = train.mean(axis=0), train.var(axis=0)
             share = camera_statistics.own_share(len(train))
             mean, variance = camera_statistics.shrunk(own, whole, share)

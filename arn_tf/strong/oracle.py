@@ -121,8 +121,8 @@ def _lacking(counts: PersonCounts) -> str | None:
     if counts.persons >= _FEWEST_PERSONS:
         return None
     return (
-        f"the target's {counts.images} training pictures show {counts.persons} persons that two "
-        f"cameras saw, below the least of {_FEWEST_PERSONS} ({counts.unknown} pictures of no known "
+        f"the target's {counts.images} training pictures show {counts.persons} persons to learn "
+        f"from, below the least of {_FEWEST_PERSONS} ({counts.unknown} pictures of no known "
         f"person, {counts.one_camera} persons seen by one camera only)"
     )
 

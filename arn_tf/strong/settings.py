@@ -47,7 +47,8 @@ class StrongSettings(RunSettings):
     self_training_learning_rate: float = positive(3.5e-4, "of all rounds")
     cluster_eps: float = setting(
         0.0,
-        "Jaccard distance between neighbours; 0: of .35 to .55 what gives most clusters",
+        "Jaccard distance between neighbours, all cameras together; 0: of .35 to .55 what gives "
+        "most clusters",
         less_than=1,
     )
     oracle_labels: bool = setting(

@@ -75,3 +75,15 @@ def test_shares_stand_below_the_table():
     text = told(start=[4, 4], reached=[2], limit=[1, 1])
     assert "Nothing is measured against 'ORACLE', as not every seed has its rows." in text
     assert "Nothing is measured" not in told(start=[4], reached=[2])
+
+
+def test_rows_that_some_seed_lacks_are_not_compared():
+    """As many results need not be of the same seeds."""
+    table = Ablation("strong", (), (("limit", "reached"), ("reached", "start")))
+    found = rows(start=[4, 4, 5], reached=[2, 4], limit=[1, 2])
+    assert seed_rows.differences(found, table) == {
+        "ORACLE less adapted": None,
+        "adapted less calibrated": None,
+    }
+    mean, _ = seed_rows.differences(rows(start=[4], reached=[2]), table)["adapted less calibrated"]
+    assert mean == pytest.approx(0.25)

@@ -1,11 +1,15 @@
 """The study of adaptation: what each row trains on, a small round of each, and its table."""
 
+import re
+
 import numpy as np
 import pytest
 
 from arn_tf.data.split import Split
+from arn_tf.run.folder import RunDir
 from arn_tf.strong import clustering, target_clusters
 from studies import adaptation
+from studies.places import place_of
 from tests.support import small_domains, small_strong
 from tests.support.small_people import filmed
 
@@ -84,3 +88,11 @@ def test_the_table_by_hand():
     assert "| both | 2 | 100.0 ± 0.0 | 70.0 ± 14.1 | +20.0 [+20.0, +20.0] | 3.0 |" in text
     assert "| clusters | 1 | 50.0 | 50.0 | +0.0 [+0.0, +0.0] | no round |" in text
     assert text.index("| clusters") < text.index("| both")
+
+
+def test_figures_of_runs_of_one_name_are_kept_apart(tmp_path):
+    runs = [RunDir(str(tmp_path / seed / "strong")) for seed in ("seed_0", "seed_1")]
+    found = {place_of("out", run, *facts) for run in runs for facts in ((), ("query", 3))}
+    assert len(found) == 4
+    assert all(re.fullmatch(r"out/strong_[0-9a-f]{8}", place) for place in found)
+    assert place_of("out", runs[0]) == place_of("out", RunDir(f"{runs[0].path}/"))
