@@ -1,5 +1,6 @@
 """Where a gallery is: in a folder, or in Milvus where an address is named."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 def in_milvus(place: str) -> bool:
     """Whether a gallery's place is an address of Milvus or a file of Milvus Lite (NAME.db)."""
-    return "://" in place or (place.endswith(".db") and not sqlite_file.exists(place))
+    path = place.rstrip(f"{os.sep}{os.altsep or ''}")
+    return "://" in place or (path.endswith(".db") and not sqlite_file.exists(place))
 
 
 def open_gallery(place: str) -> Gallery:

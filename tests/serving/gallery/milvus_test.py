@@ -203,6 +203,14 @@ def test_collections_of_something_else_are_refused_and_left():
         assert store.count() == 3
 
 
+def test_a_folder_of_milvus_lite_is_one_with_a_separator_behind_it():
+    place.create("gal.db/", BINDING, pictures(3), unit_vectors(3)).close()
+    assert os.listdir() == ["gal.db"] and place.exists("gal.db/")
+    for each in ("gal.db", "gal.db/", "gal.db//"):
+        with place.open_gallery(each) as store:
+            assert store.count() == 3
+
+
 def test_one_whose_maker_was_killed_before_it_had_an_index_gets_it(monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
