@@ -78,11 +78,14 @@ def fill(args: argparse.Namespace) -> None:
     try:
         from serving.gallery import fill as filling
     except ImportError as error:
-        if error.name != "pyarrow":
+        lacking = {
+            "pyarrow": "pyarrow; install the version that requirements.txt names",
+            "datasets.embedding_shards": "the folder datasets/embedding_shards/; copy it, too",
+        }
+        if error.name not in lacking:
             raise
         raise BadInputError(
-            "reading shards needs pyarrow; install the version that requirements.txt names",
-            arguments={"shards": args.shards},
+            f"reading shards needs {lacking[error.name]}", arguments={"shards": args.shards}
         ) from error
     root = None if args.root is None else arguments.storable("root", args.root)
     filled = filling.fill(args.gallery, args.shards, root)

@@ -107,7 +107,8 @@ def quoted(text: str) -> str:
 def _parts(address: str) -> tuple[str, str]:
     """Returns what the client connects to, and the collection's name."""
     if "://" not in address:
-        return address, _LITE_COLLECTION
+        # Its client takes a path for one of Milvus Lite by its end.
+        return address.rstrip(f"{os.sep}{os.altsep or ''}"), _LITE_COLLECTION
     parts = urllib.parse.urlsplit(address)
     name = parts.path.strip("/")
     if parts.scheme not in ("http", "https") or not parts.netloc or not _NAME.fullmatch(name):

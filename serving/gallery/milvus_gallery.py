@@ -24,6 +24,7 @@ import numpy as np
 
 from serving.errors import BadInputError, GalleryError
 from serving.gallery import milvus_erasure, milvus_rows
+from serving.gallery.gallery import Gallery
 from serving.gallery.milvus_connection import Collection as Connection
 from serving.gallery.milvus_rows import FIELDS, VECTOR
 from serving.gallery.records import EVERYTHING, Binding, Hit, Picture, Selection
@@ -31,7 +32,7 @@ from serving.gallery.unit_vectors import check, not_unit
 
 _FORMAT = 1
 # Properties of the collection. Milvus Lite keeps no description.
-_ABOUT, _UNERASED = "arn_tf.gallery", "arn_tf.unerased"
+_ABOUT, _UNERASED, _TOKEN = "arn_tf.gallery", "arn_tf.unerased", "arn_tf.token"
 _LISTS = 256
 _MOST = 16384  # results of a query, the server's limit where nobody has changed it
 _PAGE = 1000  # rows
@@ -112,6 +113,17 @@ class MilvusGallery:
                 self._collection.call("flush")
         finally:
             self._collection.close()
+
+    def is_same(self, other: Gallery) -> bool:
+        """Whether another one is this collection, under whatever name of its server, or alias."""
+        if not isinstance(other, MilvusGallery):
+            return False
+        token = secrets.token_hex(8)
+        self._collection.call("alter_collection_properties", properties={_TOKEN: token})
+        try:
+            return other._properties().get(_TOKEN) == token
+        finally:
+            self._collection.call("drop_collection_properties", property_keys=[_TOKEN])
 
     def check_writable(self) -> None:
         """Does nothing: the server tells when it is asked to write."""

@@ -33,8 +33,9 @@ def move(source: Gallery, to: str) -> int:
         How many pictures were moved.
 
     Raises:
-        GalleryError: there is a gallery of another embedding space, it has other pictures of the
-            same names, or what was read there isn't what was copied. The source is as it was.
+        GalleryError: the same gallery is there, or one of another embedding space, or other
+            pictures of the same names, or what was read there isn't what was copied. The source
+            is as it was.
     """
     total = source.count()
     if not place.exists(to):
@@ -44,6 +45,13 @@ def move(source: Gallery, to: str) -> int:
         place.check_new(to)
         place.create(to, source.binding, *first).close()
     with place.open_gallery(to) as target:
+        # Verified against itself, all of it would be removed.
+        if target.is_same(source):
+            raise GalleryError(
+                f"is the same gallery as {source.folder}; nothing was copied or removed. Name "
+                "another place",
+                to,
+            )
         _check_binding(source, target)
         target.check_writable()
         for pictures, vectors in _pages(source, "copying", total):

@@ -18,6 +18,7 @@ import numpy as np
 from datasets.own_cameras.cameras import Tracklet
 from serving.errors import GalleryError
 from serving.gallery import disk, rows, sqlite_file
+from serving.gallery.gallery import Gallery
 from serving.gallery.inner_products import as_hits, nearest
 from serving.gallery.records import EVERYTHING, Binding, Hit, Picture, Selection
 from serving.gallery.unit_vectors import check, not_unit
@@ -88,6 +89,13 @@ class GalleryStore:
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
+
+    def is_same(self, other: Gallery) -> bool:
+        """Whether another one is this one, under whatever name: a link's, or a mount's."""
+        try:
+            return isinstance(other, GalleryStore) and os.path.samefile(self._path, other._path)
+        except OSError as error:
+            raise GalleryError(f"can't be read: {error.strerror}", self.folder) from error
 
     def check_writable(self) -> None:
         """Raises GalleryError, with the reason, if pictures can't be added or removed."""

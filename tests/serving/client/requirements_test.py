@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.places import ROOT
 
 # Everything that a command of the client and of the gallery imports, and from where.
@@ -43,13 +45,36 @@ def test_the_clients_requirements_are_those_of_the_product():
     assert ours <= pins("requirements.txt")
 
 
-def test_the_folders_that_the_requirements_name_are_enough(tmp_path):
-    shutil.copytree(ROOT / "serving", tmp_path / "serving")
-    (tmp_path / "datasets").mkdir()
+def copy(folder, *of_datasets):
+    """Copies what the client needs, and folders of datasets."""
+    shutil.copytree(ROOT / "serving", folder / "serving")
+    (folder / "datasets").mkdir()
     for name in ("__init__.py", "camera_names.py"):
-        shutil.copy(ROOT / "datasets" / name, tmp_path / "datasets" / name)
-    for name in ("files", "own_cameras"):
-        shutil.copytree(ROOT / "datasets" / name, tmp_path / "datasets" / name)
+        shutil.copy(ROOT / "datasets" / name, folder / "datasets" / name)
+    for name in ("files", "own_cameras", *of_datasets):
+        shutil.copytree(ROOT / "datasets" / name, folder / "datasets" / name)
+
+
+@pytest.mark.parametrize(
+    "folders, said",
+    [
+        ([], "reading shards needs the folder datasets/embedding_shards/; copy it, too"),
+        (["embedding_shards"], "none: no job.json there"),
+    ],
+)
+def test_fill_needs_one_folder_more_and_says_so(tmp_path, folders, said):
+    copy(tmp_path, *folders)
+    flags = ["fill", "--gallery=gal", "--shards=none"]
+    line = [sys.executable, "-m", "serving.gallery", *flags]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert said in done.stderr and ("copy it" in done.stderr) == (not folders)
+    for file in ("serving/requirements.txt", "docs/serving.md"):
+        assert "embedding_shards/" in (ROOT / file).read_text()
+
+
+def test_the_folders_that_the_requirements_name_are_enough(tmp_path):
+    copy(tmp_path)
     line = [sys.executable, "-c", IMPORTED]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True)
     where, modules = done.stdout.splitlines()

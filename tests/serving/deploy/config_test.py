@@ -182,6 +182,14 @@ def test_compose_lets_nobody_in_and_nothing_out(start):
         assert service["image"].startswith("tensorflow/serving:${TF_SERVING_TAG:-2.")
 
 
+def test_what_the_documentation_stops_is_every_service():
+    services = read("compose.yaml")["services"]
+    page = (ROOT / "docs" / "serving.md").read_text()
+    (flags,) = re.findall(r"^docker compose -f \S+ (.*) down$", page, re.MULTILINE)
+    named = set(re.findall(r"--profile (\S+)", flags))
+    assert named == {each for service in services.values() for each in service.get("profiles", [])}
+
+
 def test_openvino_model_server_gets_what_the_documentation_exports():
     flags = read("compose.yaml")["services"]["arn-openvino"]["command"]
     folder = next(flag for flag in flags if flag.startswith("--model_path=/models/"))

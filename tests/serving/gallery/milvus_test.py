@@ -32,6 +32,7 @@ milvus_gallery = pytest.importorskip("serving.gallery.milvus_gallery")
 milvus_recall = pytest.importorskip("serving.gallery.milvus_recall")
 
 PLACES = ("gal", "gal.db")
+ONE = unit_vectors(1)
 ODD = 'lift "7"\\ \t\n%_é'  # a camera's name may be anything
 
 
@@ -203,6 +204,14 @@ def test_collections_of_something_else_are_refused_and_left():
         assert store.count() == 3
 
 
+def test_a_folder_of_milvus_lite_is_one_with_a_separator_behind_it():
+    place.create("gal.db/", BINDING, pictures(3), unit_vectors(3)).close()
+    assert os.listdir() == ["gal.db"] and place.exists("gal.db/")
+    for each in ("gal.db", "gal.db/", "gal.db//"):
+        with place.open_gallery(each) as store:
+            assert store.count() == 3
+
+
 def test_one_whose_maker_was_killed_before_it_had_an_index_gets_it(monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
@@ -232,15 +241,29 @@ def test_one_whose_maker_was_killed_before_it_had_an_index_gets_it(monkeypatch):
         ("http://localhost:19530/a-b", "is no address of a gallery"),
         ("milvus://localhost/people", "is no address of a gallery"),
         ("http://me:secret@localhost/people", "set MILVUS_TOKEN"),
-        ("nowhere/gal.db", "there is no folder .*nowhere"),
+        ("nowhere/gal.db", "is no gallery; make one"),
         ("none.db", "is no gallery; make one"),
+        ("none.db/", "is no gallery; make one"),
     ],
 )
 def test_addresses_where_nothing_is(address, what):
     with pytest.raises(ServingError, match=what) as caught:
         place.open_gallery(address)
     assert "secret" not in str(caught.value)
-    assert not os.path.exists("nowhere")
+    assert not os.listdir()
+
+
+def test_nothing_is_made_where_only_a_question_was_asked(capsys):
+    lines = [["search", SERVER, "query.jpg"], ["info"], ["remove", "--file=*"], ["check"]]
+    for command, *flags in lines:
+        with pytest.raises(ServingError, match=r"typo\.db: is no gallery; make one"):
+            run(capsys, command, "--gallery=typo.db", *flags)
+    assert not place.exists("typo.db")
+    place.check_new("typo.db")
+    for ask in (place.check_new, lambda at: place.create(at, BINDING, pictures(1), ONE)):
+        with pytest.raises(ServingError, match=r"there is no folder .*nowhere; make it first"):
+            ask("nowhere/gal.db")
+    assert not os.listdir()
 
 
 def test_milvus_lite_that_another_process_has_open(folder, capfd):

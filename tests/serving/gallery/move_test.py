@@ -1,6 +1,7 @@
 """Rows that move from one gallery to another, and back."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -89,6 +90,44 @@ def test_stopped_anywhere_it_goes_on(small_pages, capsys, monkeypatch):
     assert len(rows("gal")) == 6
     run(capsys, "move", "--gallery=gal", "--to=other")
     assert rows("gal") == {} and rows("other") == before
+
+
+def test_a_folder_is_not_moved_onto_itself_under_another_name(small_pages, capsys):
+    aged("gal")
+    before = rows("gal")
+    (small_pages / "mount").mkdir()
+    (small_pages / "mount" / "gallery.sqlite").hardlink_to("gal/gallery.sqlite")
+    with pytest.raises(ServingError, match="mount: is the same gallery as gal; nothing was"):
+        run(capsys, "move", "--gallery=gal", "--to=mount")
+    assert rows("gal") == before
+    shutil.copytree("gal", "copy")
+    run(capsys, "move", "--gallery=gal", "--to=copy")
+    assert rows("gal") == {} and rows("copy") == before
+
+
+def test_a_collection_is_not_moved_onto_itself_under_another_name(capsys, monkeypatch):
+    pytest.importorskip("milvus_lite")
+    milvus_connection = pytest.importorskip("serving.gallery.milvus_connection")
+
+    def parts(address):
+        return ("other.db" if "elsewhere" in address else "gal.db"), "gallery"
+
+    # One server has both names, and a third is another's.
+    monkeypatch.setattr(milvus_connection, "_parts", parts)
+    one, same, other = (
+        f"http://{host}:19530/people" for host in ("localhost", "127.0.0.1", "elsewhere")
+    )
+    aged("gal")
+    before = rows("gal")
+    run(capsys, "move", "--gallery=gal", f"--to={one}")
+    with pytest.raises(ServingError, match=r"127\.0\.0\.1.* is the same gallery as .*localhost"):
+        run(capsys, "move", f"--gallery={one}", f"--to={same}")
+    assert rows(one) == before
+    place.create(other, BINDING, [picture(0)], unit_vectors(1)).close()
+    with place.open_gallery(same) as store, place.open_gallery(other) as apart:
+        assert not apart.is_same(store) and not store.is_same(apart)
+        for each in (store, apart):
+            assert "arn_tf.token" not in each._properties()
 
 
 def test_what_isn_t_there_as_it_was_copied_is_told_and_nothing_is_removed(capsys, monkeypatch):
