@@ -75,8 +75,8 @@ class Storage:
             size: in bytes, as it was listed; of a store, more than `MAX_BYTES` aren't fetched.
 
         Raises:
-            PictureError: it is gone, mustn't be read, or is too large.
-            StorageError: disk or store don't answer.
+            PictureError: it is gone, on a disk mustn't be read, or is too large.
+            StorageError: disk or store don't answer, or a store refuses.
         """
         try:
             return self._from_disk(file) if self._store is None else self._from_store(file, size)
@@ -84,6 +84,7 @@ class Storage:
             # An unmounted drive has none of its files.
             if self._store is None and answers.is_gone(self._root):
                 raise self._gone(file, error) from error
+            self._check_store()
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
             raise PictureError(f"can't be read ({reason})") from error
 
@@ -104,10 +105,22 @@ class Storage:
             raise PictureError(f"has {size} bytes; the limit is {MAX_BYTES}")
         try:
             return self._store.cat_file(prefix(self._path) + file)
-        except (FileNotFoundError, PermissionError):
+        except FileNotFoundError:
             raise
-        except Exception as error:  # each store has errors of its own
+        # Each store has errors of its own. A refusal is about no picture: a token has expired.
+        except Exception as error:
             raise failed(f"{prefix(self._root)}{file}", error) from error
+
+    def _check_store(self) -> None:
+        """Raises a `StorageError` where a store has nothing any more, as of a bucket that went."""
+        if self._store is None:
+            return
+        try:
+            self._store.invalidate_cache()
+            if not self._store.ls(self._path, detail=False):
+                raise FileNotFoundError("nothing is there any more")
+        except Exception as error:  # each store has errors of its own
+            raise failed(self._root, error) from error
 
     def _gone(self, file: str, error: OSError) -> StorageError:
         return StorageError(

@@ -110,6 +110,42 @@ def test_objects_that_went_or_are_too_large(store, tmp_path, monkeypatch):
     }
 
 
+def test_a_token_that_expires_ends_the_job(store, tmp_path, monkeypatch):
+    small_jobs.run(store, tmp_path / "whole")
+    cat_file = Flaky.cat_file
+
+    def expired(self, path, *args, **kwargs):
+        if "0017" in path:
+            raise PermissionError("The provided token has expired.")
+        return cat_file(self, path, *args, **kwargs)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Flaky, "cat_file", expired)
+        with pytest.raises(StorageError, match=r"token has expired.*same command goes on"):
+            small_jobs.run(store, tmp_path / "out")
+    assert not (tmp_path / "out/failed.csv").exists()
+    small_jobs.run(store, tmp_path / "out")
+    assert small_jobs.shards(tmp_path / "out") == small_jobs.shards(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("listed", ["raises", "is empty"])
+def test_a_bucket_that_goes_away_ends_the_job(store, tmp_path, monkeypatch, listed):
+    memory = fsspec.filesystem("flaky")
+    cat_file = Flaky.cat_file
+
+    def gone(self, path, *args, **kwargs):
+        if "0017" in path:
+            memory.store.clear()
+        return cat_file(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(Flaky, "cat_file", gone)
+    if listed == "is empty":
+        monkeypatch.setattr(Flaky, "ls", lambda *_, **__: [])
+    with pytest.raises(StorageError, match=f"images={store}: the store can't be read"):
+        small_jobs.run(store, tmp_path)
+    assert not (tmp_path / "failed.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [
