@@ -224,6 +224,25 @@ def test_bad_pictures_are_left_out_told_and_tried_again(tmp_path, capsys):
     assert not (output / "failed.csv").exists()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_trying_again_loses_no_embedding(tmp_path, dtype):
+    """A picture is repaired, and others of its shard are gone: they keep what they have."""
+    crops, output = small_jobs.write_crops(tmp_path / "crops"), tmp_path / "out"
+    files = sorted(str(path) for path in pathlib.Path(crops).rglob("*.jpg"))
+    small_jobs.run(crops, tmp_path / "good", dtype=dtype)
+    good = pathlib.Path(files[3]).read_bytes()
+    for file in (files[3], files[5]):
+        pathlib.Path(file).write_bytes(b"")
+    small_jobs.run(crops, output, dtype=dtype)
+    pathlib.Path(files[3]).write_bytes(good)
+    pathlib.Path(files[1]).unlink()
+    pathlib.Path(files[6]).write_bytes(b"")
+    assert small_jobs.run(crops, output, dtype=dtype) == {files[5]: "has no bytes"}
+    expected = table(tmp_path / "good")
+    kept = [row for row in range(24) if row != 5]
+    assert table(output).equals(expected.take(kept))
+
+
 def test_a_job_of_nothing_but_bad_pictures(tmp_path):
     crops = small_jobs.write_crops(tmp_path / "crops", 3)
     for path in pathlib.Path(crops).rglob("*.jpg"):
