@@ -1,6 +1,7 @@
 """A job on one machine: the gallery's own numbers, in the order of the pictures, nothing lost."""
 
 import csv
+import errno
 import os
 import pathlib
 
@@ -10,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from arn_tf.embedding_jobs import batches, exported_model, storage
+from arn_tf.embedding_jobs import batches, exported_model, plan, storage
 from arn_tf.errors import UserError
 from datasets import camera_names
 from datasets.embedding_shards import read, shard
@@ -335,6 +336,29 @@ def test_arguments(crops, tmp_path, changes, words):
     with pytest.raises(UserError, match=words):
         small_jobs.run(**{"images": crops, "output": tmp_path / "out"} | changes)
     assert not (tmp_path / "out").exists() or not os.listdir(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_of_output"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), False),
+        (PermissionError(errno.EACCES, "Permission denied", "/elsewhere/file"), False),
+        (PermissionError(errno.EACCES, "Permission denied", "{output}2/file"), False),
+        (PermissionError(errno.EACCES, "Permission denied", "{output}/job.json"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+    ],
+)
+def test_whose_an_error_is(crops, tmp_path, monkeypatch, error, is_of_output):
+    if error.filename:
+        error.filename = error.filename.format(output=tmp_path)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(plan, "opened", fail)
+    with pytest.raises(UserError if is_of_output else type(error)) as raised:
+        small_jobs.run(crops, tmp_path)
+    assert str(raised.value).startswith("output=") == is_of_output
 
 
 def test_a_model_that_is_none(crops, tmp_path):
