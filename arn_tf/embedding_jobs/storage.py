@@ -21,6 +21,25 @@ def is_address(images: str) -> bool:
     return _ADDRESS.match(images) is not None
 
 
+def refuse_password(address: str) -> None:
+    """Raises a `UserError` for an address with a password or token, which outputs would hold.
+
+    A name alone is one of a place: abfs://container@account, sftp://user@host.
+    """
+    protocol, _, rest = address.partition("://")
+    host, _, path = rest.partition("/")
+    who, _, host = host.rpartition("@")
+    if ":" in who or (who and protocol.lower() in ("http", "https")):
+        name = protocol.upper()
+        raise ArgumentError(
+            "images",
+            f"{protocol}://{host}/{path}",
+            "leave user and password out of the address, for all outputs would hold them. Set them "
+            "in fsspec's configuration, ~/.config/fsspec/conf.json, or in the environment, "
+            f"FSSPEC_{name}_USERNAME and FSSPEC_{name}_PASSWORD or what the store calls them",
+        )
+
+
 def opened(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """Returns a store, and an address's path in it.
 

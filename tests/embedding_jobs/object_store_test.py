@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from arn_tf.embedding_jobs import batches, given_pictures
+from arn_tf.embedding_jobs import batches, given_pictures, storage
 from arn_tf.embedding_jobs.storage import StorageError
 from arn_tf.errors import UserError
 from datasets.embedding_shards import read
@@ -160,6 +160,26 @@ def test_addresses(store, tmp_path, address, words):
     with pytest.raises(UserError, match=words) as error:
         small_jobs.run(address, tmp_path)
     assert str(error.value).startswith(f"images={address}")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "flaky://amy:secret@bucket/crops",
+        "flaky://amy:secr@t@bucket/crops",
+        "https://secret@bucket/crops",
+    ],
+)
+def test_a_password_gets_into_no_output(store, tmp_path, capsys, address):
+    with pytest.raises(UserError, match=r"//bucket/crops: .* FSSPEC_[A-Z]+_PASSWORD") as error:
+        small_jobs.run(address, tmp_path / "out")
+    assert "secr" not in str(error.value) + capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("address", ["abfs://crops@account/site", "s3://bucket/@a:b@c/crops"])
+def test_a_name_in_an_address_is_no_password(address):
+    storage.refuse_password(address)
 
 
 def test_a_store_that_does_not_answer_at_all(store, tmp_path, monkeypatch):
