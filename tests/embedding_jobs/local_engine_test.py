@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import json
 import os
 import pathlib
 
@@ -359,6 +360,26 @@ def test_whose_an_error_is(crops, tmp_path, monkeypatch, error, is_of_output):
     with pytest.raises(UserError if is_of_output else type(error)) as raised:
         small_jobs.run(crops, tmp_path)
     assert str(raised.value).startswith("output=") == is_of_output
+
+
+def test_the_newest_version_that_is_a_saved_model(tmp_path, capsys):
+    for number, form in enumerate(["saved_model", "saved_model", "onnx"], 1):
+        (tmp_path / f"{number}/assets.extra").mkdir(parents=True)
+        (tmp_path / f"{number}/assets.extra/arn.json").write_text(json.dumps({"format": form}))
+        if form == "saved_model":
+            (tmp_path / f"{number}/saved_model.pb").write_bytes(b"")
+    assert exported_model.version_folder(str(tmp_path)) == f"{tmp_path}/2"
+    assert f"{tmp_path}/3 is an export for onnx; using {tmp_path}/2" in capsys.readouterr().out
+    words = f"{tmp_path}/3 is an export for onnx; embed needs .* format=saved_model"
+    with pytest.raises(UserError, match=words):
+        exported_model.version_folder(f"{tmp_path}/3")
+    for number in (1, 2):
+        (tmp_path / f"{number}/saved_model.pb").unlink()
+    with pytest.raises(UserError, match=words):
+        exported_model.version_folder(str(tmp_path))
+    (tmp_path / "3/assets.extra/arn.json").write_text("{")
+    with pytest.raises(UserError, match=r"/3 has no saved_model\.pb; embed needs"):
+        exported_model.version_folder(str(tmp_path))
 
 
 def test_a_model_that_is_none(crops, tmp_path):
