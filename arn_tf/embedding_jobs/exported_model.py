@@ -1,5 +1,6 @@
 """An exported model, loaded once: pictures in, embeddings out, the same digits as it serves."""
 
+import json
 import os
 from collections.abc import Sequence
 
@@ -10,16 +11,18 @@ from arn_tf.data import local_folder
 from arn_tf.embedding_jobs.batches import EmbeddedBatch, ReadBatch
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.served import graph
+from arn_tf.served.publish import SIDECAR
 from arn_tf.served.version_folders import published_versions
 from datasets.files import pictures
 from datasets.files.pictures import PictureError
 from datasets.files.plain_path import plain_path
+from datasets.files.printable import printable
 
 _GRAPH = "saved_model.pb"
 
 
 def version_folder(model: str) -> str:
-    """Returns the folder of a version: the one that is named, or the newest of an export.
+    """Returns the folder of a version: the named one, or the newest SavedModel of an export.
 
     Raises:
         UserError: there is none.
@@ -29,7 +32,9 @@ def version_folder(model: str) -> str:
     try:
         if os.path.exists(os.path.join(folder, _GRAPH)):
             return folder
-        versions = published_versions(folder)
+        versions = [os.path.join(folder, str(each)) for each in published_versions(folder)]
+        if not versions and os.path.exists(os.path.join(folder, SIDECAR)):
+            versions = [folder]
     except OSError as error:
         problem = f"can't be read ({error.strerror}); name what arn_tf.export wrote"
         raise ArgumentError("model", model, problem) from error
@@ -39,7 +44,28 @@ def version_folder(model: str) -> str:
             model,
             "no version of a model there (a folder named 1, 2, ...); run arn_tf.export",
         )
-    return os.path.join(folder, str(versions[-1]))
+    usable = [each for each in versions if os.path.exists(os.path.join(each, _GRAPH))]
+    if not usable:
+        raise ArgumentError(
+            "model",
+            model,
+            f"{versions[-1]} {_other_form(versions[-1])}; embed needs a version that arn_tf.export "
+            "wrote with format=saved_model",
+            ["format"],
+        )
+    if usable[-1] != versions[-1]:
+        print(printable(f"note: {versions[-1]} {_other_form(versions[-1])}; using {usable[-1]}"))
+    return usable[-1]
+
+
+def _other_form(version: str) -> str:
+    """Returns what a version is that is no SavedModel."""
+    try:
+        with open(os.path.join(version, SIDECAR), encoding="utf-8") as file:
+            form = str(json.load(file)["format"])
+    except (OSError, ValueError, TypeError, KeyError):
+        form = "saved_model"
+    return "has no saved_model.pb" if form == "saved_model" else f"is an export for {form}"
 
 
 class ExportedModel:

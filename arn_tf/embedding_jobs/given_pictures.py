@@ -33,6 +33,7 @@ def listed(images: str, names: str) -> tuple[Listing, np.ndarray]:
     """
     try:
         if storage.is_address(images):
+            storage.refuse_password(images)
             return _of_store(images.rstrip("/"), names)
         found = listing.read(images, names)
     except (listing.ListingError, guess.UnknownLayoutError) as error:

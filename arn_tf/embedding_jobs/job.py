@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ from datasets.files import locks
 from datasets.files.printable import printable
 
 _SHOWN = 3
+# What a disk says that takes no more.
+_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,19 +121,30 @@ def _embed(opened: Plan, version: str, model: ExportedModel, engine: str) -> Non
 def _held(output: str) -> Iterator[str]:
     """A context in which the output is this process's alone; yields its absolute path."""
     folder = os.path.abspath(os.path.expanduser(output))
+    begun = False
     try:
         os.makedirs(folder, exist_ok=True)
         with locks.held(os.path.join(folder, ".lock")):
+            begun = True
             yield folder
     except locks.Held as held:
         raise ArgumentError("output", output, f"{held} is writing there") from held
     except ShardError as error:
         raise UserError(f"output: {error}", ["output"]) from error
     except OSError as error:
+        # A job has other errors too, as of a pipe that nobody reads.
+        if begun and not _is_of(folder, error):
+            raise
         name = error.filename or folder
         raise ArgumentError(
             "output", output, f"{name}: {error.strerror or error}. Name a folder with room"
         ) from error
+
+
+def _is_of(folder: str, error: OSError) -> bool:
+    """Whether an error is of the disk, or of what is in a folder."""
+    name = os.path.join(os.fsdecode(error.filename or ""), "")
+    return error.errno in _DISK or name.startswith(os.path.join(folder, ""))
 
 
 def _check_room(opened: Plan) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from arn_tf.embedding_jobs.batches import EmbeddedBatch
 from arn_tf.embedding_jobs.plan import Plan
 from arn_tf.errors import ArgumentError, UserError
-from datasets.embedding_shards import shard
+from datasets.embedding_shards import read, shard
 from datasets.embedding_shards.job_file import ShardError, shard_path
 
 # Shards that wait to be written.
@@ -90,6 +90,7 @@ class ShardWriter:
     def _write(self, number: int, gathered: _Gathered) -> None:
         plan = self._plan
         first = gathered.rows.start
+        self._keep_embedded(number, gathered)
         kept = [place for place in range(len(gathered.rows)) if place not in gathered.failed]
         failed = {
             plan.listing.files[first + place]: gathered.failed[place]
@@ -113,3 +114,16 @@ class ShardWriter:
                 f"{plan.job.shards} shards are kept: make room, and give the same command again",
             ) from error
         plan.failed[number] = failed
+
+    def _keep_embedded(self, number: int, gathered: _Gathered) -> None:
+        """Takes over from the shard that is replaced what fails now: it may be gone meanwhile."""
+        plan = self._plan
+        files = {
+            plan.listing.files[gathered.rows.start + place]: place for place in gathered.failed
+        }
+        if files:
+            before = read.embedded(plan.folder, plan.job, number, files)
+            for file, (digest, vector) in before.items():
+                place = files[file]
+                gathered.digests[place], gathered.vectors[place] = digest, vector
+                del gathered.failed[place]

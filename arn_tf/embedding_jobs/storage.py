@@ -21,6 +21,25 @@ def is_address(images: str) -> bool:
     return _ADDRESS.match(images) is not None
 
 
+def refuse_password(address: str) -> None:
+    """Raises a `UserError` for an address with a password or token, which outputs would hold.
+
+    A name alone is one of a place: abfs://container@account, sftp://user@host.
+    """
+    protocol, _, rest = address.partition("://")
+    host, _, path = rest.partition("/")
+    who, _, host = host.rpartition("@")
+    if ":" in who or (who and protocol.lower() in ("http", "https")):
+        name = protocol.upper()
+        raise ArgumentError(
+            "images",
+            f"{protocol}://{host}/{path}",
+            "leave user and password out of the address, for all outputs would hold them. Set them "
+            "in fsspec's configuration, ~/.config/fsspec/conf.json, or in the environment, "
+            f"FSSPEC_{name}_USERNAME and FSSPEC_{name}_PASSWORD or what the store calls them",
+        )
+
+
 def opened(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """Returns a store, and an address's path in it.
 
@@ -75,8 +94,8 @@ class Storage:
             size: in bytes, as it was listed; of a store, more than `MAX_BYTES` aren't fetched.
 
         Raises:
-            PictureError: it is gone, mustn't be read, or is too large.
-            StorageError: disk or store don't answer.
+            PictureError: it is gone, on a disk mustn't be read, or is too large.
+            StorageError: disk or store don't answer, or a store refuses.
         """
         try:
             return self._from_disk(file) if self._store is None else self._from_store(file, size)
@@ -84,6 +103,7 @@ class Storage:
             # An unmounted drive has none of its files.
             if self._store is None and answers.is_gone(self._root):
                 raise self._gone(file, error) from error
+            self._check_store()
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
             raise PictureError(f"can't be read ({reason})") from error
 
@@ -104,10 +124,22 @@ class Storage:
             raise PictureError(f"has {size} bytes; the limit is {MAX_BYTES}")
         try:
             return self._store.cat_file(prefix(self._path) + file)
-        except (FileNotFoundError, PermissionError):
+        except FileNotFoundError:
             raise
-        except Exception as error:  # each store has errors of its own
+        # Each store has errors of its own. A refusal is about no picture: a token has expired.
+        except Exception as error:
             raise failed(f"{prefix(self._root)}{file}", error) from error
+
+    def _check_store(self) -> None:
+        """Raises a `StorageError` where a store has nothing any more, as of a bucket that went."""
+        if self._store is None:
+            return
+        try:
+            self._store.invalidate_cache()
+            if not self._store.ls(self._path, detail=False):
+                raise FileNotFoundError("nothing is there any more")
+        except Exception as error:  # each store has errors of its own
+            raise failed(self._root, error) from error
 
     def _gone(self, file: str, error: OSError) -> StorageError:
         return StorageError(

@@ -1,7 +1,7 @@
 """Reads the embeddings of a finished job, in order, shard by shard."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -91,6 +91,45 @@ class EmbeddingShards:
             raise ShardError(
                 f"{path}: the embeddings of {len(odd)} rows are zero or not finite; {_AGAIN}"
             )
+
+
+def embedded(
+    folder: str, job: Job, number: int, files: Collection[str]
+) -> dict[str, tuple[bytes, np.ndarray]]:
+    """Returns what a shard has of some pictures; nothing where there is no shard, or a damaged one.
+
+    Args:
+        folder: of the job.
+        job: whose shard it is.
+        number: of the shard.
+        files: names of the pictures.
+
+    Returns:
+        {file: SHA-256 of it, and its embedding [D]}.
+
+    Raises:
+        ShardError: it is of another job.
+        OSError: it can't be read.
+    """
+    path = job_file.shard_path(folder, number)
+    found = {}
+    try:
+        shard.failed(path, job, number)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(_BATCH, columns=["file", "content_hash", "embedding"]):
+                names, digests = (
+                    batch.column(name).to_pylist() for name in ("file", "content_hash")
+                )
+                for name, digest, vector in zip(names, digests, vectors(batch), strict=True):
+                    if name in files:
+                        found[name] = digest, vector.copy()
+    except (FileNotFoundError, shard.DamagedShardError):
+        return {}
+    # pyarrow has OSError, too, for what is damaged; then it has no number.
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+    return found
 
 
 _AGAIN = "remove it if it is there, and give the same command of arn_tf.embed again"

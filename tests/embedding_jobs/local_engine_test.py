@@ -1,6 +1,8 @@
 """A job on one machine: the gallery's own numbers, in the order of the pictures, nothing lost."""
 
 import csv
+import errno
+import json
 import os
 import pathlib
 
@@ -10,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from arn_tf.embedding_jobs import batches, exported_model, storage
+from arn_tf.embedding_jobs import batches, exported_model, plan, storage
 from arn_tf.errors import UserError
 from datasets import camera_names
 from datasets.embedding_shards import read, shard
@@ -224,6 +226,25 @@ def test_bad_pictures_are_left_out_told_and_tried_again(tmp_path, capsys):
     assert not (output / "failed.csv").exists()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_trying_again_loses_no_embedding(tmp_path, dtype):
+    """A picture is repaired, and others of its shard are gone: they keep what they have."""
+    crops, output = small_jobs.write_crops(tmp_path / "crops"), tmp_path / "out"
+    files = sorted(str(path) for path in pathlib.Path(crops).rglob("*.jpg"))
+    small_jobs.run(crops, tmp_path / "good", dtype=dtype)
+    good = pathlib.Path(files[3]).read_bytes()
+    for file in (files[3], files[5]):
+        pathlib.Path(file).write_bytes(b"")
+    small_jobs.run(crops, output, dtype=dtype)
+    pathlib.Path(files[3]).write_bytes(good)
+    pathlib.Path(files[1]).unlink()
+    pathlib.Path(files[6]).write_bytes(b"")
+    assert small_jobs.run(crops, output, dtype=dtype) == {files[5]: "has no bytes"}
+    expected = table(tmp_path / "good")
+    kept = [row for row in range(24) if row != 5]
+    assert table(output).equals(expected.take(kept))
+
+
 def test_a_job_of_nothing_but_bad_pictures(tmp_path):
     crops = small_jobs.write_crops(tmp_path / "crops", 3)
     for path in pathlib.Path(crops).rglob("*.jpg"):
@@ -316,6 +337,49 @@ def test_arguments(crops, tmp_path, changes, words):
     with pytest.raises(UserError, match=words):
         small_jobs.run(**{"images": crops, "output": tmp_path / "out"} | changes)
     assert not (tmp_path / "out").exists() or not os.listdir(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_of_output"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), False),
+        (PermissionError(errno.EACCES, "Permission denied", "/elsewhere/file"), False),
+        (PermissionError(errno.EACCES, "Permission denied", "{output}2/file"), False),
+        (PermissionError(errno.EACCES, "Permission denied", "{output}/job.json"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+    ],
+)
+def test_whose_an_error_is(crops, tmp_path, monkeypatch, error, is_of_output):
+    if error.filename:
+        error.filename = error.filename.format(output=tmp_path)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(plan, "opened", fail)
+    with pytest.raises(UserError if is_of_output else type(error)) as raised:
+        small_jobs.run(crops, tmp_path)
+    assert str(raised.value).startswith("output=") == is_of_output
+
+
+def test_the_newest_version_that_is_a_saved_model(tmp_path, capsys):
+    for number, form in enumerate(["saved_model", "saved_model", "onnx"], 1):
+        (tmp_path / f"{number}/assets.extra").mkdir(parents=True)
+        (tmp_path / f"{number}/assets.extra/arn.json").write_text(json.dumps({"format": form}))
+        if form == "saved_model":
+            (tmp_path / f"{number}/saved_model.pb").write_bytes(b"")
+    assert exported_model.version_folder(str(tmp_path)) == f"{tmp_path}/2"
+    assert f"{tmp_path}/3 is an export for onnx; using {tmp_path}/2" in capsys.readouterr().out
+    words = f"{tmp_path}/3 is an export for onnx; embed needs .* format=saved_model"
+    with pytest.raises(UserError, match=words):
+        exported_model.version_folder(f"{tmp_path}/3")
+    for number in (1, 2):
+        (tmp_path / f"{number}/saved_model.pb").unlink()
+    with pytest.raises(UserError, match=words):
+        exported_model.version_folder(str(tmp_path))
+    (tmp_path / "3/assets.extra/arn.json").write_text("{")
+    with pytest.raises(UserError, match=r"/3 has no saved_model\.pb; embed needs"):
+        exported_model.version_folder(str(tmp_path))
 
 
 def test_a_model_that_is_none(crops, tmp_path):

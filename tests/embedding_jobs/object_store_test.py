@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from arn_tf.embedding_jobs import batches, given_pictures
+from arn_tf.embedding_jobs import batches, given_pictures, storage
 from arn_tf.embedding_jobs.storage import StorageError
 from arn_tf.errors import UserError
 from datasets.embedding_shards import read
@@ -110,6 +110,42 @@ def test_objects_that_went_or_are_too_large(store, tmp_path, monkeypatch):
     }
 
 
+def test_a_token_that_expires_ends_the_job(store, tmp_path, monkeypatch):
+    small_jobs.run(store, tmp_path / "whole")
+    cat_file = Flaky.cat_file
+
+    def expired(self, path, *args, **kwargs):
+        if "0017" in path:
+            raise PermissionError("The provided token has expired.")
+        return cat_file(self, path, *args, **kwargs)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Flaky, "cat_file", expired)
+        with pytest.raises(StorageError, match=r"token has expired.*same command goes on"):
+            small_jobs.run(store, tmp_path / "out")
+    assert not (tmp_path / "out/failed.csv").exists()
+    small_jobs.run(store, tmp_path / "out")
+    assert small_jobs.shards(tmp_path / "out") == small_jobs.shards(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("listed", ["raises", "is empty"])
+def test_a_bucket_that_goes_away_ends_the_job(store, tmp_path, monkeypatch, listed):
+    memory = fsspec.filesystem("flaky")
+    cat_file = Flaky.cat_file
+
+    def gone(self, path, *args, **kwargs):
+        if "0017" in path:
+            memory.store.clear()
+        return cat_file(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(Flaky, "cat_file", gone)
+    if listed == "is empty":
+        monkeypatch.setattr(Flaky, "ls", lambda *_, **__: [])
+    with pytest.raises(StorageError, match=f"images={store}: the store can't be read"):
+        small_jobs.run(store, tmp_path)
+    assert not (tmp_path / "failed.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -124,6 +160,26 @@ def test_addresses(store, tmp_path, address, words):
     with pytest.raises(UserError, match=words) as error:
         small_jobs.run(address, tmp_path)
     assert str(error.value).startswith(f"images={address}")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "flaky://amy:secret@bucket/crops",
+        "flaky://amy:secr@t@bucket/crops",
+        "https://secret@bucket/crops",
+    ],
+)
+def test_a_password_gets_into_no_output(store, tmp_path, capsys, address):
+    with pytest.raises(UserError, match=r"//bucket/crops: .* FSSPEC_[A-Z]+_PASSWORD") as error:
+        small_jobs.run(address, tmp_path / "out")
+    assert "secr" not in str(error.value) + capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("address", ["abfs://crops@account/site", "s3://bucket/@a:b@c/crops"])
+def test_a_name_in_an_address_is_no_password(address):
+    storage.refuse_password(address)
 
 
 def test_a_store_that_does_not_answer_at_all(store, tmp_path, monkeypatch):
