@@ -32,6 +32,9 @@ NOT_RUN = {
     "python -m arn_tf.train --preset=strong --source=none --target=crops/ --backbone=OSNetAIN": (
         "needs a file of public weights"
     ),
+    "python -m arn_tf.train --preset=strong --source=none --self_training_rounds=0": (
+        "needs a file of public weights"
+    ),
     "python -m arn_tf.weights": "tests/commands/weights_test.py has such a file",
     "python -m benchmarks.": "take minutes",
     f"python -m serving.gallery build --server={SERVER} --gallery=gal/ --names={{camera}}/{{": (
@@ -39,6 +42,12 @@ NOT_RUN = {
     ),
     "python -m serving.gallery search --server=localhost:8500 --gallery=gal/ --by=tracklet": (
         "tests/serving/gallery/tracklets_test.py has tracklets"
+    ),
+    "python -m serving.gallery fill --gallery=http": "needs a Milvus",
+    "python -m serving.gallery move": "needs a Milvus",
+    f"python -m serving.gallery search --server={SERVER} --gallery=http": "needs a Milvus",
+    "python -m serving.server --model_dir=models/arn_openvino": (
+        "tests/serving/server/openvino_model_test.py starts such a server"
     ),
     "python -m studies.": "make runs on real archives, or read them",
     "python -m serving.client status --server=arn-serving": "needs a cluster",
