@@ -9,7 +9,7 @@ clustered first, within a small radius, and then the clusters of different camer
 import numpy as np
 
 from arn_tf.ranking import arguments, reranking
-from arn_tf.strong import clustering, joining, tracklets
+from arn_tf.strong import clustering, directions, joining, tracklets
 from arn_tf.strong.clustering import UNUSED, ClusterCounts
 
 # Nobody has hundreds of pictures in one camera's clusters, so fewer neighbours than for all
@@ -61,14 +61,12 @@ def joined(
     """
     of_picture = own[units.of_picture]
     clusters = own.max(initial=-1) + 1
-    sums = np.zeros((clusters, embeddings.shape[1]), np.float64)
     used = of_picture >= 0
-    np.add.at(sums, of_picture[used], arguments.units_of("embeddings", embeddings)[used])
+    rows = arguments.units_of("embeddings", embeddings)[used]
+    centroids = directions.means(rows, of_picture[used], clusters)
     camera = np.zeros(clusters, np.int64)
     camera[own[own >= 0]] = np.unique(units.camera_id[own >= 0], return_inverse=True)[1]
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    # Opposite pictures have no mean direction: such a cluster is like none.
-    person, links = joining.join(sums / np.maximum(lengths, np.finfo(float).tiny), camera)
+    person, links = joining.join(centroids, camera)
     found = np.full(len(units), UNUSED)
     found[own >= 0] = person[own[own >= 0]]
     return *clustering.kept(found, units, _EPS, divided), links

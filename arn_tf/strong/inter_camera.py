@@ -11,6 +11,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.strong import directions
+
 TEMPERATURE, NEGATIVES, WEIGHT = 0.07, 50, 0.5
 # Of similarities over the temperature: nothing.
 _NONE = -1e9
@@ -42,11 +44,8 @@ def of_clusters(embeddings: np.ndarray, labels: np.ndarray, camera: np.ndarray) 
     """
     used = (labels >= 0) & (camera >= 0)
     keys, of_picture = np.unique([labels[used], camera[used]], axis=1, return_inverse=True)
-    sums = np.zeros((keys.shape[1], embeddings.shape[1]), np.float64)
-    np.add.at(sums, of_picture, embeddings[used])
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    directions = sums / np.maximum(lengths, np.finfo(float).tiny)
-    return Proxies(directions.astype(np.float32), *keys.astype(np.int32))
+    found = directions.means(embeddings[used], of_picture, keys.shape[1])
+    return Proxies(found.astype(np.float32), *keys.astype(np.int32))
 
 
 def loss(
