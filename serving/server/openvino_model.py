@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from datasets.files.plain_path import plain_path
-from serving.errors import BadInputError, ServingError
+from serving.errors import ServingError
+from serving.server.version_folder import loaded_from
 
 # Below a version's folder.
 PLAIN = "images.xml"
@@ -54,17 +54,8 @@ class OpenVINOModel:
                 "requirements-openvino.txt",
                 file=folder,
             ) from error
-        try:
-            with plain_path(folder, BadInputError) as path:
-                self._load(path, openvino.Core())
-        except BadInputError:
-            raise
-        # A folder of somebody else's making may fail in any way.
-        except Exception as error:
-            text = str(error).strip().split("\n")[0][:300] or type(error).__name__
-            raise ServingError(
-                f"can't be loaded ({text}). Export it again with arn_tf.export", file=folder
-            ) from error
+        with loaded_from(folder) as path:
+            self._load(path, openvino.Core())
 
     def _load(self, folder: str, core: Any) -> None:
         with open(os.path.join(folder, _SIDECAR), encoding="utf-8") as file:

@@ -9,8 +9,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from datasets.files.plain_path import plain_path
-from serving.errors import BadInputError, ServingError
+from serving.server.version_folder import loaded_from
 
 _WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 
@@ -32,17 +31,8 @@ class SavedModel:
 
     def __init__(self, folder: str, version: int) -> None:
         self.version = version
-        try:
-            with plain_path(folder, BadInputError) as path:
-                self._load(path)
-        except BadInputError:
-            raise
-        # A folder of somebody else's making may fail in any way.
-        except Exception as error:
-            text = str(error).strip().split("\n")[0][:300] or type(error).__name__
-            raise ServingError(
-                f"can't be loaded ({text}). Export it again with arn_tf.export", file=folder
-            ) from error
+        with loaded_from(folder) as path:
+            self._load(path)
 
     def _load(self, folder: str) -> None:
         with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
