@@ -1,0 +1,155 @@
+"""What a benchmark found: printed as a table, kept as JSON; docs/speed.md is written from it."""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+
+Cell = str | int | float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A ratio that was to be reached.
+
+    Attributes:
+        what: of what to what.
+        wanted: the number.
+        measured: what was found.
+        at_most: whether less is better.
+    """
+
+    what: str
+    wanted: float
+    measured: float
+    at_most: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether what was found is as good as what was wanted."""
+        return self.measured <= self.wanted if self.at_most else self.measured >= self.wanted
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What one run of a benchmark found.
+
+    Attributes:
+        columns: names of the table's columns, with units; the first names the rows.
+        rows: a cell for every column; None where nothing was measured.
+        notes: sentences on how to read the table: sizes, rounds, what the figures are medians of.
+        targets: what was to be reached.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
+    targets: Sequence[Target] = ()
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"{row}: {len(row)} cells, and there are {self.columns}")
+
+
+def markdown(report: Report) -> str:
+    """Returns a report as a page has it: the table, its notes, and the targets."""
+    right = "|".join("---:" for _ in report.columns[1:])
+    lines = [_line(report.columns), f"|---|{right}|", *map(_line, report.rows)]
+    for note in report.notes:
+        lines += ["", note]
+    if report.targets:
+        lines += ["", "| target | wanted | found | |", "|---|---:|---:|---|"]
+        for target in report.targets:
+            wanted = f"{'at most' if target.at_most else 'at least'} {_text(target.wanted)}"
+            verdict = "reached" if target.reached else "missed"
+            lines.append(_line((target.what, wanted, target.measured, verdict)))
+    return "\n".join(lines)
+
+
+def machine() -> dict[str, str | int | float]:
+    """Returns what the figures depend on beside the code."""
+    versions = {}
+    for name in ("numpy", "tensorflow", "keras", "openvino"):
+        if name in sys.modules:
+            versions[name] = sys.modules[name].__version__
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory GiB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **versions,
+        "load before": round(os.getloadavg()[0], 1),
+    }
+
+
+def add_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds --json, the path that `finish` takes."""
+    parser.add_argument("--json", metavar="FILE", help="keeps the figures there, too")
+
+
+def finish(report: Report, where: dict[str, str | int | float], path: str | None) -> None:
+    """Prints a report and keeps it.
+
+    Args:
+        report: what was found.
+        where: `machine()`, as it was before the work.
+        path: of a JSON file, or nothing.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    print(markdown(report))
+    if path is None:
+        return
+    found = {
+        "command": shlex.join(["python", "-m", _module(), *sys.argv[1:]]),
+        "machine": where,
+        **dataclasses.asdict(report),
+    }
+    pathlib.Path(path).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Report, dict[str, str | int | float], str]:
+    """Returns what `finish` kept: the report, the machine and the command line."""
+    found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    targets = [Target(**target) for target in found["targets"]]
+    report = Report(found["columns"], found["rows"], found["notes"], targets)
+    return report, found["machine"], found["command"]
+
+
+def _module() -> str:
+    name: str = sys.modules["__main__"].__spec__.name  # of `python -m`
+    return name
+
+
+def _processor() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    fields = dict(line.replace("\t", "").split(": ", 1) for line in lines if ": " in line)
+    flags = fields.get("flags", "").split()
+    best = next((name for name in ("avx512f", "avx2", "avx") if name in flags), "no AVX")
+    return f"{fields.get('model name', platform.processor())}, {best}"
+
+
+def _line(cells: Sequence[Cell]) -> str:
+    return f"| {' | '.join(map(_text, cells))} |"
+
+
+def _text(cell: Cell) -> str:
+    """Three digits, more where they stand before the point."""
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, int) or abs(cell) >= 100:
+        return f"{cell:,.0f}"
+    return f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.2f}"
