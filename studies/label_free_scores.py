@@ -10,12 +10,11 @@ from sklearn.metrics import silhouette_score
 
 from arn_tf.ranking import arguments
 from arn_tf.ranking.arguments import units_of
-from arn_tf.strong import clustering
+from arn_tf.strong import clustering, directions
 from arn_tf.strong.unlabelled_scores import (
     across_cameras,
     known_units,
     nearest_rows,
-    similarities,
 )
 
 
@@ -31,7 +30,7 @@ def mirror_rate(embeddings: np.ndarray, mirrored: np.ndarray) -> float:
     """
     units, other = _views(embeddings, mirrored)
     right = 0
-    for start, similarity in similarities(other, units):
+    for start, similarity in directions.similarities(other, units):
         right += np.count_nonzero(similarity.argmax(axis=1) == start + np.arange(len(similarity)))
     return float(right / len(units))
 

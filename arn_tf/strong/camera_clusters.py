@@ -9,7 +9,7 @@ clustered first, within a small radius, and then the clusters of different camer
 import numpy as np
 
 from arn_tf.ranking import arguments, reranking
-from arn_tf.strong import clustering, directions, joining, tracklets
+from arn_tf.strong import camera_links, clustering, directions, joining, tracklets
 from arn_tf.strong.clustering import UNUSED, ClusterCounts
 
 # Nobody has hundreds of pictures in one camera's clusters, so fewer neighbours than for all
@@ -47,7 +47,7 @@ def in_cameras(embeddings: np.ndarray, units: tracklets.Units) -> tuple[np.ndarr
 
 def joined(
     embeddings: np.ndarray, units: tracklets.Units, own: np.ndarray, divided: int = 0
-) -> tuple[np.ndarray, ClusterCounts, joining.Links]:
+) -> tuple[np.ndarray, ClusterCounts, camera_links.Links]:
     """Joins the clusters of single cameras, and keeps the persons of two cameras or more.
 
     Args:

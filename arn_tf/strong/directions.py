@@ -1,6 +1,14 @@
-"""Mean directions of groups of embeddings: of clusters, and of clusters in each camera."""
+"""Directions of embeddings: means of groups, and cosines of many with many.
+
+Groups are clusters, or clusters in each camera.
+"""
+
+from collections.abc import Iterator
 
 import numpy as np
+
+# Compared with all others at a time.
+_BLOCK = 256
 
 
 def means(embeddings: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
@@ -18,3 +26,17 @@ def means(embeddings: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
     np.add.at(sums, group, embeddings)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     return sums / np.maximum(lengths, np.finfo(float).tiny)
+
+
+def similarities(
+    units: np.ndarray, others: np.ndarray | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields a block's first row and its cosines to all of `others`, real [<=256, M].
+
+    Args:
+        units: real [N, D] of unit length.
+        others: real [M, D] of unit length; None: `units`.
+    """
+    others = units if others is None else others
+    for start in range(0, len(units), _BLOCK):
+        yield start, units[start : start + _BLOCK] @ others.T

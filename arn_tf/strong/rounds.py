@@ -156,9 +156,10 @@ class TargetRounds:
         )
         if reason:
             return reason
-        centroids = np.stack(
-            [embeddings[labels == label].mean(axis=0) for label in range(labels.max() + 1)]
-        )
+        order = np.argsort(labels, kind="stable")
+        starts = np.searchsorted(labels[order], np.arange(labels.max() + 1))
+        of_clusters = np.split(embeddings[order], starts)[1:]  # before the first are the unused
+        centroids = np.stack([each.mean(axis=0) for each in of_clusters])
         try:
             trained = self._trained(number, labels, centroids, embeddings)
         except NonFiniteError as error:

@@ -64,11 +64,15 @@ class PairSampler:
         for row in used:
             rows.setdefault((labels[row], camera_id[row]), []).append(row)
         cameras = np.unique(camera_id[used])
+        # The clusters of each camera, by their first pictures there.
+        seen = {camera: {} for camera in cameras}
+        for cluster, camera in rows:
+            seen[camera][cluster] = None
         pairs = []
         for i, first in enumerate(cameras):
             # A target of one camera is paired with itself.
             for second in cameras[i + 1 :] if len(cameras) > 1 else cameras:
-                shared = [c for c, camera in rows if camera == first and (c, second) in rows]
+                shared = [cluster for cluster in seen[first] if cluster in seen[second]]
                 if shared:
                     pairs.append((first, second, np.array(shared)))
         weights = np.array([len(shared) for *_, shared in pairs], np.float64)

@@ -17,9 +17,7 @@ import numpy as np
 
 from arn_tf.ranking import arguments
 from arn_tf.ranking.arguments import units_of
-
-# Pictures compared with all others at a time.
-_BLOCK = 256
+from arn_tf.strong import directions
 
 
 def classifier_entropy(logits: np.ndarray) -> float:
@@ -51,7 +49,7 @@ def other_camera_share(embeddings: np.ndarray, camera_id: np.ndarray, k: int = 1
     if units is None:
         return math.nan
     found = chance = 0.0
-    for start, similarity in similarities(units):
+    for start, similarity in directions.similarities(units):
         rows = np.arange(len(similarity))
         similarity[rows, start + rows] = -np.inf
         other = camera != camera[start + rows, np.newaxis]
@@ -112,20 +110,6 @@ def known_units(
     return units[known], camera[known]
 
 
-def similarities(
-    units: np.ndarray, others: np.ndarray | None = None
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields a block's first row and its cosines to all of `others`, real [<=256, M].
-
-    Args:
-        units: real [N, D] of unit length.
-        others: real [M, D] of unit length; None: `units`.
-    """
-    others = units if others is None else others
-    for start in range(0, len(units), _BLOCK):
-        yield start, units[start : start + _BLOCK] @ others.T
-
-
 def across_cameras(
     units: np.ndarray, camera: np.ndarray, queries: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
@@ -136,7 +120,7 @@ def across_cameras(
         camera: integers [N].
         queries: real [N, D] of unit length, other embeddings of the same pictures; None: `units`.
     """
-    for start, similarity in similarities(units if queries is None else queries, units):
+    for start, similarity in directions.similarities(units if queries is None else queries, units):
         own = camera[start : start + len(similarity), np.newaxis]
         yield np.where(camera == own, -np.inf, similarity)
 

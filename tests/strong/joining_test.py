@@ -1,94 +1,11 @@
-"""Joined clusters of single cameras: links by hand and by loops, strangers, groups."""
-
-import itertools
+"""Joined clusters of single cameras: strangers, groups."""
 
 import numpy as np
 import pytest
 from sklearn.preprocessing import normalize
 
 from arn_tf.strong import joining
-
-
-def seen(
-    persons: int, cameras: int, seed: int, noise: float = 0.05, shift: float = 0.0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns a unit centroid of each person in each camera, its camera and its person.
-
-    Persons of a camera move together: by `shift` along a direction of the camera's.
-    """
-    rng = np.random.default_rng(seed)
-    look = normalize(rng.normal(size=(persons, 32)))
-    moved = normalize(rng.normal(size=(cameras, 32))) * shift
-    camera, person = np.divmod(np.arange(persons * cameras), persons)
-    centroids = look[person] + moved[camera] + noise * rng.normal(size=(len(person), 32))
-    return normalize(centroids), camera, person
-
-
-def test_links_by_hand():
-    # In the plane of two cameras: what is alike is told by the angle.
-    angles = np.radians([0, 90, 180, 10, 100, 185])
-    centroids = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    camera = np.array([0, 0, 0, 1, 1, 1])
-    found = joining.links(centroids, camera)
-    assert sorted(found.pairs.tolist()) == [[0, 3], [1, 4], [2, 5]]
-    cosine = np.cos(np.radians([[10, 100, 185], [80, 10, 95], [170, 80, 5]]))
-    np.testing.assert_allclose(found.background[:3, 1], cosine.mean(axis=1))
-    np.testing.assert_allclose(found.background[3:, 0], cosine.mean(axis=0))
-    assert np.isnan(found.background[:3, 0]).all()
-    by_pair = dict(zip(map(tuple, found.pairs.tolist()), found.prominence, strict=True))
-    expected = cosine[0, 0] - (cosine[0].mean() + cosine[:, 0].mean()) / 2
-    assert by_pair[0, 3] == pytest.approx(expected)
-    assert (found.compared, found.cameras_compared, found.cameras_sharing) == (3, 1, 1)
-    assert np.all(np.diff(found.prominence) <= 0)
-
-
-def slow_links(centroids, camera) -> dict[tuple[int, int], float]:
-    """Links of all pairs of cameras and their prominence, by loops."""
-
-    def background(one, of_camera):
-        others = [k for k in range(len(camera)) if camera[k] == of_camera and k != one]
-        return np.mean(sorted(float(centroids[one] @ centroids[k]) for k in others)[-5:])
-
-    def prominence(one, other):
-        both = background(one, camera[other]) + background(other, camera[one])
-        return float(centroids[one] @ centroids[other]) - both / 2
-
-    def nearest(one, of_camera):
-        others = [k for k in range(len(camera)) if camera[k] == of_camera and k != one]
-        return max(
-            others,
-            key=lambda k: centroids[one] @ centroids[k] - background(k, camera[one]),
-        )
-
-    def most_alike(one):
-        others = [k for k in range(len(camera)) if camera[k] == camera[one] and k != one]
-        return max(others, key=lambda k: centroids[one] @ centroids[k])
-
-    strangers = [prominence(one, most_alike(one)) for one in range(len(camera))]
-    low, high = np.quantile(strangers, [0.25, 0.75])
-    links = {}
-    for a, b in itertools.combinations(sorted(set(camera.tolist())), 2):
-        mutual = [
-            (one, nearest(one, b))
-            for one in np.flatnonzero(camera == a)
-            if nearest(nearest(one, b), a) == one
-        ]
-        above = sum(prominence(*pair) > high for pair in mutual)
-        if above > 0.25 * len(mutual) + np.sqrt(0.25 * 0.75 * len(mutual)):
-            links |= {pair: prominence(*pair) for pair in mutual if prominence(*pair) > low}
-    return links
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_links_are_those_of_loops(seed):
-    centroids, camera, _ = seen(12, 3, seed, noise=0.15, shift=0.5)
-    order = np.random.default_rng(seed).permutation(len(camera))
-    centroids, camera = centroids[order], camera[order]
-    found = joining.links(centroids, camera)
-    expected = slow_links(centroids, camera)
-    assert len(found.pairs) and set(map(tuple, found.pairs.tolist())) == set(expected)
-    for pair, value in zip(found.pairs.tolist(), found.prominence, strict=True):
-        assert value == pytest.approx(expected[tuple(pair)])
+from tests.support.clusters import seen
 
 
 def test_persons_of_three_cameras_are_joined_though_each_camera_has_a_look_of_its_own():

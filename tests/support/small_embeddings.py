@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from arn_tf.strong import unlabelled_scores
+from arn_tf.strong import directions
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -68,7 +68,7 @@ class CrossCameraTests:
     def test_blocks_do_not_matter(self, cross_camera, monkeypatch):
         embeddings, camera = persons(10, noise=1)
         whole = cross_camera(embeddings, camera)
-        monkeypatch.setattr(unlabelled_scores, "_BLOCK", 7)
+        monkeypatch.setattr(directions, "_BLOCK", 7)
         assert cross_camera(embeddings, camera) == pytest.approx(whole, rel=1e-6)
 
     def test_names_cameras_of_other_pictures(self, cross_camera):
