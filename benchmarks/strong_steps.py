@@ -108,7 +108,7 @@ def _train(model: Any, strategy: Any, kind: str, pictures: Any, clock: Clock) ->
 
     from arn_tf.data.sampling import Sampler
     from arn_tf.strong import batches as strong_batches
-    from arn_tf.strong import self_training
+    from arn_tf.strong import self_training, target_batches
 
     labels = np.repeat(np.arange(_IDENTITIES, dtype=np.int32), len(pictures) // _IDENTITIES)
     sampler = Sampler(labels, len(pictures), _BATCH, 4, 0)
@@ -117,8 +117,8 @@ def _train(model: Any, strategy: Any, kind: str, pictures: Any, clock: Clock) ->
         trained = model
         batches = strong_batches.source_batches(sampler, pictures, range(10**6), 0)
     else:
-        pairs = self_training.PairSampler(labels, np.arange(len(labels)) % 2, _BATCH, 0)
-        batches = self_training.batches(sampler, pictures, pairs, pictures, steps, 0, 0)
+        pairs = target_batches.PairSampler(labels, np.arange(len(labels)) % 2, _BATCH, 0)
+        batches = target_batches.batches(sampler, pictures, pairs, pictures, steps, 0, 0)
         with strategy.scope():
             centroids = np.eye(_IDENTITIES, model.embedding_dim, dtype=np.float32)
             trained = self_training.SelfTrainer(model, centroids)

@@ -23,7 +23,6 @@ import os
 import time
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -38,9 +37,9 @@ from arn_tf.strong import (
     batches,
     camera_statistics,
     clustering,
-    inter_camera,
     oracle,
-    self_training,
+    round_training,
+    target_batches,
     target_clusters,
 )
 from arn_tf.strong.embedding import embed_by_camera
@@ -101,28 +100,20 @@ def trained(
     labels = labels_of(row, embeddings, split, settings.cluster_eps or clustering.EPS)
     if labels is None:
         return None
-    keras.utils.set_random_seed(settings.seed + number)
-    centroids = [embeddings[labels == label].mean(axis=0) for label in range(labels.max() + 1)]
-    proxies = None
-    if row not in ("clusters", "joined"):
-        camera = self_training.indices(split.camera_id)
-        proxies = inter_camera.of_clusters(embeddings, labels, camera)
-    model = camera_statistics.with_cameras(model, model.cameras)
-    trainer = self_training.SelfTrainer(model, np.stack(centroids), proxies)
-    rate = settings.self_training_learning_rate
-    trainer.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
-    sampler = self_training.PairSampler(
-        labels, split.camera_id, settings.batch_size, settings.seed, split.tracklet
+    between = row not in ("clusters", "joined")
+    trainer = round_training.trainer(
+        model, settings, number, embeddings, labels, split.camera_id, between
     )
+    sampler = round_training.pairs(settings, labels, split)
     steps = settings.steps_of_round(len(split))
     first = (number - 1) * steps
     trainer.fit(
-        self_training.batches(None, None, sampler, pictures, steps, first, settings.seed),
+        target_batches.batches(None, None, sampler, pictures, steps, first, settings.seed),
         steps_per_epoch=steps,
         shuffle=False,
         verbose=2,
     )
-    return camera_statistics.estimate(model, pictures, split.camera_id)[0]
+    return camera_statistics.estimate(trainer.model, pictures, split.camera_id)[0]
 
 
 def scored_by(

@@ -1,7 +1,7 @@
 """The pictures that a run is scored on: query and gallery, whose persons somebody has labelled."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -74,13 +74,7 @@ def splits(
             query = _whose_person_is_known(gallery)
     if labelled.same_camera:
         return _views_are_pictures(query, gallery)
-    if np.union1d(query.camera_id, gallery.camera_id).size == 1:
-        raise UserError(
-            "the pictures can't be scored: all are of one camera, or no camera is known, and a "
-            "match is a picture of another one. Name the cameras with names={person_id}_{camera}"
-            "_{*}; or pass same_camera to arn_tf.evaluate, which lets pictures of one camera match",
-            ["names", "same_camera"],
-        )
+    _check_cameras([query.camera_id, gallery.camera_id])
     return query, gallery
 
 
@@ -92,12 +86,17 @@ def check(settings: RunSettings, labelled: Labelled) -> None:
         labelled: the user's own pictures to score on, if any; else the target's are.
 
     Raises:
-        UserError: no person is known, or pictures can't be read.
+        UserError: no person is known, all pictures are of one camera, or they can't be read.
     """
     if labelled.query:
+        cameras = []
         for argument, path in (("query", labelled.query), ("gallery", labelled.gallery)):
             if path:
-                _check_persons(_opened(settings, argument, path, labelled.names), argument, path)
+                data = _opened(settings, argument, path, labelled.names)
+                _check_persons(data, argument, path)
+                cameras.append(data.listed("train")[1])
+        if not labelled.same_camera:
+            _check_cameras(cameras)
         return
     if labelled.gallery:
         raise _gallery_alone()
@@ -115,6 +114,9 @@ def check(settings: RunSettings, labelled: Labelled) -> None:
             "train with arn_tf.train and look with arn_tf.evaluate",
             also=["names"],
         )
+    scored_on = [name for name in ("query", "gallery") if data.has_split(name)]
+    names = scored_on if len(scored_on) == 2 else ["train"]
+    _check_cameras([data.listed(name)[1] for name in names])
 
 
 def _own(settings: RunSettings, labelled: Labelled) -> tuple[Split, Split]:
@@ -151,6 +153,17 @@ def _opened(
 def _check_persons(data: OwnData, argument: str, path: str) -> None:
     if not (data.has_split("train") and (data.listed("train")[0] > 0).any()):
         raise _nobody_known(argument, path)
+
+
+def _check_cameras(of_pictures: Sequence[np.ndarray]) -> None:
+    """Raises UserError where no picture is of another camera than the others."""
+    if np.unique(np.concatenate(of_pictures)).size == 1:
+        raise UserError(
+            "the pictures can't be scored: all are of one camera, or no camera is known, and a "
+            "match is a picture of another one. Name the cameras with names={person_id}_{camera}"
+            "_{*}; or pass same_camera to arn_tf.evaluate, which lets pictures of one camera match",
+            ["names", "same_camera"],
+        )
 
 
 def _nobody_known(argument: str, path: str) -> UserError:

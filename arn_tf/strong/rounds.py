@@ -9,29 +9,28 @@ the log marks as such, and by a run with `oracle_labels`.
 """
 
 import os
-from collections.abc import Mapping
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from arn_tf.data.joined import JoinedPictures
 from arn_tf.data.sampling import Sampler
 from arn_tf.data.split import Split
-from arn_tf.layers.normalization import TARGET, UNKNOWN_CAMERA
+from arn_tf.layers.normalization import TARGET
 from arn_tf.run import stage_times, tensorboard
 from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import (
     camera_statistics,
-    inter_camera,
     round_labels,
-    self_training,
+    round_training,
+    target_batches,
+    target_notes,
     unlabelled_scores,
 )
 from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.settings import FEW_PICTURES, StrongSettings
+from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
 
 ADAPTED = "adapted.keras"
@@ -79,7 +78,7 @@ class TargetRounds:
 
     def adapt(self, tuned: StrongModel) -> None:
         """Saves the source's model, or that without a source, with the target's cameras."""
-        for note in notes(self._split.camera_id, self._split.camera_names):
+        for note in target_notes.notes(self._split.camera_id, self._split.camera_names):
             print(note)
         self._save_calibrated(tuned, 0)
 
@@ -156,12 +155,8 @@ class TargetRounds:
         )
         if reason:
             return reason
-        order = np.argsort(labels, kind="stable")
-        starts = np.searchsorted(labels[order], np.arange(labels.max() + 1))
-        of_clusters = np.split(embeddings[order], starts)[1:]  # before the first are the unused
-        centroids = np.stack([each.mean(axis=0) for each in of_clusters])
         try:
-            trained = self._trained(number, labels, centroids, embeddings)
+            trained = self._trained(number, labels, embeddings)
         except NonFiniteError as error:
             reason = f"{error.what}; a lower self_training_learning_rate may help"
             round_labels.write(self._run, number, record | {"stopped": reason})
@@ -169,34 +164,18 @@ class TargetRounds:
         self._save_calibrated(trained, number)
         return None
 
-    def _trained(
-        self, number: int, labels: np.ndarray, centroids: np.ndarray, embeddings: np.ndarray
-    ) -> StrongModel:
+    def _trained(self, number: int, labels: np.ndarray, embeddings: np.ndarray) -> StrongModel:
         """Returns the model of the round before, trained on both domains, or the target alone."""
-        settings = self._settings
+        settings, camera_id = self._settings, self._split.camera_id
         steps = settings.steps_of_round(len(labels))
-        proxies, shown = None, ["loss", "class", "triplet"]
-        camera = self_training.indices(self._split.camera_id)
-        if self._sampler is None and camera.max() > 0:
-            proxies = inter_camera.of_clusters(embeddings, labels, camera)
-            shown.append("cameras")
-        keras.utils.set_random_seed(settings.seed + number)
+        between = self._sampler is None and np.unique(camera_id[camera_id >= 0]).size > 1
+        shown = ["loss", "class", "triplet", *(["cameras"] if between else [])]
+        before = self._model(number - 1)
         with self._strategy.scope():
-            before = self._model(number - 1)
-            # A copy, whose variables the strategy knows.
-            model = camera_statistics.with_cameras(before, before.cameras)
-            trainer = self_training.SelfTrainer(model, centroids, proxies)
-            trainer.compile(
-                optimizer=keras.optimizers.Adam(settings.self_training_learning_rate),
-                jit_compile=False,
+            trainer = round_training.trainer(
+                before, settings, number, embeddings, labels, camera_id, between
             )
-        pairs = self_training.PairSampler(
-            labels,
-            self._split.camera_id,
-            settings.batch_size,
-            settings.seed,
-            self._split.tracklet,
-        )
+        pairs = round_training.pairs(settings, labels, self._split)
         # Source batches that the source stage hasn't drawn.
         drawn = settings.epochs * self._sampler.steps_per_epoch if self._sampler else 0
         first = drawn + (number - 1) * steps
@@ -205,7 +184,7 @@ class TargetRounds:
         )
         with tensorboard.log_writer(self._run, f"round_{number}") as writer:
             trainer.fit(
-                self_training.batches(
+                target_batches.batches(
                     self._sampler, self._source, pairs, self._pictures, steps, first, settings.seed
                 ),
                 epochs=1,
@@ -231,43 +210,3 @@ class TargetRounds:
         )
         self._run.save_model(adapted, round_file(number))
         self._current = number, adapted
-
-
-def notes(camera_id: np.ndarray, names: Mapping[int, str] | None = None) -> list[str]:
-    """Returns sentences about what the cameras of a target make different.
-
-    Args:
-        camera_id: int [N] of the training pictures; -1 unknown.
-        names: {camera_id: name} of cameras whose names are no numbers.
-    """
-    names = names or {}
-    known = camera_id[camera_id != UNKNOWN_CAMERA]
-    cameras, counts = np.unique(known, return_counts=True)
-    if not len(cameras):
-        return [
-            "no picture of the target has a camera: all use the statistics of the whole "
-            "target, and clusters may come from one camera"
-        ]
-    found = []
-    if len(known) < len(camera_id):
-        found.append(
-            f"{len(camera_id) - len(known)} pictures of the target have no camera and use "
-            "the statistics of the whole target"
-        )
-    few = [
-        f"{names.get(camera, camera)} ({count})"
-        for camera, count in zip(cameras.tolist(), counts.tolist(), strict=True)
-        if count < FEW_PICTURES
-    ]
-    if few:
-        found.append(
-            f"cameras with fewer than {FEW_PICTURES} pictures, whose statistics are shrunk toward "
-            f"those of the whole target: {', '.join(few)}"
-        )
-    if len(cameras) == 1:
-        only = names.get(int(cameras[0]), cameras[0])
-        found.append(
-            f"the target has one camera, {only}: clusters can't be held to two, and what tells "
-            "cameras apart can't be learnt"
-        )
-    return found

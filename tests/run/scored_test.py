@@ -168,6 +168,19 @@ def test_pictures_to_score_on_are_checked_before_the_target_is_trained_on(tmp_pa
         scored.check(own, Labelled(str(tmp_path / "nowhere")))
 
 
+def test_pictures_of_one_camera_are_refused_before_the_target_is_trained_on(tmp_path, settings):
+    files = {f"{person}_7_{n}.png": b"no picture" for person in "ab" for n in (1, 2)}
+    root, names = own_pictures.write(tmp_path / "one", files), "{person_id}_{camera}_{*}"
+    labelled = Labelled(root, names=names)
+    with refused("can't be scored: all are of one camera"):
+        scored.check(settings, labelled)
+    with refused("can't be scored: all are of one camera"):
+        scored.check(dataclasses.replace(settings, target=root, names=names), TARGETS_OWN)
+    scored.check(settings, dataclasses.replace(labelled, same_camera=True))
+    gallery = own_pictures.write(tmp_path / "other", {"a_8_1.png": b"no picture"})
+    scored.check(settings, dataclasses.replace(labelled, gallery=gallery))
+
+
 def test_bad_pictures_that_are_left_out_are_told(tmp_path, settings, strong_run, capsys):
     files = {f"{n}_{camera}.png": own_pictures.encoded(n) for n in (1, 2) for camera in (1, 2)}
     root = own_pictures.write(tmp_path / "q", files | {"3_1.png": b"\x89PNG\r\n\x1a\nno more"})

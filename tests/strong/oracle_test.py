@@ -8,9 +8,8 @@ import pytest
 
 from arn_tf import export, recipes
 from arn_tf.run import results
-from arn_tf.strong import clustering, oracle
+from arn_tf.strong import clustering, oracle, target_batches
 from arn_tf.strong import evaluate as strong_evaluate
-from arn_tf.strong import rounds as strong_rounds
 from arn_tf.strong.evaluate import ADAPTED, ADAPTED_CAMERAS, ADAPTED_RERANKED, SOURCE_ONLY_CAMERAS
 from tests.support import own_pictures, small_data
 from tests.support.small_data import assert_equal
@@ -98,13 +97,13 @@ def finished():
     """A run by labels, what it printed, and the labels that each round was trained with."""
     used = []
 
-    class Sampler(strong_rounds.self_training.PairSampler):
+    class Sampler(target_batches.PairSampler):
         def __init__(self, labels, *rest):
             used.append(labels)
             super().__init__(labels, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(strong_rounds.self_training, "PairSampler", Sampler)
+        patch.setattr(target_batches, "PairSampler", Sampler)
         folder = small_data.folder() / "oracle"
         run, printed = trained(settings(folder, source="none", seed=SEED, oracle_labels=True))
     return run, printed, used

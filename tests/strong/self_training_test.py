@@ -13,7 +13,8 @@ from arn_tf.layers.normalization import BatchStatistics, normalized_by
 from arn_tf.strong import inter_camera
 from arn_tf.strong.losses import batch_hard_triplet, smoothed_classification
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.self_training import SelfTrainer, batches
+from arn_tf.strong.self_training import SelfTrainer
+from arn_tf.strong.target_batches import batches
 from tests.support import small_data
 from tests.support.small_backbones import normalizations
 from tests.support.small_domains import SIZE, both_domains, taken

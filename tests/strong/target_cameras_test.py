@@ -13,7 +13,7 @@ from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import batches
+from arn_tf.strong import batches, target_notes
 from arn_tf.strong import rounds as strong_rounds
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.settings import StrongSettings
@@ -134,11 +134,11 @@ def test_a_round_on_the_target_alone_with_such_cameras(run, tmp_path, capsys, ca
 
 
 def test_nothing_to_say_of_ordinary_cameras():
-    assert strong_rounds.notes(np.repeat([1, 2], 64)) == []
+    assert target_notes.notes(np.repeat([1, 2], 64)) == []
 
 
 def test_some_cameras_unknown():
-    (note,) = strong_rounds.notes(np.repeat([1, 2, UNKNOWN], [64, 64, 5]))
+    (note,) = target_notes.notes(np.repeat([1, 2, UNKNOWN], [64, 64, 5]))
     assert note.startswith("5 pictures of the target have no camera")
 
 

@@ -14,7 +14,7 @@ from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import batches, self_training
+from arn_tf.strong import batches, target_batches
 from arn_tf.strong.rounds import TargetRounds
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import weights
@@ -58,9 +58,9 @@ def rounds_of(run: RunDir, folder: pathlib.Path, known: bool) -> TargetRounds:
 
 def test_a_run_goes_on_as_if_nothing_had_happened(strong_run, tmp_path, capsys, monkeypatch):
     given = []
-    made = self_training.PairSampler.__init__
+    made = target_batches.PairSampler.__init__
     monkeypatch.setattr(
-        self_training.PairSampler,
+        target_batches.PairSampler,
         "__init__",
         lambda self, *arguments: given.append(arguments[4]) or made(self, *arguments),
     )

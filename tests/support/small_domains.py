@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from arn_tf.data.sampling import Sampler
-from arn_tf.strong.self_training import PairSampler, batches
+from arn_tf.strong.target_batches import PairSampler, batches
 from tests.support import small_data
 
 SIZE = (small_data.HEIGHT, small_data.WIDTH)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arn_tf.strong.self_training import PairSampler
+from arn_tf.strong.target_batches import PairSampler
 from tests.support.small_domains import SIZE, both_domains, taken
 
 
