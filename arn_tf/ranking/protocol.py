@@ -23,6 +23,7 @@ import numpy.typing as npt
 from arn_tf.ranking import arguments, match_ranks, results
 from arn_tf.ranking.arguments import DISTRACTOR, JUNK
 from arn_tf.ranking.results import RankingResult
+from arn_tf.ranking.same_person import ByPerson
 
 
 class Distance(Protocol):
@@ -90,26 +91,23 @@ def rank_gallery(
     gallery = arguments.unit_rows("gallery_embeddings", gallery, dtype, keep)
     gallery_person, gallery_camera = gallery_person[keep], gallery_camera[keep]
 
-    by_person = np.argsort(gallery_person)  # the pictures of a person side by side
-    first = np.searchsorted(gallery_person, query_person, "left", by_person)
-    last = np.searchsorted(gallery_person, query_person, "right", by_person)
-
+    pictures = ByPerson(gallery_person)
     ranks: list[np.ndarray] = []
     matches_of = np.zeros(len(query), np.int64)
     start = 0
     for similarity in _similarities(query, gallery, block, distance):
-        for row, scores in enumerate(similarity, start):
-            person = by_person[first[row] : last[row]]
-            same_camera = gallery_camera[person] == query_camera[row]
-            matches = person[~same_camera]
-            if not matches.size:
-                continue
-            scores[person[same_camera]] = -np.inf  # behind everything, so never counted
-            ranks.append(np.sort(match_ranks.count_before(scores, matches)) + 1)
-            matches_of[row] = matches.size
-        start += len(similarity)
+        stop = start + len(similarity)
+        row, picture = pictures.pairs(query_person[start:stop])
+        same_camera = gallery_camera[picture] == query_camera[start + row]
+        # Behind everything, so never counted.
+        similarity[row[same_camera], picture[same_camera]] = -np.inf
+        row, picture = row[~same_camera], picture[~same_camera]
+        before = match_ranks.count_before(similarity, row, picture)
+        ranks.append(before[np.lexsort((before, row))] + 1)
+        matches_of[start:stop] = np.bincount(row, minlength=len(similarity))
+        start = stop
 
-    if not ranks:
+    if not matches_of.any():
         raise ValueError(
             arguments.no_match(query_person, gallery_person, query_camera, gallery_camera)
         )
