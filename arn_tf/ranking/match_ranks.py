@@ -53,7 +53,7 @@ def _of_one_query(scores: np.ndarray, matches: np.ndarray, wanted: np.ndarray) -
     pictures, each match is compared with the whole gallery, which a CPU does many scores at a time.
     """
     contending = scores >= wanted.min()
-    count = np.count_nonzero(contending)
+    count = int(np.count_nonzero(contending))
     if count * _SORT_COST > matches.size * scores.size:
         return np.array([_of_one_match(scores, match) for match in matches.tolist()])
     ordered = ascending(scores, contending, count)
