@@ -20,10 +20,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from arn_tf.ranking import arguments, match_ranks, results
-from arn_tf.ranking.arguments import DISTRACTOR, JUNK
+from arn_tf.ranking import arguments, similarities
+from arn_tf.ranking.arguments import JUNK
 from arn_tf.ranking.results import RankingResult
-from arn_tf.ranking.same_person import ByPerson
 
 
 class Distance(Protocol):
@@ -91,32 +90,14 @@ def rank_gallery(
     gallery = arguments.unit_rows("gallery_embeddings", gallery, dtype, keep)
     gallery_person, gallery_camera = gallery_person[keep], gallery_camera[keep]
 
-    pictures = ByPerson(gallery_person)
-    ranks: list[np.ndarray] = []
-    matches_of = np.zeros(len(query), np.int64)
-    start = 0
-    for similarity in _similarities(query, gallery, block, distance):
-        stop = start + len(similarity)
-        row, picture = pictures.pairs(query_person[start:stop])
-        same_camera = gallery_camera[picture] == query_camera[start + row]
-        # Behind everything, so never counted.
-        similarity[row[same_camera], picture[same_camera]] = -np.inf
-        row, picture = row[~same_camera], picture[~same_camera]
-        before = match_ranks.count_before(similarity, row, picture)
-        ranks.append(before[np.lexsort((before, row))] + 1)
-        matches_of[start:stop] = np.bincount(row, minlength=len(similarity))
-        start = stop
-
-    if not matches_of.any():
-        raise ValueError(
-            arguments.no_match(query_person, gallery_person, query_camera, gallery_camera)
-        )
-    return results.of_ranks(
-        np.concatenate(ranks),
-        matches_of,
-        max_rank,
+    return similarities.rank(
+        _similarities(query, gallery, block, distance),
+        query_person,
+        gallery_person,
+        query_camera,
+        gallery_camera,
+        max_rank=max_rank,
         junk=int(np.count_nonzero(~keep)),
-        distractors=int(np.count_nonzero(gallery_person == DISTRACTOR)),
     )
 
 
