@@ -1,120 +1,94 @@
-"""Measures ranking and the clustering graph over the size of the gallery.
+"""Measures ranking, re-ranking or the clustering graph over the size of the gallery.
 
-    python -m benchmarks.gallery_size --pictures=10000,100000 --queries=3000 --json=sizes.json
-    python -m benchmarks.gallery_size --pictures=1000000 --queries=10000 --json=sizes.json
+    python -m benchmarks.gallery_size --method=ranking --pictures=10000,1000000 --queries=1000
+    python -m benchmarks.gallery_size --method=graph --pictures=10000,30000,100000
 
 Synthetic embeddings of 256 numbers lie in shards of 4,096 on the disk (1 GB for a million, in the
-folder of temporary files). Every method is a process of its own, so that its peak memory is its
-own:
+folder of temporary files). Every size is a process of its own, so that its peak memory is its own:
 
 - ranking: `arn_tf.ranking.streamed.rank_blocks` over the shards;
-- graph: `arn_tf.ranking.reranking.jaccard_distance` of all pictures, up to 100,000.
+- rerank: `rank_gallery` with `arn_tf.ranking.reranking.rerank` as its distance;
+- graph: `arn_tf.ranking.reranking.jaccard_distance` of the gallery alone.
 
 Each also reads the shards and computes the matrix product that it can't do without, alone, right
 before. Seconds are of the CPU, all cores together, as other work on the machine slows the clock's;
-"ratio" is the method's to the product's. Rows of --json that were measured before stay.
+"ratio" is the method's to the product's.
 """
 
 import argparse
 import json
-import os
-import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import numpy as np
-
-from arn_tf.ranking import reranking, streamed
+from arn_tf.ranking import protocol, reranking, streamed
+from benchmarks import report, sharded_gallery
 from benchmarks.ranking import peak_mib
+from benchmarks.report import Cell, Report, Target
+from benchmarks.sharded_gallery import BLOCK, WIDTH, Shards
 from serving import command
 
-WIDTH, SHARD, BLOCK = 256, 4096, 256
-IMAGES_OF_A_PERSON, CAMERAS, DISTRACTORS = 20, 6, 0.1
-# What makes an embedding: its person, its camera (1) and the rest of the picture.
-PERSON, NOISE = 1.5, 2.0
-# Products of larger matrices are faster.
-SHARDS_OF_A_PRODUCT = 8
-LARGEST_GRAPH = 100_000
-
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-class Shards:
-    """A gallery in .npz files, read anew each time."""
-
-    def __init__(self, folder: str) -> None:
-        self.paths = sorted(pathlib.Path(folder).glob("gallery_*.npz"))
-
-    def __iter__(self) -> Iterator[Arrays]:
-        return map(read, self.paths)
-
-
-def read(path: pathlib.Path) -> Arrays:
-    """Returns the embeddings, persons and cameras of a shard."""
-    with np.load(path) as file:
-        return file["embeddings"], file["person"], file["camera"]
-
-
-def write(folder: str, queries: int, pictures: int) -> None:
-    """Writes the queries and the shards of a gallery, the same for the same numbers."""
-    random = np.random.default_rng(pictures)
-    persons = random.standard_normal((max(pictures // IMAGES_OF_A_PERSON, 1), WIDTH), np.float32)
-    cameras = random.standard_normal((CAMERAS, WIDTH), np.float32)
-
-    def save(name: str, number: np.ndarray, distractors: float) -> None:
-        camera = random.integers(0, CAMERAS, len(number))
-        embeddings = NOISE * random.standard_normal((len(number), WIDTH), np.float32)
-        alone = random.random(len(number)) < distractors
-        embeddings += PERSON * persons[number] * ~alone[:, np.newaxis] + cameras[camera]
-        person = np.where(alone, 0, number + 1)
-        path = os.path.join(folder, f"{name}.npz")
-        np.savez(path, embeddings=embeddings, person=person, camera=camera)
-
-    save("query", random.permutation(queries) % len(persons), 0)
-    order = random.permutation(pictures) % len(persons)
-    for start in range(0, pictures, SHARD):
-        save(f"gallery_{start:09}", order[start : start + SHARD], DISTRACTORS)
+RATIO, MIB = 1.5, 6 * 1000**3 / 2**20
+LARGEST = 10_000_000
 
 
 def ranking_products(folder: str) -> str:
     """Reads the shards and multiplies them with the queries."""
-    query = read(pathlib.Path(folder, "query.npz"))[0]
-    paths = Shards(folder).paths
-    for start in range(0, len(paths), SHARDS_OF_A_PRODUCT):
-        several = paths[start : start + SHARDS_OF_A_PRODUCT]
-        _multiply(query, np.concatenate([read(path)[0] for path in several]))
+    query = Shards(folder).query()[0]
+    for several in Shards(folder).joined():
+        sharded_gallery.multiply(query, several)
     return ""
 
 
 def ranking(folder: str) -> str:
     """Ranks; returns the scores."""
-    result = streamed.rank_blocks(*read(pathlib.Path(folder, "query.npz")), Shards(folder))
-    return f"rank-1 {result.rank(1):.4f}, mAP {result.mean_ap:.4f}, {result.valid_queries} queries"
+    shards = Shards(folder)
+    result = streamed.rank_blocks(*shards.query(), shards)
+    return f"rank-1 {result.rank(1):.1%}, mAP {result.mean_ap:.1%}"
+
+
+def rerank_products(folder: str) -> str:
+    """Multiplies queries and gallery with all of both."""
+    everything = Shards(folder).everything()
+    sharded_gallery.multiply(everything, everything)
+    return ""
+
+
+def rerank(folder: str) -> str:
+    """Ranks by re-ranked distances; returns the scores."""
+    shards = Shards(folder)
+    query, gallery = shards.query(), shards.gallery()
+    result = protocol.rank_gallery(
+        query[0], gallery[0], query[1], gallery[1], query[2], gallery[2], distance=reranking.rerank
+    )
+    return f"rank-1 {result.rank(1):.1%}, mAP {result.mean_ap:.1%}"
 
 
 def graph_products(folder: str) -> str:
     """Multiplies all pictures with all."""
-    embeddings = _all(folder)
-    _multiply(embeddings, embeddings)
+    gallery = Shards(folder).gallery()[0]
+    sharded_gallery.multiply(gallery, gallery)
     return ""
 
 
 def graph(folder: str) -> str:
     """Computes the graph of Jaccard distances; returns how many pairs it holds."""
-    return f"{reranking.jaccard_distance(_all(folder)).nnz} pairs within the radius"
+    pairs = reranking.jaccard_distance(Shards(folder).gallery()[0]).nnz
+    return f"{pairs:,} pairs within the radius"
 
 
 METHODS: dict[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
     "ranking": (ranking_products, ranking),
+    "rerank": (rerank_products, rerank),
     "graph": (graph_products, graph),
 }
 
 
-def measure(method: str, folder: str) -> dict[str, object]:
-    """Returns a row of the report, in a process of its own.
+def measure(method: str, folder: str) -> dict[str, float | str]:
+    """Returns seconds, memory and a note, in a process of its own.
 
     Args:
         method: a key of `METHODS`.
@@ -123,74 +97,87 @@ def measure(method: str, folder: str) -> dict[str, object]:
     before = peak_mib()
     found, note = [], ""
     for function in METHODS[method]:
-        start = time.perf_counter(), time.process_time()
+        start = time.process_time()
         note = function(folder)
-        found.append((time.perf_counter() - start[0], time.process_time() - start[1]))
-    (product_clock, product), (clock, cpu) = found
+        found.append(time.process_time() - start)
     peak = peak_mib()
     return {
-        "product s": round(product, 2),
-        "s": round(cpu, 2),
-        "ratio": round(cpu / product, 2),
-        "clock s": round(clock, 2),
-        "product clock s": round(product_clock, 2),
-        "peak MiB": round(peak),
-        "above MiB": round(peak - before),
+        "product": found[0],
+        "cpu": found[1],
+        "peak": peak,
+        "above": peak - before,
         "note": note,
     }
 
 
-def main(sizes: list[int], queries: int, methods: list[str], path: str | None) -> None:
-    """Measures every method at every size, and prints and keeps the rows."""
-    kept = {}
-    if path and os.path.exists(path):
-        kept = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+def main(method: str, sizes: list[int], queries: int, path: str | None) -> None:
+    """Measures one method at every size, and reports.
+
+    Args:
+        method: a key of `METHODS`.
+        sizes: pictures of the gallery.
+        queries: how many there are.
+        path: of a JSON file for the report, or nothing.
+    """
+    machine = report.machine()
+    rows: list[list[Cell]] = []
+    notes = [
+        f"Embeddings of {WIDTH} numbers"
+        + (f", {queries:,} queries" if method != "graph" else "")
+        + f"; the product in blocks of {BLOCK}. One run of each, seconds of all cores together.",
+    ]
     for pictures in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            write(folder, queries, pictures)
-            for method in methods:
-                if method == "graph" and pictures > LARGEST_GRAPH:
-                    continue
-                child = [sys.executable, "-m", "benchmarks.gallery_size"]
-                child += [f"--child={method},{folder}"]
-                output = subprocess.run(child, check=True, stdout=subprocess.PIPE).stdout
-                row = json.loads(output.splitlines()[-1])  # progress bars come before it
-                of = f"{queries} x {pictures}" if method == "ranking" else f"{pictures}"
-                print(f"{method} {of}: {row}", flush=True)
-                kept[f"{method} {of}"] = row
-                if path:
-                    text = json.dumps(kept, indent=1) + "\n"
-                    pathlib.Path(path).write_text(text, encoding="utf-8")
+            sharded_gallery.write(folder, queries, pictures)
+            child = [sys.executable, "-m", "benchmarks.gallery_size", f"--method={method}"]
+            output = subprocess.run(
+                [*child, f"--child={folder}"], check=True, stdout=subprocess.PIPE
+            ).stdout
+        row = json.loads(output.splitlines()[-1])  # progress bars come before it
+        times = [row["product"], row["cpu"], row["cpu"] / row["product"]]
+        rows.append([pictures, *times, row["peak"], row["above"]])
+        notes.append(f"At {pictures:,}: {row['note']}.")
+        print(f"{pictures:,} pictures: {row['cpu']:.1f} s of CPU, {row['note']}", flush=True)
+    of = f"{method} at {sizes[-1]:,}"
+    targets = [Target(f"peak MiB of {of}", round(MIB), float(rows[-1][4]), at_most=True)]
+    if method == "ranking":
+        targets.append(Target(f"{of} to the product", RATIO, float(rows[-1][3]), at_most=True))
+    columns = (
+        "gallery pictures",
+        "product, CPU s",
+        f"{method}, CPU s",
+        "ratio",
+        "peak MiB",
+        "above imports MiB",
+    )
+    report.finish(Report(columns, rows, notes, targets), machine, path)
 
 
-def _all(folder: str) -> np.ndarray:
-    paths = Shards(folder).paths
-    embeddings = np.empty((len(paths) * SHARD, WIDTH), np.float32)
-    count = 0
-    for path in paths:
-        part = read(path)[0]
-        embeddings[count : count + len(part)] = part
-        count += len(part)
-    return embeddings[:count]
+def _count(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {LARGEST:,}")
+    return int(text)
 
 
-def _multiply(left: np.ndarray, right: np.ndarray) -> None:
-    products = np.empty((BLOCK, len(right)), np.float32)
-    for start in range(0, len(left), BLOCK):
-        part = left[start : start + BLOCK]
-        np.matmul(part, right.T, out=products[: len(part)])
+def _counts(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", default="10000,100000", help="sizes of the gallery")
-    parser.add_argument("--queries", type=int, default=3000)
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--json", help="file that keeps the rows")
+    parser.add_argument("--method", choices=METHODS, default="ranking")
+    parser.add_argument(
+        "--pictures",
+        type=_counts,
+        default=[10_000, 100_000],
+        metavar="N,N",
+        help="sizes of the gallery",
+    )
+    parser.add_argument("--queries", type=_count, default=1000, metavar="N")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    report.add_flag(parser)
     flags = parser.parse_args()
     if flags.child:
-        print("\n" + json.dumps(measure(*flags.child.split(",", 1))))
+        print("\n" + json.dumps(measure(flags.method, flags.child)))
     else:
-        several = [int(size) for size in flags.pictures.split(",")]
-        command.run(lambda: main(several, flags.queries, flags.methods.split(","), flags.json))
+        command.run(lambda: main(flags.method, flags.pictures, flags.queries, flags.json))

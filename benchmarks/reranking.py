@@ -1,6 +1,7 @@
 """Times `arn_tf.ranking.reranking` against a dense implementation, up to the size of Market-1501.
 
     python -m benchmarks.reranking
+    python -m benchmarks.reranking --dense
 
 Synthetic embeddings of 512 numbers (persons, cameras and noise), every seventh image a
 query. Each line is a process of its own, so that its peak memory is its own:
@@ -8,15 +9,18 @@ query. Each line is a process of its own, so that its peak memory is its own:
 - 5,000 images: `rerank`, `jaccard_distance`, and a dense implementation in NumPy that does
   what the authors' code does (several N x N arrays, a full sort of every row, loops);
 - 23,100 images, the query and gallery of Market-1501 with junk: `rerank` and
-  `jaccard_distance`, and DBSCAN on the latter. `--width=2048` is the width of ResNet-50.
+  `jaccard_distance`, and DBSCAN on the latter. `--width=2048` is the width of ResNet-50, and
+  `--dense` runs the dense implementation here, too: 11 GiB of memory.
 
-The dense distances must agree to 1e-5 up to a thousandth of the pairs (float32 rounds
-some neighbours differently); the exit status says so. Takes about two minutes and 1.2 GiB.
+Seconds are of the CPU, all cores together. The dense distances of 5,000 images must agree to 1e-5
+up to a thousandth of the pairs (float32 rounds some neighbours differently); the exit status says
+so. Takes about two minutes and 1.2 GiB.
 """
 
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,7 +33,9 @@ import numpy as np
 
 from arn_tf.ranking import reranking
 from arn_tf.strong import clustering
+from benchmarks import dense_reranking, report
 from benchmarks.ranking import peak_mib
+from benchmarks.report import Cell, Report, Target
 from serving import command
 
 SMALL, LARGE = 5000, 23100
@@ -41,6 +47,7 @@ RUNS = [
     ("jaccard", LARGE),
     ("cluster", LARGE),
 ]
+FASTER, SMALLER = 10, 10
 IMAGES_OF_A_PERSON, CAMERAS, QUERY_SHARE = 20, 6, 7
 # What makes an embedding: its person, its camera (1) and the rest of the picture. At 512
 # numbers most persons become clusters, and most clusters are right.
@@ -83,43 +90,11 @@ def cluster(embeddings: np.ndarray, camera: np.ndarray) -> str:
     return f"{counts}, purity {clustering.purity(labels, person):.2f}"
 
 
-def dense(embeddings: np.ndarray, camera: np.ndarray) -> np.ndarray:
-    """Returns the re-ranked distances by the algorithm as the authors' code has it."""
-    queries, images = len(embeddings) // QUERY_SHARE, len(embeddings)
-    units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    distance = 2 - 2 * units @ units.T
-    distance /= distance.max(axis=1, keepdims=True)
-    np.fill_diagonal(distance, -1)
-    rank = np.argsort(distance, axis=1, kind="stable").astype(np.int32)
-    np.fill_diagonal(distance, 0)
-
-    def mutual(p: int, k: int) -> np.ndarray:
-        forward = rank[p, : k + 1]
-        return forward[(rank[forward, : k + 1] == p).any(axis=1)]
-
-    half = round(K1 / 2)
-    vectors = np.zeros((images, images), np.float32)
-    for p in range(images):
-        near = mutual(p, K1)
-        expanded = [near]
-        for q in near:
-            more = mutual(q, half)
-            if 3 * np.isin(more, near).sum() > 2 * len(more):
-                expanded.append(more)
-        members = np.unique(np.concatenate(expanded))
-        weight = np.exp(-distance[p, members])
-        vectors[p, members] = weight / weight.sum()
-    averaged = np.empty_like(vectors)
-    for p in range(images):
-        averaged[p] = vectors[rank[p, :K2]].mean(axis=0)
-    holders = [np.flatnonzero(averaged[:, j]) for j in range(images)]
-    final = np.empty((queries, images), np.float32)
-    for p in range(queries):
-        common = np.zeros(images, np.float32)
-        for j in np.flatnonzero(averaged[p]):
-            common[holders[j]] += np.minimum(averaged[p, j], averaged[holders[j], j])
-        final[p] = (1 - LAMBDA) * (1 - common / (2 - common)) + LAMBDA * distance[p]
-    return final[:, queries:]
+def dense(embeddings: np.ndarray, camera: np.ndarray) -> np.ndarray | str:
+    """Re-ranks by the dense implementation; returns as `rerank` does."""
+    queries = len(embeddings) // QUERY_SHARE
+    found = dense_reranking.rerank(embeddings, queries, K1, K2, LAMBDA)
+    return found if len(embeddings) == SMALL else f"{len(found)} queries"
 
 
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray | str]] = {
@@ -142,9 +117,9 @@ def measure(method: str, images: int, width: int, path: str) -> None:
     """
     embeddings, camera = make_embeddings(images, width)
     before = peak_mib()
-    start = time.perf_counter(), time.process_time()
+    start = time.process_time()
     result = METHODS[method](embeddings, camera)
-    seconds = time.perf_counter() - start[0], time.process_time() - start[1]
+    seconds = time.process_time() - start
     found: dict[str, object] = {"seconds": seconds, "above": peak_mib() - before, "note": result}
     if isinstance(result, np.ndarray):
         np.save(path + ".npy", result)
@@ -153,42 +128,67 @@ def measure(method: str, images: int, width: int, path: str) -> None:
         json.dump(found, file)
 
 
-def main(width: int) -> int:
-    """Measures every method and prints a report; returns 1 where two disagree, or 0."""
+def main(width: int, with_dense: bool, kept: str | None) -> int:
+    """Measures every method and reports; returns 1 where two disagree, or 0.
+
+    Args:
+        width: numbers in an embedding.
+        with_dense: whether the dense implementation runs at the larger size, too.
+        kept: path of a JSON file for the report, or nothing.
+    """
+    machine = report.machine()
+    runs = [*RUNS, ("dense", LARGE)] if with_dense else RUNS
     distances = {}
+    rows: list[list[Cell]] = []
+    notes = [f"Embeddings of {width} numbers, every {QUERY_SHARE}th of a query. One run of each."]
+    measured = {}
     with tempfile.TemporaryDirectory() as folder:
-        for method, images in RUNS:
+        for method, images in runs:
             path = os.path.join(folder, f"{method}{images}")
-            command = [sys.executable, "-m", "benchmarks.reranking", f"--width={width}"]
-            command += [f"--child={method},{images},{path}"]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # progress bars
+            line = [sys.executable, "-m", "benchmarks.reranking", f"--width={width}"]
+            line += [f"--child={method},{images},{path}"]
+            subprocess.run(line, check=True, stdout=subprocess.DEVNULL)  # progress bars
             with open(path, encoding="utf-8") as file:
                 found = json.load(file)
-            clock, cpu = found["seconds"]
-            print(
-                f"{images:>6} images, {method:>7}: {clock:.1f} s ({cpu:.1f} s of CPU), "
-                f"{found['above']:.0f} MiB above the embeddings; "
-                f"one N x N of float32 is {images**2 / 2**18:.0f} MiB; {found['note']}",
-                flush=True,
-            )
+            measured[method, images] = found["seconds"], found["above"]
+            rows.append([f"{method}, {images:,}", *measured[method, images], images**2 / 2**18])
+            notes.append(f"{method}, {images:,}: {found['note']}.")
             if os.path.exists(path + ".npy"):
                 distances[method] = np.load(path + ".npy")
     difference = np.abs(distances["rerank"] - distances["dense"])
     moved = float(np.mean(difference > TOLERANCE))
-    print(
+    notes.append(
         f"rerank against dense: largest difference {difference.max():.1e}, above {TOLERANCE:g} "
-        f"in {moved:.1e} of the pairs"
+        f"in {moved:.1e} of the pairs."
     )
+    size = LARGE if with_dense else SMALL
+    faster, smaller = np.divide(measured["dense", size], measured["rerank", size]).tolist()
+    targets = [
+        Target(f"seconds of dense to rerank, {size:,}", FASTER, faster),
+        Target(f"memory of dense to rerank, {size:,}", SMALLER, smaller),
+    ]
+    columns = "method, pictures", "CPU s", "above the embeddings MiB", "N x N of float32, MiB"
+    report.finish(Report(columns, rows, notes, targets), machine, kept)
     return int(moved > MOVED)
+
+
+def _width(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 99,999")
+    return int(text)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--width", type=int, default=512, help="numbers in an embedding")
+    parser.add_argument("--width", type=_width, default=512, help="numbers in an embedding")
+    parser.add_argument(
+        "--dense", action="store_true", help="run the dense implementation on 23,100, too"
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    report.add_flag(parser)
     arguments = parser.parse_args()
     if arguments.child:
         method, images, path = arguments.child.split(",", 2)
         measure(method, int(images), arguments.width, path)
     else:
-        command.run(lambda: sys.exit(main(arguments.width)))
+        command.run(lambda: sys.exit(main(arguments.width, arguments.dense, arguments.json)))

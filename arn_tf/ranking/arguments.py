@@ -8,8 +8,10 @@ DISTRACTOR = 0
 # What `no_match` begins with.
 NO_MATCH = "no query has a match"
 
-# Rows normalised at a time: bounds the temporaries, and fits in a CPU's cache.
-_ROWS = 1024
+# Numbers normalised at a time: bounds the temporaries, and fits in a CPU's cache.
+_NUMBERS = 2**16
+# Lengths from 1 / _SAFE to _SAFE have squares that neither overflow nor vanish.
+_SAFE = 2.0**30
 
 
 def unit_rows(
@@ -27,22 +29,33 @@ def unit_rows(
         ValueError: a row is all zeros or not finite.
     """
     units = np.empty((np.count_nonzero(keep), embeddings.shape[1]), dtype)
+    rows = max(1, _NUMBERS // embeddings.shape[1])
     filled = 0
-    for start in range(0, len(embeddings), _ROWS):
-        unit = embeddings[start : start + _ROWS].astype(dtype)
-        largest = np.abs(unit).max(axis=1)
-        wrong = np.flatnonzero(~np.isfinite(largest) | (largest == 0))
-        if wrong.size:
-            what = "all zeros" if largest[wrong[0]] == 0 else "not finite"
-            raise ValueError(f"{name}: row {start + wrong[0]} is {what}")
-        # By a power of two near the largest entry first, which rounds nothing: then no row
-        # can overflow or vanish when squared.
-        unit /= np.ldexp(dtype(1), np.frexp(largest)[1] - 1)[:, np.newaxis]
-        unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-        unit = unit[keep[start : start + _ROWS]]
-        units[filled : filled + len(unit)] = unit
-        filled += len(unit)
+    for start in range(0, len(embeddings), rows):
+        unit = embeddings[start : start + rows].astype(dtype, copy=False)
+        length = _lengths(unit)
+        if not ((length > 1 / _SAFE) & (length < _SAFE)).all():
+            largest = np.abs(unit).max(axis=1)
+            wrong = np.flatnonzero(~np.isfinite(largest) | (largest == 0))
+            if wrong.size:
+                what = "all zeros" if largest[wrong[0]] == 0 else "not finite"
+                raise ValueError(f"{name}: row {start + wrong[0]} is {what}")
+            # By a power of two near the largest entry first, which rounds nothing: then no row
+            # can overflow or vanish when squared.
+            unit = unit / np.ldexp(dtype(1), np.frexp(largest)[1] - 1)[:, np.newaxis]
+            length = _lengths(unit)
+        kept = keep[start : start + rows]
+        if not kept.all():
+            unit, length = unit[kept], length[kept]
+        stop = filled + len(unit)
+        np.divide(unit, length[:, np.newaxis], out=units[filled:stop])
+        filled = stop
     return units
+
+
+def _lengths(rows: np.ndarray) -> np.ndarray:
+    length: np.ndarray = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    return length
 
 
 def embeddings(name: str, value: npt.ArrayLike, ndim: int = 2) -> np.ndarray:

@@ -20,8 +20,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from arn_tf.ranking import arguments, match_ranks, results
-from arn_tf.ranking.arguments import DISTRACTOR, JUNK
+from arn_tf.ranking import arguments, similarities
+from arn_tf.ranking.arguments import JUNK
 from arn_tf.ranking.results import RankingResult
 
 
@@ -90,35 +90,14 @@ def rank_gallery(
     gallery = arguments.unit_rows("gallery_embeddings", gallery, dtype, keep)
     gallery_person, gallery_camera = gallery_person[keep], gallery_camera[keep]
 
-    by_person = np.argsort(gallery_person)  # the pictures of a person side by side
-    first = np.searchsorted(gallery_person, query_person, "left", by_person)
-    last = np.searchsorted(gallery_person, query_person, "right", by_person)
-
-    ranks: list[np.ndarray] = []
-    matches_of = np.zeros(len(query), np.int64)
-    start = 0
-    for similarity in _similarities(query, gallery, block, distance):
-        for row, scores in enumerate(similarity, start):
-            person = by_person[first[row] : last[row]]
-            same_camera = gallery_camera[person] == query_camera[row]
-            matches = person[~same_camera]
-            if not matches.size:
-                continue
-            scores[person[same_camera]] = -np.inf  # behind everything, so never counted
-            ranks.append(np.sort(match_ranks.count_before(scores, matches)) + 1)
-            matches_of[row] = matches.size
-        start += len(similarity)
-
-    if not ranks:
-        raise ValueError(
-            arguments.no_match(query_person, gallery_person, query_camera, gallery_camera)
-        )
-    return results.of_ranks(
-        np.concatenate(ranks),
-        matches_of,
-        max_rank,
+    return similarities.rank(
+        _similarities(query, gallery, block, distance),
+        query_person,
+        gallery_person,
+        query_camera,
+        gallery_camera,
+        max_rank=max_rank,
         junk=int(np.count_nonzero(~keep)),
-        distractors=int(np.count_nonzero(gallery_person == DISTRACTOR)),
     )
 
 
