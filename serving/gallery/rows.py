@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from datasets.own_cameras.cameras import Tracklet
-from serving.gallery import sqlite_file
+from serving.gallery import sqlite_schema
 from serving.gallery.records import Picture
 
 _COLUMNS = "id, file, camera, inserted_at, content_hash"
@@ -21,7 +21,7 @@ def columns(connection: sqlite3.Connection) -> str:
     """Returns the columns that `picture` takes, for SQL."""
     # Nobody takes them away: a gallery that gets them just now had no tracklet before.
     tracklet = (
-        "tracklet, tracklet_source" if sqlite_file.has_tracklets(connection) else "NULL, NULL"
+        "tracklet, tracklet_source" if sqlite_schema.has_tracklets(connection) else "NULL, NULL"
     )
     return f"{_COLUMNS}, {tracklet}"
 

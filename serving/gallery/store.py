@@ -17,7 +17,14 @@ import numpy as np
 
 from datasets.own_cameras.cameras import Tracklet
 from serving.errors import GalleryError
-from serving.gallery import disk, rows, sqlite_file
+from serving.gallery import (
+    disk,
+    rows,
+    sqlite_errors,
+    sqlite_file,
+    sqlite_schema,
+    sqlite_transactions,
+)
 from serving.gallery.gallery import Gallery
 from serving.gallery.inner_products import as_hits, nearest
 from serving.gallery.records import EVERYTHING, Binding, Hit, Picture, Selection
@@ -103,7 +110,7 @@ class GalleryStore:
 
     def snapshot(self) -> AbstractContextManager[None]:
         """A context in which all that is read is of one moment. Writers wait: keep it short."""
-        return sqlite_file.reading(self._connection, self._path)
+        return sqlite_transactions.reading(self._connection, self._path)
 
     def add(
         self, pictures: Sequence[Picture], vectors: np.ndarray, once: bool = False
@@ -124,8 +131,8 @@ class GalleryStore:
         """
         check(vectors, len(pictures), self.binding.dim)
         copies: dict[str, str] = {}
-        with sqlite_file.writing(self._connection, self._path):
-            sqlite_file.add_tracklets(self._connection)
+        with sqlite_transactions.writing(self._connection, self._path):
+            sqlite_schema.add_tracklets(self._connection)
             if once:
                 copies = self._copies(pictures)
                 keep = [row for row, each in enumerate(pictures) if each.file not in copies]
@@ -152,8 +159,8 @@ class GalleryStore:
         Returns:
             The moves that were done.
         """
-        with sqlite_file.writing(self._connection, self._path):
-            sqlite_file.add_tracklets(self._connection)
+        with sqlite_transactions.writing(self._connection, self._path):
+            sqlite_schema.add_tracklets(self._connection)
             done = rows.move(self._connection, moves)
             if rows.delete(self._connection, stale) or done:
                 self._begin_change()
@@ -162,7 +169,7 @@ class GalleryStore:
 
     def remove_rows(self, pictures: Sequence[Picture]) -> int:
         """As `remove`, of pictures of this store; those changed since they were read stay."""
-        with sqlite_file.writing(self._connection, self._path):
+        with sqlite_transactions.writing(self._connection, self._path):
             count = rows.delete(self._connection, pictures)
             if count:
                 self._begin_change()
@@ -172,7 +179,7 @@ class GalleryStore:
     def remove(self, selection: Selection) -> int:
         """Removes pictures, all or none; returns how many. `finish_erasure` comes next."""
         condition, parameters = selection.sql()
-        with sqlite_file.writing(self._connection, self._path):
+        with sqlite_transactions.writing(self._connection, self._path):
             count = self.count(selection)
             if count:
                 self._begin_change()
@@ -190,15 +197,15 @@ class GalleryStore:
             (unerased,) = self._one("SELECT unerased FROM gallery")
         if unerased is None:
             return
-        sqlite_file.vacuum(self._connection, self._path)
-        with sqlite_file.writing(self._connection, self._path):
+        sqlite_transactions.vacuum(self._connection, self._path)
+        with sqlite_transactions.writing(self._connection, self._path):
             # Only this one: others may have removed rows since.
             query = "UPDATE gallery SET unerased = NULL WHERE unerased = ?"
             self._connection.execute(query, (unerased,))
 
     def locked(self) -> AbstractContextManager[None]:
         """A context in which nobody else can write."""
-        return sqlite_file.writing(self._connection, self._path)
+        return sqlite_transactions.writing(self._connection, self._path)
 
     def check_revision(self, revision: str) -> None:
         """Raises GalleryError if the gallery has changed since. Needs a context."""
@@ -235,7 +242,7 @@ class GalleryStore:
 
     def by_file(self, files: Collection[str]) -> dict[str, Picture]:
         """Returns {file: picture} of those of these files that are there."""
-        with sqlite_file.gallery_errors(self._path):
+        with sqlite_errors.gallery_errors(self._path):
             return rows.by_file(self._connection, files)
 
     def by_content(self, hashes: Collection[bytes]) -> dict[bytes, list[Picture]]:
@@ -244,9 +251,9 @@ class GalleryStore:
         A gallery of an earlier version gets its index of contents here.
         """
         if not self._all("SELECT 1 FROM sqlite_master WHERE name = 'pictures_by_content'"):
-            with sqlite_file.writing(self._connection, self._path):
-                self._connection.execute(sqlite_file.CONTENT_INDEX)
-        with sqlite_file.gallery_errors(self._path):
+            with sqlite_transactions.writing(self._connection, self._path):
+                self._connection.execute(sqlite_schema.CONTENT_INDEX)
+        with sqlite_errors.gallery_errors(self._path):
             return rows.by_content(self._connection, hashes)
 
     def pages(self, selection: Selection, count: int) -> Iterator[list[Picture]]:
@@ -273,8 +280,8 @@ class GalleryStore:
 
     def tracklets(self) -> tuple[int, int]:
         """Returns how many tracklets there are, and how many pictures have one."""
-        with sqlite_file.gallery_errors(self._path):
-            if not sqlite_file.has_tracklets(self._connection):
+        with sqlite_errors.gallery_errors(self._path):
+            if not sqlite_schema.has_tracklets(self._connection):
                 return 0, 0
         query = "SELECT count(*) AS n FROM pictures WHERE tracklet IS NOT NULL"
         groups = f"{query} GROUP BY tracklet_source, camera, tracklet"
@@ -326,7 +333,7 @@ class GalleryStore:
         return as_hits(pictures, *nearest(vectors, gallery, top))
 
     def _columns(self) -> str:
-        with sqlite_file.gallery_errors(self._path):
+        with sqlite_errors.gallery_errors(self._path):
             return rows.columns(self._connection)
 
     def _begin_change(self) -> None:
@@ -358,14 +365,14 @@ class GalleryStore:
         self._connection.execute("UPDATE gallery SET unerased = ?", (_new_revision(),))
 
     def _one(self, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
-        with sqlite_file.gallery_errors(self._path):
+        with sqlite_errors.gallery_errors(self._path):
             row = self._connection.execute(query, parameters).fetchone()
         if row is None:
             raise self._damaged("a row is missing")
         return row
 
     def _all(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with sqlite_file.gallery_errors(self._path):
+        with sqlite_errors.gallery_errors(self._path):
             return self._connection.execute(query, parameters).fetchall()
 
     def _damaged(self, what: str) -> GalleryError:
