@@ -25,7 +25,7 @@ class Picture:
         content_hash: SHA-256 of the file, 32 bytes.
         inserted_at: seconds since 1970, UTC; set by the store where it is 0.
         id: row in the store; set by the store.
-        tracklet: that it is of, in its camera, or None. To `GalleryStore.add` and `move` None is
+        tracklet: that it is of, in its camera, or None. To `Gallery.add` and `move` None is
             not known: a picture that is there keeps its own.
     """
 

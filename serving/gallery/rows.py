@@ -1,12 +1,15 @@
-"""Rows of pictures in a gallery's file: found by name or content, renamed, deleted.
+"""Rows of pictures in a gallery's file: found by name or content, inserted, renamed, deleted.
 
 Callers hold the transaction where they write. Rows are changed only as they were read: another
 process may have come between.
 """
 
 import sqlite3
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
+
+import numpy as np
 
 from datasets.own_cameras.cameras import Tracklet
 from serving.gallery import sqlite_schema
@@ -48,13 +51,51 @@ def by_content(
     return found
 
 
-def same_picture(connection: sqlite3.Connection, picture: Picture) -> str | None:
-    """Returns the name of another row with the content and camera of a picture, or None."""
-    row = connection.execute(
-        "SELECT file FROM pictures WHERE content_hash = ? AND camera IS ? AND file != ?",
-        (picture.content_hash, picture.camera, picture.file),
-    ).fetchone()
-    return row[0] if row else None
+def insert(connection: sqlite3.Connection, pictures: Sequence[Picture], vectors: np.ndarray) -> int:
+    """Inserts rows; returns how many of the pictures were there before."""
+    files = [(picture.file,) for picture in pictures]
+    # Another camera doesn't make a picture younger: retention counts from when it came.
+    old = by_file(connection, [picture.file for picture in pictures])
+    same = {
+        picture.file: old[picture.file]
+        for picture in pictures
+        if picture.file in old and old[picture.file].content_hash == picture.content_hash
+    }
+    connection.executemany("DELETE FROM pictures WHERE file = ?", files)
+    now = int(time.time())
+    connection.executemany(
+        "INSERT INTO pictures (file, camera, inserted_at, content_hash, embedding, tracklet,"
+        " tracklet_source) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                picture.file,
+                picture.camera,
+                same[picture.file].inserted_at
+                if picture.file in same
+                else picture.inserted_at or now,
+                picture.content_hash,
+                vector.astype("<f4").tobytes(),
+                *(_tracklet(picture, same.get(picture.file)) or (None, None)),
+            )
+            for picture, vector in zip(pictures, vectors, strict=True)
+        ),
+    )
+    return len(old)
+
+
+def copies(connection: sqlite3.Connection, pictures: Sequence[Picture]) -> dict[str, str]:
+    """Returns {file: name there} of new files whose picture is there under another name."""
+    files = {each.file for each in pictures}
+    known = by_file(connection, files)
+    found = {}
+    for each in pictures:
+        old = known.get(each.file)
+        if old is None or old.content_hash != each.content_hash:
+            there = _same_picture(connection, each)
+            # One of these themselves is just about to change.
+            if there is not None and there not in files:
+                found[each.file] = there
+    return found
 
 
 def move(
@@ -106,3 +147,16 @@ def _where(
         query = f"SELECT {selected} FROM pictures WHERE {column} IN ({places})"
         found += [picture(row) for row in connection.execute(query, some)]
     return sorted(found, key=lambda each: each.id)
+
+
+def _same_picture(connection: sqlite3.Connection, picture: Picture) -> str | None:
+    """Returns the name of another row with the content and camera of a picture, or None."""
+    row = connection.execute(
+        "SELECT file FROM pictures WHERE content_hash = ? AND camera IS ? AND file != ?",
+        (picture.content_hash, picture.camera, picture.file),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _tracklet(picture: Picture, old: Picture | None) -> Tracklet | None:
+    return old.tracklet if picture.tracklet is None and old is not None else picture.tracklet

@@ -21,8 +21,8 @@ from tests.support.small_gallery import contents, traces
 # Commits so many batches, then kills its own process inside the next one's transaction.
 KILLED = """
 import os, signal, sys
-from serving.gallery import command_line, store
-insert, left = store._insert, int(sys.argv[1])
+from serving.gallery import command_line, rows
+insert, left = rows.insert, int(sys.argv[1])
 def until_killed(*arguments):
     global left
     result = insert(*arguments)
@@ -30,7 +30,7 @@ def until_killed(*arguments):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return result
-store._insert = until_killed
+rows.insert = until_killed
 command_line.main(sys.argv[2:])
 """
 
