@@ -24,6 +24,7 @@ from serving.errors import GalleryError
 for _each in ("pymilvus", "milvus_lite"):
     logging.getLogger(_each).setLevel(logging.CRITICAL + 1)
 
+MOST = 16384  # results of a query, the server's limit where nobody has changed it
 _LITE_COLLECTION = "gallery"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _CONNECT = 10  # seconds

@@ -28,7 +28,9 @@ from tests.support.small_gallery import BINDING, unit_vectors
 pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 
 pytest.importorskip("milvus_lite")
-milvus_gallery = pytest.importorskip("serving.gallery.milvus_gallery")
+milvus_changes = pytest.importorskip("serving.gallery.milvus_changes")
+milvus_connection = pytest.importorskip("serving.gallery.milvus_connection")
+milvus_layout = pytest.importorskip("serving.gallery.milvus_layout")
 milvus_recall = pytest.importorskip("serving.gallery.milvus_recall")
 
 PLACES = ("gal", "gal.db")
@@ -193,7 +195,7 @@ def test_more_than_the_server_returns_is_refused():
 def test_collections_of_something_else_are_refused_and_left():
     (_, milvus), _ = both(3)
     milvus.close()
-    connection = milvus_gallery.Connection("other.db")
+    connection = milvus_connection.Collection("other.db")
     connection.call("create_collection", dimension=4)
     with pytest.raises(ServingError, match=r"other\.db: is a collection of something else"):
         place.open_gallery("other.db")
@@ -216,15 +218,15 @@ def test_one_whose_maker_was_killed_before_it_had_an_index_gets_it(monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    call = milvus_gallery.Connection.call
+    call = milvus_connection.Collection.call
 
     def but_dropping(self, method, *arguments, **options):
         if method != "drop_collection":  # as after kill -9: nobody clears away
             return call(self, method, *arguments, **options)
 
     with monkeypatch.context() as context:
-        context.setattr(milvus_gallery, "_ensure_ready", killed)
-        context.setattr(milvus_gallery.Connection, "call", but_dropping)
+        context.setattr(milvus_layout, "_ensure_ready", killed)
+        context.setattr(milvus_connection.Collection, "call", but_dropping)
         with pytest.raises(KeyboardInterrupt):
             place.create("gal.db", BINDING, pictures(3), unit_vectors(3))
     with place.open_gallery("gal.db") as store:
@@ -348,15 +350,15 @@ def test_the_share_that_is_found_is_counted_by_scores():
 
 KILLED = """
 import os, signal, sys
-from serving.gallery import command_line, milvus_gallery
-upsert, left = milvus_gallery._upsert, int(sys.argv[1])
+from serving.gallery import command_line, milvus_changes
+upsert, left = milvus_changes.upsert, int(sys.argv[1])
 def until_killed(*arguments):
     global left
     upsert(*arguments)
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
-milvus_gallery._upsert = until_killed
+milvus_changes.upsert = until_killed
 command_line.main(sys.argv[2:])
 """
 
@@ -401,7 +403,7 @@ def test_a_server_that_dies_in_a_fill_is_told_and_the_fill_goes_on(folder, capsy
     small_shards.write(folder / "shards", small_shards.job())
     process, port = start_server(folder)
     command = ["fill", f"--gallery=http://localhost:{port}/people", "--shards=shards"]
-    upsert, left = milvus_gallery._upsert, [2]
+    upsert, left = milvus_changes.upsert, [2]
 
     def until_the_server_dies(*arguments):
         left[0] -= 1
@@ -412,8 +414,8 @@ def test_a_server_that_dies_in_a_fill_is_told_and_the_fill_goes_on(folder, capsy
 
     try:
         with monkeypatch.context() as context:
-            context.setattr(milvus_gallery, "_upsert", until_the_server_dies)
-            context.setattr("serving.gallery.milvus_connection._CALL", 5)
+            context.setattr(milvus_changes, "upsert", until_the_server_dies)
+            context.setattr(milvus_connection, "_CALL", 5)
             with pytest.raises(ServingError, match=r"can't be reached.*give the same command"):
                 run(capsys, *command)
         process.stdout.close()
