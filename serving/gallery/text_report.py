@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from serving.command import examples, printable
 from serving.gallery import sqlite_file
+from serving.gallery.approximate_search import Quality
 from serving.gallery.check import Report
 from serving.gallery.file_state import FileState, gone
 from serving.gallery.gallery import Gallery
@@ -163,6 +164,14 @@ def info(store: Gallery, quality: str | None) -> str:
             "does it"
         )
     return "\n".join(lines)
+
+
+def quality(found: Quality) -> str:
+    """Returns how good an approximate index is."""
+    return (
+        f"finds {found.recall:.1%} of the exact {found.top} nearest (recall@{found.top} "
+        f"of {found.queries} pictures of the gallery)"
+    )
 
 
 def _in_milvus(store: Gallery) -> list[str]:
