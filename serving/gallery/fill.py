@@ -8,6 +8,7 @@ elsewhere, so that none is taken for one that moved.
 
 import contextlib
 import dataclasses
+import math
 import os
 from collections.abc import Iterator
 
@@ -25,7 +26,7 @@ from serving.gallery.records import Binding, Picture
 
 # A job names the space of its embeddings, and no model.
 _MODEL = "embedding-job"
-_COLUMNS = ["file", "camera", "tracklet", "content_hash", "embedding"]
+_COLUMNS = ["file", "camera", "tracklet", "time", "content_hash", "embedding"]
 
 
 @dataclasses.dataclass
@@ -132,8 +133,9 @@ def _pictures(batch: pa.RecordBatch, root: str) -> list[Picture]:
             camera,
             content_hash,
             tracklet=None if tracklet is None else Tracklet(tracklet, root),
+            taken_at=None if time is None or not math.isfinite(time) else time,
         )
-        for file, camera, tracklet, content_hash in zip(*columns, strict=True)
+        for file, camera, tracklet, time, content_hash in zip(*columns, strict=True)
     ]
 
 
@@ -141,7 +143,7 @@ def _same(row: Picture | None, picture: Picture) -> bool:
     return (
         row is not None
         and (row.content_hash, row.camera) == (picture.content_hash, picture.camera)
-        and picture.tracklet in (None, row.tracklet)
+        and row.agrees(picture)
     )
 
 

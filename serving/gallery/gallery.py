@@ -65,6 +65,10 @@ class Gallery(Protocol):
         """Returns how many tracklets there are, and how many pictures have one."""
         ...
 
+    def timed(self) -> int:
+        """Returns how many pictures have a time."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[None]:
         """A context in which all that is read is of one moment, where the gallery can do that."""
         ...
@@ -100,8 +104,8 @@ class Gallery(Protocol):
     ) -> dict[str, str]:
         """Adds pictures; one whose file is there already takes its place.
 
-        It keeps the old one's `inserted_at` if its content is the same, and its tracklet if it has
-        none itself.
+        It keeps the old one's `inserted_at` if its content is the same, and its tracklet and time
+        if it has none itself.
 
         Args:
             pictures: N rows.
@@ -117,13 +121,13 @@ class Gallery(Protocol):
     def move(
         self, moves: Sequence[tuple[Picture, Picture]], stale: Sequence[Picture] = ()
     ) -> list[tuple[Picture, Picture]]:
-        """Gives pictures new names, cameras and tracklets; their age and embeddings stay.
+        """Gives pictures new names, cameras, tracklets, times; their age and embeddings stay.
 
         A picture that has such a new name, and doesn't move itself, is removed.
         `finish_erasure` comes next, for the old names.
 
         Args:
-            moves: (a picture of this gallery, the same with its new file, camera and tracklet).
+            moves: (a picture of this gallery, the same as it is now).
             stale: pictures of this gallery to remove as well.
 
         Returns:

@@ -37,10 +37,9 @@ def delete(collection: Collection, keys: Sequence[int]) -> None:
 
 
 def aged(picture: Picture, old: Picture | None = None) -> Picture:
-    """Returns a picture with its age, and the tracklet that it has if it tells none."""
+    """Returns a picture with its age, and the tracklet and time that it has if it tells none."""
     if old is not None and old.content_hash == picture.content_hash:
-        tracklet = old.tracklet if picture.tracklet is None else picture.tracklet
-        return dataclasses.replace(picture, inserted_at=old.inserted_at, tracklet=tracklet)
+        return _keeping(picture, old)
     return dataclasses.replace(picture, inserted_at=picture.inserted_at or int(time.time()))
 
 
@@ -61,8 +60,7 @@ def rename(
             now = None if row is None else milvus_rows.picture(row)
             if row is None or now != old:
                 continue
-            tracklet = old.tracklet if new.tracklet is None else new.tracklet
-            renamed.append(dataclasses.replace(new, inserted_at=old.inserted_at, tracklet=tracklet))
+            renamed.append(_keeping(new, old))
             vectors.append(np.asarray(row[VECTOR], np.float32))
             done.append((old, new))
     if done:
@@ -96,3 +94,12 @@ def copies(
                 found[each.file] = row.file
                 break
     return found
+
+
+def _keeping(new: Picture, old: Picture) -> Picture:
+    return dataclasses.replace(
+        new,
+        inserted_at=old.inserted_at,
+        tracklet=old.tracklet if new.tracklet is None else new.tracklet,
+        taken_at=old.taken_at if new.taken_at is None else new.taken_at,
+    )

@@ -194,6 +194,10 @@ class MilvusGallery:
         """See `Gallery.tracklets`."""
         return milvus_queries.tracklets(self._collection)
 
+    def timed(self) -> int:
+        """See `Gallery.timed`."""
+        return milvus_queries.timed(self._collection)
+
     def load(self, selection: Selection = EVERYTHING) -> tuple[list[Picture], np.ndarray]:
         """See `Gallery.load`; by key."""
         return milvus_queries.load(self._collection, selection, self.binding.dim)

@@ -16,7 +16,7 @@ from serving.gallery.milvus_rows import FIELDS, VECTOR
 from serving.gallery.records import Binding
 
 LISTS = 256  # of the index; all of them are visited by exact search
-_FORMAT = 1
+_FORMAT = 2
 _ABOUT, _UNERASED, _TOKEN = "arn_tf.gallery", "arn_tf.unerased", "arn_tf.token"
 
 

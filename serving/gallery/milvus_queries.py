@@ -114,6 +114,12 @@ def tracklets(collection: Collection) -> tuple[int, int]:
     return len(names), number
 
 
+def timed(collection: Collection) -> int:
+    """Returns how many pictures have a time."""
+    found = collection.call("query", filter="taken_at is not null", output_fields=["count(*)"])
+    return int(found[0]["count(*)"])
+
+
 def _with_content(collection: Collection, texts: Sequence[str]) -> list[Picture]:
     """Returns the pictures that have one of these hashes, hexadecimal."""
     condition = milvus_rows.among("content_hash", texts)

@@ -22,18 +22,17 @@ _BATCH = 500
 
 def columns(connection: sqlite3.Connection) -> str:
     """Returns the columns that `picture` takes, for SQL."""
-    # Nobody takes them away: a gallery that gets them just now had no tracklet before.
-    tracklet = (
-        "tracklet, tracklet_source" if sqlite_schema.has_tracklets(connection) else "NULL, NULL"
-    )
-    return f"{_COLUMNS}, {tracklet}"
+    # Nobody takes them away: a gallery that gets them just now had nothing in them before.
+    missing = sqlite_schema.lacking(connection)
+    later = ("tracklet", "tracklet_source", "taken_at")
+    return ", ".join([_COLUMNS, *("NULL" if each in missing else each for each in later)])
 
 
 def picture(row: Sequence[Any]) -> Picture:
     """Returns the picture of a row of `columns`."""
-    identity, file, camera, inserted_at, content_hash, name, source = row
+    identity, file, camera, inserted_at, content_hash, name, source, taken_at = row
     tracklet = None if name is None else Tracklet(name, source)
-    return Picture(file, camera, content_hash, inserted_at, identity, tracklet)
+    return Picture(file, camera, content_hash, inserted_at, identity, tracklet, taken_at)
 
 
 def by_file(connection: sqlite3.Connection, files: Collection[str]) -> dict[str, Picture]:
@@ -65,7 +64,7 @@ def insert(connection: sqlite3.Connection, pictures: Sequence[Picture], vectors:
     now = int(time.time())
     connection.executemany(
         "INSERT INTO pictures (file, camera, inserted_at, content_hash, embedding, tracklet,"
-        " tracklet_source) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " tracklet_source, taken_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 picture.file,
@@ -76,6 +75,7 @@ def insert(connection: sqlite3.Connection, pictures: Sequence[Picture], vectors:
                 picture.content_hash,
                 vector.astype("<f4").tobytes(),
                 *(_tracklet(picture, same.get(picture.file)) or (None, None)),
+                _taken_at(picture, same.get(picture.file)),
             )
             for picture, vector in zip(pictures, vectors, strict=True)
         ),
@@ -101,7 +101,7 @@ def copies(connection: sqlite3.Connection, pictures: Sequence[Picture]) -> dict[
 def move(
     connection: sqlite3.Connection, moves: Sequence[tuple[Picture, Picture]]
 ) -> list[tuple[Picture, Picture]]:
-    """Gives rows new names, cameras and tracklets; others that have such a name are deleted.
+    """Gives rows new names, cameras, tracklets and times; others that have such a name are deleted.
 
     Args:
         connection: to the gallery.
@@ -121,11 +121,15 @@ def move(
         ).rowcount
     ]
     connection.executemany("DELETE FROM pictures WHERE file = ?", [(new.file,) for _, new in done])
-    # Where no tracklet is told, that of before stays.
+    # Where no tracklet or time is told, that of before stays.
     connection.executemany(
         "UPDATE pictures SET file = ?, camera = ?, tracklet = coalesce(?, tracklet),"
-        " tracklet_source = coalesce(?, tracklet_source) WHERE id = ?",
-        [(new.file, new.camera, *(new.tracklet or (None, None)), old.id) for old, new in done],
+        " tracklet_source = coalesce(?, tracklet_source), taken_at = coalesce(?, taken_at)"
+        " WHERE id = ?",
+        [
+            (new.file, new.camera, *(new.tracklet or (None, None)), new.taken_at, old.id)
+            for old, new in done
+        ],
     )
     return done
 
@@ -160,3 +164,7 @@ def _same_picture(connection: sqlite3.Connection, picture: Picture) -> str | Non
 
 def _tracklet(picture: Picture, old: Picture | None) -> Tracklet | None:
     return old.tracklet if picture.tracklet is None and old is not None else picture.tracklet
+
+
+def _taken_at(picture: Picture, old: Picture | None) -> float | None:
+    return old.taken_at if picture.taken_at is None and old is not None else picture.taken_at

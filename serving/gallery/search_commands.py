@@ -1,7 +1,7 @@
 """The subcommands that only read a gallery: `search` and `info`."""
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from serving.gallery import (
     html_report,
     ingest,
     place,
+    search_filter,
     text_report,
     tracklet_search,
 )
@@ -36,11 +37,11 @@ def search(args: argparse.Namespace) -> None:
     with place.open_gallery(args.gallery) as store:
         if args.by == "tracklet":
             tracklet_search.check(store)
-        _check_cameras(store, args.camera)
+        within = search_filter.within(store, args)
         files, known = given_pictures.found(args, args.queries, args.query_camera)
         names = [known.camera(file) for file in files]
         if args.exclude_same_camera:
-            _note_unknown(store, names)
+            search_filter.note_unknown(store, names)
         if args.exclude_same_camera and None in names:
             raise BadInputError(
                 "its name tells no camera, and --exclude_same_camera needs one; give "
@@ -53,12 +54,12 @@ def search(args: argparse.Namespace) -> None:
             tracklets = map(known.tracklets.get, files)
             queries = list(zip(files, names, tracklets, strict=True))
             results = tracklet_search.search(
-                store, vectors, queries, args.top, args.camera, args.exclude_same_camera
+                store, vectors, queries, args.top, within, args.exclude_same_camera
             )
             how = "exact search, as the index is of pictures" if args.approximate else None
             text = text_report.tracklet_results(results)
         else:
-            hits, how = _ranked(store, args, vectors, names)
+            hits, how = _ranked(store, args, vectors, within, names)
             results = [Result(*row) for row in zip(files, names, hits, strict=True)]
             text = text_report.results(results)
     print(text)
@@ -75,31 +76,6 @@ def info(args: argparse.Namespace) -> None:
         quality = approximate_search.quality(store) if isinstance(store, GalleryStore) else None
         with store.snapshot():
             print(text_report.info(store, text_report.quality(quality) if quality else None))
-
-
-def _known_cameras(store: Gallery) -> list[str]:
-    with store.snapshot():
-        return [row[0] for row in store.cameras() if row[0] is not None]
-
-
-def _note_unknown(store: Gallery, names: Collection[str | None]) -> None:
-    known = _known_cameras(store)
-    unknown = sorted({name for name in names if name is not None and name not in known})
-    if unknown:
-        note(
-            f"note: the gallery has no picture of camera {', '.join(unknown)}, so "
-            "--exclude_same_camera leaves out nothing for it"
-        )
-
-
-def _check_cameras(store: Gallery, names: Collection[str]) -> None:
-    known = _known_cameras(store)
-    for camera in names:
-        if camera not in known:
-            raise BadInputError(
-                f"the gallery has no such camera, it has {', '.join(known) or 'none at all'}",
-                arguments={"camera": camera},
-            )
 
 
 def _embed(
@@ -120,24 +96,29 @@ def _embed(
 
 
 def _ranked(
-    store: Gallery, args: argparse.Namespace, vectors: np.ndarray, names: list[str | None]
+    store: Gallery,
+    args: argparse.Namespace,
+    vectors: np.ndarray,
+    within: Selection,
+    names: list[str | None],
 ) -> tuple[list[list[Hit]], str | None]:
     """Returns lists of hits, and a line on how they were found, or None."""
     other_than = names if args.exclude_same_camera else None
     if args.approximate and not isinstance(store, GalleryStore):
-        return _nearly(store, args, vectors, other_than)
-    filtered = args.camera or args.exclude_same_camera
-    if args.approximate and isinstance(store, GalleryStore) and not filtered:
+        return _nearly(store, args, vectors, within, other_than)
+    filters = search_filter.reasons(within, args.exclude_same_camera)
+    if args.approximate and isinstance(store, GalleryStore) and not filters:
         hits, quality = approximate_search.search(store, vectors, args.top, note)
         return hits, f"approximate search: {text_report.quality(quality)}"
-    hits = exact(store, vectors, args.top, args.camera, other_than)
-    return hits, "exact search, because of the camera filter" if args.approximate else None
+    hits = exact(store, vectors, args.top, within, other_than)
+    return hits, f"exact search, because of the {filters} filter" if args.approximate else None
 
 
 def _nearly(
     store: Gallery,
     args: argparse.Namespace,
     vectors: np.ndarray,
+    within: Selection,
     other_than: Sequence[str | None] | None,
 ) -> tuple[list[list[Hit]], str]:
     """As `_ranked`, by the index of Milvus."""
@@ -151,7 +132,7 @@ def _nearly(
         qualities.append(quality)
         return hits
 
-    hits = by_filter(find, vectors, args.camera, other_than)
+    hits = by_filter(find, vectors, within, other_than)
     queries = sum(each.queries for each in qualities)
     share = sum(each.recall * each.queries for each in qualities) / queries
     return hits, (

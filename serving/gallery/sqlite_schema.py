@@ -24,17 +24,20 @@ CREATE TABLE pictures (
     content_hash BLOB NOT NULL,   -- SHA-256
     embedding BLOB NOT NULL,      -- float32, little-endian
     tracklet TEXT,                -- with its source and the camera it is one
-    tracklet_source TEXT          -- absolute path of the folder or table that names it
+    tracklet_source TEXT,         -- absolute path of the folder or table that names it
+    taken_at REAL                 -- seconds
 );
 CREATE INDEX pictures_by_camera ON pictures (camera, inserted_at);
 """
 # Not of the first galleries, which get it when pictures are added. Programs that don't know it
 # read and write such a file all the same: SQLite itself keeps an index.
 CONTENT_INDEX = "CREATE INDEX IF NOT EXISTS pictures_by_content ON pictures (content_hash)"
-# The same goes for tracklets: programs that don't know them name the columns that they write.
-_TRACKLET_INDEX = (
+# The same goes for these columns: programs that don't know them name the columns that they write.
+_LATER_COLUMNS = {"tracklet": "TEXT", "tracklet_source": "TEXT", "taken_at": "REAL"}
+_LATER_INDEXES = (
     "CREATE INDEX IF NOT EXISTS pictures_by_tracklet"
-    " ON pictures (tracklet_source, camera, tracklet) WHERE tracklet IS NOT NULL"
+    " ON pictures (tracklet_source, camera, tracklet) WHERE tracklet IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS pictures_by_time ON pictures (taken_at) WHERE taken_at IS NOT NULL",
 )
 
 
@@ -42,7 +45,7 @@ def make(connection: sqlite3.Connection) -> None:
     """Makes the tables in an empty file. Needs `writing`."""
     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-    for statement in (*_SCHEMA.split(";\n"), CONTENT_INDEX, _TRACKLET_INDEX):
+    for statement in (*_SCHEMA.split(";\n"), CONTENT_INDEX, *_LATER_INDEXES):
         connection.execute(statement)
 
 
@@ -60,15 +63,17 @@ def check(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def has_tracklets(connection: sqlite3.Connection) -> bool:
-    """Whether there are columns for tracklets; galleries of earlier versions have none."""
-    query = "SELECT 1 FROM pragma_table_info('pictures') WHERE name = 'tracklet_source'"
-    return connection.execute(query).fetchone() is not None
+def lacking(connection: sqlite3.Connection) -> list[str]:
+    """Returns the columns of pictures that a gallery of an earlier version doesn't have."""
+    query = "SELECT name FROM pragma_table_info('pictures')"
+    there = {row[0] for row in connection.execute(query)}
+    return [column for column in _LATER_COLUMNS if column not in there]
 
 
-def add_tracklets(connection: sqlite3.Connection) -> None:
-    """Gives a gallery of an earlier version its columns for tracklets. Needs `writing`."""
-    if not has_tracklets(connection):
-        for column in ("tracklet", "tracklet_source"):
-            connection.execute(f"ALTER TABLE pictures ADD COLUMN {column} TEXT")
-        connection.execute(_TRACKLET_INDEX)
+def widen(connection: sqlite3.Connection) -> None:
+    """Gives a gallery of an earlier version the columns that it lacks. Needs `writing`."""
+    if missing := lacking(connection):
+        for column in missing:
+            connection.execute(f"ALTER TABLE pictures ADD COLUMN {column} {_LATER_COLUMNS[column]}")
+        for statement in _LATER_INDEXES:
+            connection.execute(statement)

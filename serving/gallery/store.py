@@ -104,7 +104,7 @@ class GalleryStore:
         check(vectors, len(pictures), self.binding.dim)
         copies: dict[str, str] = {}
         with self._file.writing():
-            sqlite_schema.add_tracklets(self._file.connection)
+            sqlite_schema.widen(self._file.connection)
             if once:
                 copies = rows.copies(self._file.connection, pictures)
                 keep = [row for row, each in enumerate(pictures) if each.file not in copies]
@@ -120,7 +120,7 @@ class GalleryStore:
     ) -> list[tuple[Picture, Picture]]:
         """See `Gallery.move`; all or none, but for rows changed since they were read."""
         with self._file.writing():
-            sqlite_schema.add_tracklets(self._file.connection)
+            sqlite_schema.widen(self._file.connection)
             done = rows.move(self._file.connection, moves)
             if rows.delete(self._file.connection, stale) or done:
                 self._begin_change()
@@ -138,8 +138,8 @@ class GalleryStore:
 
     def remove(self, selection: Selection) -> int:
         """See `Gallery.remove`; all or none."""
-        condition, parameters = selection.sql()
         with self._file.writing():
+            condition, parameters = selected_rows.condition(self._file, selection)
             count = self.count(selection)
             if count:
                 self._begin_change()
@@ -207,6 +207,10 @@ class GalleryStore:
     def tracklets(self) -> tuple[int, int]:
         """See `Gallery.tracklets`."""
         return selected_rows.tracklets(self._file)
+
+    def timed(self) -> int:
+        """See `Gallery.timed`."""
+        return selected_rows.timed(self._file)
 
     def unerased(self) -> bool:
         """Whether removed rows may still leave traces in the file."""

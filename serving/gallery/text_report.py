@@ -102,7 +102,7 @@ def same_content(outcome: Outcome) -> list[str]:
 def same_content_counts(outcome: Outcome) -> str:
     """Returns the counts of `same_content` as the end of a line; empty where all are 0."""
     moved = f", {len(outcome.moved)} moved" if outcome.moved else ""
-    moved += f", {outcome.tracked} of another tracklet now" if outcome.tracked else ""
+    moved += f", {outcome.told} of another tracklet or time now" if outcome.told else ""
     return moved + (f", {len(outcome.copies)} copies" if outcome.copies else "")
 
 
@@ -140,6 +140,8 @@ def info(store: Gallery, quality: str | None) -> str:
     ]
     if tracklets:
         lines.append(f"tracklets           {tracklets}, of {tracked} pictures")
+    if timed := store.timed():
+        lines.append(f"times               of {timed} pictures")
     if cameras:
         lines += [
             f"oldest              {moment(min(row[2] for row in cameras))}",

@@ -53,6 +53,7 @@ def pictures(count):
             hashlib.sha256(b"%d" % number).digest(),
             inserted_at=1000 + number,
             tracklet=Tracklet(f"t{number // 8}", "/crops") if number % 4 else None,
+            taken_at=None if number % 5 == 0 else number * 0.1,
         )
         for number in range(count)
     ]
@@ -87,6 +88,10 @@ SELECTIONS = [
     Selection(inserted_before=1020),
     Selection(inserted_before=1020, cameras=("2",)),
     Selection(cameras=("none",)),
+    Selection(taken_after=0.1, taken_before=2.6),
+    Selection(taken_before=1e-9),
+    Selection(taken_after=3.0, cameras=(ODD, "2")),
+    Selection(taken_after=3.0, other_than_camera="1"),
 ]
 BY_NAME = [
     Selection(files=("/crops/0/[000].jpg", "/nowhere")),
@@ -124,8 +129,8 @@ def test_queries_that_leave_out_their_own_cameras():
     (folder, milvus), vectors = both()
     left_out = ["1", None, ODD]
     for one, other in zip(
-        exact(folder, vectors[:3], 9, (), left_out),
-        exact(milvus, vectors[:3], 9, (), left_out),
+        exact(folder, vectors[:3], 9, EVERYTHING, left_out),
+        exact(milvus, vectors[:3], 9, EVERYTHING, left_out),
         strict=True,
     ):
         assert rows(hit.picture for hit in other) == rows(hit.picture for hit in one)
@@ -326,7 +331,12 @@ def test_more_lists_are_visited_until_enough_is_found_under_each_filter():
     vectors = unit_vectors(many)
     with place.create("gal.db", BINDING, pictures(many), vectors) as milvus:
         queries = unit_vectors(20, seed=3)
-        for selection in (EVERYTHING, Selection(cameras=("1",), inserted_before=1400)):
+        for selection in (
+            EVERYTHING,
+            Selection(cameras=("1",)),
+            Selection(taken_after=100.0, taken_before=200.0),
+            Selection(cameras=("1",), inserted_before=1400),
+        ):
             truth = milvus.nearest(queries, 10, selection)
             few, end = 1.0, time.monotonic() + 60
             # Until it has its index, of which it doesn't tell, every row is compared.
