@@ -55,6 +55,7 @@ class Listing:
         time: float64 [N], seconds; NaN where it is unknown.
         split: train, query or gallery, by the folders of an official data set; else none.
         official: name of the official data set whose names these are, or "".
+        table: name of the table, in `root`; "" of a folder.
         notes: lines for the user.
     """
 
@@ -67,6 +68,7 @@ class Listing:
     time: np.ndarray
     split: Labels
     official: str = ""
+    table: str = ""
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -210,7 +212,9 @@ def _of_table(path: str, skip_bad: bool) -> Listing:
     files, columns, _ = _columns(
         sorted(paths), lambda file: dict(zip(manifest.COLUMNS[1:], rows[paths[file]], strict=True))
     )
-    return _listing(root, files, columns, f"the table {os.path.basename(path)}", "", notes)
+    name = os.path.basename(path)
+    found = _listing(root, files, columns, f"the table {name}", "", notes)
+    return dataclasses.replace(found, table=name)
 
 
 def _listing(
@@ -245,7 +249,7 @@ def _listing(
         time,
         _labels(columns["split"]),
         official,
-        tuple(notes),
+        notes=tuple(notes),
     )
 
 

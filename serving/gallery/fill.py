@@ -118,21 +118,23 @@ def _add(store: Gallery, pictures: list[Picture], embeddings: np.ndarray, result
 
 def _batches(shards: EmbeddingShards, root: str) -> Iterator[tuple[list[Picture], np.ndarray]]:
     """Yields the pictures of record batches, and float32 [N, dim] of unit length."""
+    # As `add` has it of the same folder or table.
+    source = os.path.join(root, shards.job.table) if shards.job.table else root
     for batch in shards.batches(_COLUMNS):
         found = vectors(batch).astype(np.float32)
         # Float16 is of unit length only to its 11 bits.
         found /= np.linalg.norm(found, axis=1, keepdims=True)
-        yield _pictures(batch, root), found
+        yield _pictures(batch, root, source), found
 
 
-def _pictures(batch: pa.RecordBatch, root: str) -> list[Picture]:
+def _pictures(batch: pa.RecordBatch, root: str, source: str) -> list[Picture]:
     columns = (batch.column(name).to_pylist() for name in _COLUMNS[:-1])
     return [
         Picture(
             os.path.join(root, *file.split("/")) if not os.path.isabs(file) else file,
             camera,
             content_hash,
-            tracklet=None if tracklet is None else Tracklet(tracklet, root),
+            tracklet=None if tracklet is None else Tracklet(tracklet, source),
             taken_at=None if time is None or not math.isfinite(time) else time,
         )
         for file, camera, tracklet, time, content_hash in zip(*columns, strict=True)
