@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import hashlib
+import json
 import os
 import re
 import signal
@@ -356,6 +357,74 @@ def test_the_share_that_is_found_is_counted_by_scores():
     found = [hits(0.9, 0.7, 0.6), [], hits(0.4)]
     assert milvus_recall.recall(truth, found) == milvus_recall.Quality(0.5, 10, 3)
     assert milvus_recall.recall([[]], [[]]).recall == 1
+
+
+@pytest.mark.parametrize(
+    "changes, what",
+    [
+        ({"embedding_space": "0" * 16}, "of space abcdef.*and the shards are of space 0{16}"),
+        ({"embedding_dim": 4}, "8 numbers each.*4 numbers; fill another gallery"),
+    ],
+)
+def test_another_space_or_length_is_refused_and_nothing_changes(folder, capsys, changes, what):
+    for name, facts in (("one", {}), ("other", changes)):
+        (folder / name).mkdir()
+        small_shards.write(folder / name, small_shards.job(**facts))
+    run(capsys, "fill", "--gallery=gal.db", "--shards=one")
+    with place.open_gallery("gal.db") as store:
+        before = loaded(store)
+    with pytest.raises(ServingError, match=what):
+        run(capsys, "fill", "--gallery=gal.db", "--shards=other")
+    with place.open_gallery("gal.db") as store:
+        assert loaded(store) == before
+
+
+def test_a_collection_that_is_not_what_it_says_is_damaged(folder):
+    wide = dataclasses.replace(BINDING, dim=32)
+    place.create("gal.db", wide, pictures(3), unit_vectors(3, dim=32)).close()
+    connection = milvus_connection.Collection("gal.db")
+    told = {"format": 2, "created_at": 1, "binding": dataclasses.asdict(BINDING)}
+    for about, what in (
+        (told, "is damaged: embeddings of 32 numbers, and it says 16"),
+        (told | {"format": 1}, "has another layout than this program knows"),
+    ):
+        properties = {"arn_tf.gallery": json.dumps(about)}
+        connection.call("alter_collection_properties", properties=properties)
+        with pytest.raises(ServingError, match=rf"gal\.db: {what}"):
+            milvus_layout.opened(connection)
+    connection.close()
+
+
+FULL = """
+import resource, signal, sys
+from serving import command
+from serving.gallery import command_line, milvus_changes
+upsert, left = milvus_changes.upsert, int(sys.argv[1])
+def until_full(*arguments):
+    global left
+    left -= 1
+    if left < 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    upsert(*arguments)
+milvus_changes.upsert = until_full
+command.run(lambda: command_line.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("batches", [0, 1, 2])
+def test_a_disk_that_is_full_in_a_fill_is_told_and_the_fill_goes_on(folder, capsys, batches):
+    (folder / "shards").mkdir()
+    small_shards.write(folder / "shards", small_shards.job())
+    command = ["fill", "--gallery=gal.db", "--shards=shards"]
+    line = [sys.executable, "-c", FULL, str(batches), *command]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "gal.db: the disk is full or failing" in done.stderr
+    assert "Traceback" not in done.stderr
+    run(capsys, *command)
+    with place.open_gallery("gal.db") as store:
+        assert store.count() == 7
 
 
 KILLED = """
