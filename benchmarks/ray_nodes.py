@@ -1,5 +1,6 @@
 """Nodes of Ray on this machine, each of one CPU, as `ray start` makes them, and what they cost."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -12,7 +13,7 @@ import time
 from typing import Self
 
 _START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
-_SIZES = ["--num-cpus=1", "--object-store-memory=200000000", "--include-log-monitor=false"]
+_SIZES = ["--num-cpus=1", "--object-store-memory=100000000", "--include-log-monitor=false"]
 _PATIENCE = 300.0  # seconds for a node to join
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -55,15 +56,23 @@ class Nodes:
         """Returns what all processes of the nodes, ended ones too, have taken so far."""
         return sum(_ticks(pid) for node in self._nodes for pid in _tree(node.pid)) / _TICKS
 
-    def close(self) -> None:
-        """Ends all nodes."""
-        for node in reversed(self._nodes):
+    def commands(self, number: int) -> list[str]:
+        """Returns the command lines of a node's processes; node 0 is the head."""
+        return list(_tree(self._nodes[number].pid).values())
+
+    def kill(self, number: int) -> None:
+        """Kills all processes of a node, as a machine that goes away does."""
+        node = self._nodes[number]
+        if node.poll() is None:
             for pid in _tree(node.pid):
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            node.wait()
+        node.wait()
+
+    def close(self) -> None:
+        """Kills all nodes."""
+        for number in reversed(range(len(self._nodes))):
+            self.kill(number)
         self._folder.cleanup()
 
     def _start(self, *flags: str) -> None:
@@ -85,16 +94,16 @@ class Nodes:
             time.sleep(0.1)
 
 
-def _tree(root: int) -> list[int]:
-    """Returns the ids of a process and of all below it."""
-    line = ["ps", "-eo", "pid=,ppid="]
+def _tree(root: int) -> dict[int, str]:
+    """Returns {id: command line} of a process and of all below it."""
+    line = ["ps", "-ww", "-eo", "pid=,ppid=,args="]
     text = subprocess.run(line, capture_output=True, text=True, check=True).stdout
-    parents = {int(pid): int(parent) for pid, parent in map(str.split, text.splitlines())}
-    found, last = {root}, set[int]()
-    while found != last:
+    rows = [row.split(None, 2) for row in text.splitlines()]
+    found, last = {root: ""}, dict[int, str]()
+    while found.keys() != last.keys():
         last = found
-        found = found | {pid for pid, parent in parents.items() if parent in found}
-    return list(found)
+        found = last | {int(pid): args for pid, parent, args in rows if int(parent) in last}
+    return found
 
 
 def _ticks(pid: int) -> int:
