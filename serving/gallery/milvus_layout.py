@@ -57,7 +57,11 @@ def opened(collection: Collection) -> tuple[Binding, int]:
     fields = {each["name"]: each for each in found["fields"]}
     expected = {*FIELDS, VECTOR}
     if form != _FORMAT or fields.keys() != expected:
-        raise GalleryError("has another layout than this program knows", collection.address)
+        raise GalleryError(
+            "has another layout than this program knows; use the program that wrote it, or fill "
+            "another one",
+            collection.address,
+        )
     dim = int(fields[VECTOR]["params"]["dim"])
     if dim != binding.dim:
         raise GalleryError(
