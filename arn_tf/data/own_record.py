@@ -84,6 +84,7 @@ def write(path: str, found: Listing, stamps: np.ndarray) -> None:
         "root": found.root,
         "told_by": found.told_by,
         "official": found.official,
+        "table": found.table,
         "files": found.files,
         "time": _text(found.time, np.float64),
         "stamps": _text(stamps, np.int64),
@@ -118,6 +119,7 @@ def known(path: str) -> tuple[Listing, np.ndarray] | None:
             labels = content[name]
             content[name] = Labels(_array(labels["codes"], np.int32), labels["names"])
         content["time"] = _array(content["time"], np.float64)
+        content.setdefault("table", "")  # of a run that began before it was kept
         fields = {field.name for field in dataclasses.fields(Listing)} - {"notes"}
         return Listing(**{name: content[name] for name in fields}), stamps
     return None

@@ -137,7 +137,13 @@ def opened(folder: str, found: Listing, stamps: np.ndarray, wanted: Wanted) -> P
                 "output", folder, f"{others[0]} is there, without {job_file.FILE}; {_ANOTHER}"
             )
         facts = dataclasses.asdict(wanted)
-        job = Job(root=found.root, listing=_digest(found), pictures=len(found), **facts)
+        job = Job(
+            root=found.root,
+            table=found.table,
+            listing=_digest(found),
+            pictures=len(found),
+            **facts,
+        )
         own_record.write(os.path.join(folder, PICTURES), found, stamps)
         job_file.write(folder, job)
     else:

@@ -10,8 +10,8 @@ from datasets.files.atomic_files import replace_text
 
 FILE = "job.json"
 DTYPES = ("float32", "float16")
-# Raise it when shards are written otherwise.
-_FORMAT = 1
+# Raise it when shards are written otherwise. The second is of a job that names its table.
+_FORMATS = (1, 2)
 _SHARD = re.compile(r"shard-(\d{5,})\.parquet")
 
 
@@ -33,6 +33,8 @@ class Job:
         embedding_space: 16 hexadecimal digits, equal if embeddings may be compared.
         embedding_dim: numbers of an embedding.
         dtype: of them, float32 or float16.
+        table: name of the table, in `root`, that named the pictures; "" of a folder, and of jobs of
+            before this was kept.
     """
 
     root: str
@@ -42,6 +44,7 @@ class Job:
     embedding_space: str
     embedding_dim: int
     dtype: str
+    table: str = ""
 
     @property
     def shards(self) -> int:
@@ -54,8 +57,9 @@ class Job:
         return range(first, min(first + self.shard_size, self.pictures))
 
     def facts(self) -> dict[str, Any]:
-        """Returns the attributes by their names, as JSON can hold them."""
-        return dataclasses.asdict(self)
+        """Returns the attributes by their names, as JSON can hold them; no table if it is ""."""
+        facts = dataclasses.asdict(self)
+        return facts if self.table else {k: v for k, v in facts.items() if k != "table"}
 
 
 def shard_path(folder: str, number: int) -> str:
@@ -71,7 +75,7 @@ def shard_files(folder: str) -> dict[int, str]:
 
 def write(folder: str, job: Job) -> None:
     """Writes a job's file, whole or not at all; raises an `OSError` where it can't be written."""
-    content = {"format": _FORMAT, **job.facts()}
+    content = {"format": _FORMATS[bool(job.table)], **job.facts()}
     replace_text(os.path.join(folder, FILE), json.dumps(content, indent=2) + "\n")
 
 
@@ -87,7 +91,7 @@ def read(folder: str) -> Job | None:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
         version = content.pop("format")
-        if version == _FORMAT:
+        if version in _FORMATS:
             return _checked(Job(**content))
     except FileNotFoundError:
         return None
@@ -96,11 +100,13 @@ def read(folder: str) -> Job | None:
             f"{path}: damaged, or not the file of an embedding job; restore it, or begin anew in "
             "another folder"
         ) from error
-    raise ShardError(f"{path}: format {version}, and this version reads {_FORMAT}; update arn_tf")
+    raise ShardError(f"{path}: format {version} is newer than {_FORMATS[-1]}; update arn_tf")
 
 
 def _checked(job: Job) -> Job:
     numbers = (job.pictures, job.shard_size, job.embedding_dim)
     if job.dtype not in DTYPES or not all(type(each) is int and each > 0 for each in numbers):
         raise ValueError("no job has such numbers")
+    if not isinstance(job.table, str) or os.path.basename(job.table) != job.table:
+        raise ValueError("no name of a table")
     return job

@@ -1,11 +1,14 @@
-"""Cameras and tracklets of pictures that a command line names: files, folders, tables."""
+"""Cameras, tracklets and times of pictures that a command line names: files, folders, tables."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from datasets.own_cameras import guess, listing
+import numpy as np
+
+from datasets.own_cameras import guess, listing, times
 from datasets.own_cameras.template import Template, TemplateError
 
 _EXAMPLES = 3
@@ -32,15 +35,17 @@ class Told:
         cameras: {absolute path of a picture: name of its camera}; those without one aren't there.
         note: line for the user on how they were told; empty where there is nothing to say.
         tracklets: {absolute path of a picture: its tracklet}, likewise. They are never guessed.
+        times: {absolute path of a picture: seconds}, likewise.
     """
 
     cameras: dict[str, str]
     note: str = ""
     tracklets: dict[str, Tracklet] = dataclasses.field(default_factory=dict)
+    times: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 def of(path: str, files: Sequence[str], names: str) -> Told:
-    """Returns cameras and tracklets of the pictures that one path stands for.
+    """Returns cameras, tracklets and times of the pictures that one path stands for.
 
     Args:
         path: of a file or folder.
@@ -79,7 +84,9 @@ def of(path: str, files: Sequence[str], names: str) -> Told:
         if names and values and (tracklet := values.get("tracklet")):
             source = os.path.normpath(file[: len(file) - len(below)])
             tracklets[file] = Tracklet(tracklet, source)
-    return Told(cameras, note, tracklets)
+    seconds, odd_times = times.of([values.get("time", "") if values else "" for values in found])
+    notes = "; ".join(each for each in (note, odd_times) if each)
+    return Told(cameras, notes, tracklets, _known_times(files, seconds))
 
 
 def camera_template(names: str) -> Template:
@@ -118,7 +125,14 @@ def of_table(path: str, names: str = "") -> Told:
         if own:
             # A listing has them as camera/tracklet.
             tracklets[file] = Tracklet(own[len(of_camera) + 1 :], source)
-    return Told(dict(zip(files, camera, strict=True)), tracklets=tracklets)
+    told_times = _known_times(files, found.time)
+    notes = "; ".join(found.notes)
+    return Told(dict(zip(files, camera, strict=True)), notes, tracklets, told_times)
+
+
+def _known_times(files: Sequence[str], seconds: np.ndarray) -> dict[str, float]:
+    pairs = zip(files, seconds.tolist(), strict=True)
+    return {file: time for file, time in pairs if not math.isnan(time)}
 
 
 def _named(labels: listing.Labels) -> list[str]:

@@ -1,8 +1,6 @@
 """All pictures of a user's folder or table, and what is known of each: camera, tracklet, person."""
 
 import dataclasses
-import datetime
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +10,7 @@ import numpy as np
 from datasets import camera_names
 from datasets.files import answers, walk
 from datasets.files.printable import printable, told
-from datasets.own_cameras import guess, manifest, table
+from datasets.own_cameras import guess, manifest, table, times
 from datasets.own_cameras.template import FIELDS, Template, TemplateError
 
 UNKNOWN = -1
@@ -57,6 +55,7 @@ class Listing:
         time: float64 [N], seconds; NaN where it is unknown.
         split: train, query or gallery, by the folders of an official data set; else none.
         official: name of the official data set whose names these are, or "".
+        table: name of the table, in `root`; "" of a folder.
         notes: lines for the user.
     """
 
@@ -69,6 +68,7 @@ class Listing:
     time: np.ndarray
     split: Labels
     official: str = ""
+    table: str = ""
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -212,7 +212,9 @@ def _of_table(path: str, skip_bad: bool) -> Listing:
     files, columns, _ = _columns(
         sorted(paths), lambda file: dict(zip(manifest.COLUMNS[1:], rows[paths[file]], strict=True))
     )
-    return _listing(root, files, columns, f"the table {os.path.basename(path)}", "", notes)
+    name = os.path.basename(path)
+    found = _listing(root, files, columns, f"the table {name}", "", notes)
+    return dataclasses.replace(found, table=name)
 
 
 def _listing(
@@ -230,12 +232,9 @@ def _listing(
             f"camera {unknown} stands for an unknown one, so {count} pictures have no camera; if "
             "it is one, rename it"
         )
-    time, odd_times = _times(columns["time"])
+    time, odd_times = times.of(columns["time"])
     if odd_times:
-        notes.append(
-            f"{len(odd_times)} times are no times, and count as unknown: {odd_times[0]!r}; give "
-            "seconds, or a date and time such as 2026-11-28T18:40:00"
-        )
+        notes.append(odd_times)
     tracklets = [
         f"{camera}/{tracklet}" if tracklet else ""
         for camera, tracklet in zip(columns["camera"], columns["tracklet"], strict=True)
@@ -250,7 +249,7 @@ def _listing(
         time,
         _labels(columns["split"]),
         official,
-        tuple(notes),
+        notes=tuple(notes),
     )
 
 
@@ -271,27 +270,3 @@ def _is_number(name: str) -> bool:
 
 def _number(name: str) -> int:
     return int(name) if _is_number(name) and len(name) < 256 else 0
-
-
-def _times(texts: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    seconds, odd = np.full(len(texts), math.nan), []
-    for row, text in enumerate(texts):
-        if text:
-            seconds[row] = _seconds(text)
-            if math.isnan(seconds[row]):
-                odd.append(text)
-    return seconds, odd
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-        return number if math.isfinite(number) else math.nan
-    except ValueError:
-        pass
-    try:
-        # Without a zone all are of one, which one doesn't matter: only differences count.
-        time = datetime.datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=datetime.UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return math.nan

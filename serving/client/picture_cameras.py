@@ -1,4 +1,4 @@
-"""Which camera took each picture, and of which tracklet it is: as flags, names or tables say."""
+"""Which camera took each picture, when, and of which tracklet it is, as flags or tables say."""
 
 import dataclasses
 import os
@@ -27,10 +27,12 @@ class Known:
     Attributes:
         camera: function from a picture to the name of its camera, or None.
         tracklets: {picture: its tracklet} of those that have one.
+        times: {picture: when it was taken, in seconds}, likewise.
     """
 
     camera: Callable[[str], str | None]
     tracklets: dict[str, cameras.Tracklet]
+    times: dict[str, float]
 
 
 def tables(paths: Sequence[str], names: str | None = None) -> tuple[list[str], cameras.Told]:
@@ -58,6 +60,9 @@ def tables(paths: Sequence[str], names: str | None = None) -> tuple[list[str], c
         found += told.cameras
         named.cameras.update(told.cameras)
         named.tracklets.update(told.tracklets)
+        named.times.update(told.times)
+        if told.note:
+            warn(printable(f"note: {told.note}"))
     return found, named
 
 
@@ -82,12 +87,12 @@ def known(
     Raises:
         BadInputError: the pattern or the template is wrong.
     """
-    tracklets = dict(named.tracklets)
+    tracklets, times = dict(named.tracklets), dict(named.times)
     if name is not None:
-        return Known(lambda file: name, tracklets)
+        return Known(lambda file: name, tracklets, times)
     if camera_pattern is not None:
         chosen = arguments.camera_pattern(camera_pattern)
-        return Known(lambda file: camera_names.name_of(file, chosen), tracklets)
+        return Known(lambda file: camera_names.name_of(file, chosen), tracklets, times)
     usual = camera_names.compile_pattern(camera_names.PATTERN)
     told = {file: camera for file, camera in named.cameras.items() if camera}
     others = [file for file in files if file not in named.cameras]
@@ -105,6 +110,7 @@ def known(
                 found = cameras.Told(known)
         told |= found.cameras
         tracklets |= found.tracklets
+        times |= found.times
         if found.note:
             warn(printable(f"note: {found.note}"))
-    return Known(told.get, tracklets)
+    return Known(told.get, tracklets, times)

@@ -85,7 +85,7 @@ def search(
         index, note = _build(store)
     quality = Quality(**note["quality"])
     with store.snapshot():
-        store.check_revision(note["revision"])
+        _check_revision(store, note["revision"])
         scores, rows = _walk(index, vectors, top)
         if (rows >= 0).all():
             ids = store.ids()[rows]
@@ -120,7 +120,7 @@ def _build(store: GalleryStore) -> tuple[Any, dict[str, Any]]:
     path = os.path.join(store.folder, _INDEX)
     try:
         with store.locked():
-            store.check_revision(revision)
+            _check_revision(store, revision)
             # A writer that comes later removes these names, half written or not.
             # By Python, which knows how each system writes names of files.
             with open(path, "wb") as opened:
@@ -136,6 +136,16 @@ def _build(store: GalleryStore) -> tuple[Any, dict[str, Any]]:
             os.remove(path)
         raise _not_kept(store, error) from error
     return index, note
+
+
+def _check_revision(store: GalleryStore, revision: str) -> None:
+    """Raises a GalleryError if the gallery has changed since. Needs a context."""
+    if store.revision() != revision:
+        raise GalleryError(
+            "changed while its approximate index was built or used; give the command again "
+            "when nobody adds or removes, or leave `approximate` out",
+            store.folder,
+        )
 
 
 def _not_kept(store: GalleryStore, why: object) -> GalleryError:

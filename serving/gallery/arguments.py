@@ -2,10 +2,12 @@
 
 import glob
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterable
 
+from datasets.own_cameras import times
 from serving.client import picture_files
 from serving.errors import BadImageError, BadInputError
 from serving.gallery.file_state import check_encoding
@@ -82,6 +84,21 @@ def storable(argument: str, text: str) -> str:
     if not text:
         raise BadInputError(f"`{argument}`: is empty")
     return text
+
+
+def moment(argument: str, text: str) -> float:
+    """Returns a time as tables of pictures have it, in seconds.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    found = times.seconds(text)
+    if math.isnan(found):
+        raise BadInputError(
+            "give seconds, or a date and time such as 2026-11-28T18:40:00, as the pictures have it",
+            arguments={argument: text},
+        )
+    return found
 
 
 def age(older_than: str) -> int:

@@ -155,6 +155,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out pictures of the query's camera; pictures without a camera stay",
     )
+    search.add_argument(
+        "--after",
+        metavar="TIME",
+        help="only pictures taken at this time or later: seconds or a date and time (ISO 8601), as "
+        "the table, the paths or the job said when they were added. Pictures without a time are "
+        "left out",
+    )
+    search.add_argument("--before", metavar="TIME", help="only pictures taken earlier, likewise")
     add_camera_flags(search, "query_camera", "the camera of all queries", _GUESS)
     search.add_argument(
         "--approximate",

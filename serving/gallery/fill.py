@@ -8,6 +8,7 @@ elsewhere, so that none is taken for one that moved.
 
 import contextlib
 import dataclasses
+import math
 import os
 from collections.abc import Iterator
 
@@ -25,7 +26,7 @@ from serving.gallery.records import Binding, Picture
 
 # A job names the space of its embeddings, and no model.
 _MODEL = "embedding-job"
-_COLUMNS = ["file", "camera", "tracklet", "content_hash", "embedding"]
+_COLUMNS = ["file", "camera", "tracklet", "time", "content_hash", "embedding"]
 
 
 @dataclasses.dataclass
@@ -117,23 +118,26 @@ def _add(store: Gallery, pictures: list[Picture], embeddings: np.ndarray, result
 
 def _batches(shards: EmbeddingShards, root: str) -> Iterator[tuple[list[Picture], np.ndarray]]:
     """Yields the pictures of record batches, and float32 [N, dim] of unit length."""
+    # As `add` has it of the same folder or table.
+    source = os.path.join(root, shards.job.table) if shards.job.table else root
     for batch in shards.batches(_COLUMNS):
         found = vectors(batch).astype(np.float32)
         # Float16 is of unit length only to its 11 bits.
         found /= np.linalg.norm(found, axis=1, keepdims=True)
-        yield _pictures(batch, root), found
+        yield _pictures(batch, root, source), found
 
 
-def _pictures(batch: pa.RecordBatch, root: str) -> list[Picture]:
+def _pictures(batch: pa.RecordBatch, root: str, source: str) -> list[Picture]:
     columns = (batch.column(name).to_pylist() for name in _COLUMNS[:-1])
     return [
         Picture(
             os.path.join(root, *file.split("/")) if not os.path.isabs(file) else file,
             camera,
             content_hash,
-            tracklet=None if tracklet is None else Tracklet(tracklet, root),
+            tracklet=None if tracklet is None else Tracklet(tracklet, source),
+            taken_at=None if time is None or not math.isfinite(time) else time,
         )
-        for file, camera, tracklet, content_hash in zip(*columns, strict=True)
+        for file, camera, tracklet, time, content_hash in zip(*columns, strict=True)
     ]
 
 
@@ -141,7 +145,7 @@ def _same(row: Picture | None, picture: Picture) -> bool:
     return (
         row is not None
         and (row.content_hash, row.camera) == (picture.content_hash, picture.camera)
-        and picture.tracklet in (None, row.tracklet)
+        and row.agrees(picture)
     )
 
 

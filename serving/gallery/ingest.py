@@ -34,7 +34,7 @@ def read_pictures(
 
     Args:
         files: absolute paths.
-        known: of them, camera and tracklet.
+        known: of them, camera, tracklet and time.
         skip_bad_images: whether to leave out what can't be read.
         outcome: `bad` is raised by how many were left out.
 
@@ -48,8 +48,13 @@ def read_pictures(
     for file in tqdm.tqdm(files, "reading", unit=" pictures", disable=None):
         try:
             # Hashed before it is sent: if it changes in between, a later add sees that.
-            digest, tracklet = content_hash(file), known.tracklets.get(file)
-            pictures[file] = Picture(file, known.camera(file), digest, tracklet=tracklet)
+            pictures[file] = Picture(
+                file,
+                known.camera(file),
+                content_hash(file),
+                tracklet=known.tracklets.get(file),
+                taken_at=known.times.get(file),
+            )
         except BadImageError as error:
             if not skip_bad_images:
                 raise

@@ -24,10 +24,13 @@ from serving.errors import GalleryError
 for _each in ("pymilvus", "milvus_lite"):
     logging.getLogger(_each).setLevel(logging.CRITICAL + 1)
 
+MOST = 16384  # results of a query, the server's limit where nobody has changed it
 _LITE_COLLECTION = "gallery"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _CONNECT = 10  # seconds
 _CALL = 120  # seconds; without one its client tries for hours
+# Of Milvus Lite's disk, and of a server's that has reached its quota.
+_FULL = ("no space left", "file too large", "disk quota", "disk full", "input/output error")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -134,6 +137,11 @@ def _errors(address: str) -> Iterator[None]:
 
 def _advice(text: str) -> str:
     low = text.lower()
+    if any(words in low for words in _FULL):
+        return (
+            "the disk is full or failing. What was committed is kept: make room and give the same "
+            "command again"
+        )
     if "lock" in low or "another process" in low or "open local milvus" in low:
         return (
             "can't be opened. Milvus Lite is for one process at a time: wait until no other has it "

@@ -18,7 +18,16 @@ from datasets.own_cameras.cameras import Tracklet
 from serving.gallery.milvus_connection import quoted
 from serving.gallery.records import Picture, Selection
 
-FIELDS = ["id", "file", "camera", "inserted_at", "content_hash", "tracklet", "tracklet_source"]
+FIELDS = [
+    "id",
+    "file",
+    "camera",
+    "inserted_at",
+    "content_hash",
+    "tracklet",
+    "tracklet_source",
+    "taken_at",
+]
 VECTOR = "embedding"
 _TEXT = 65535  # bytes, the most that a field of Milvus takes
 
@@ -33,6 +42,7 @@ def schema(dim: int) -> CollectionSchema:
     found.add_field("content_hash", DataType.VARCHAR, max_length=128)
     found.add_field("tracklet", DataType.VARCHAR, max_length=_TEXT, nullable=True)
     found.add_field("tracklet_source", DataType.VARCHAR, max_length=_TEXT, nullable=True)
+    found.add_field("taken_at", DataType.DOUBLE, nullable=True)
     found.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=dim)
     return found
 
@@ -56,6 +66,7 @@ def row(picture: Picture, vector: np.ndarray) -> dict[str, Any]:
         "content_hash": picture.content_hash.hex(),
         "tracklet": name,
         "tracklet_source": source,
+        "taken_at": picture.taken_at,
         VECTOR: vector,
     }
 
@@ -70,6 +81,7 @@ def picture(found: Mapping[str, Any]) -> Picture:
         found["inserted_at"],
         found["id"],
         None if name is None else Tracklet(name, found["tracklet_source"]),
+        found["taken_at"],
     )
 
 
@@ -85,6 +97,10 @@ def condition(selection: Selection) -> str:
         parts.append(f"(camera is null or camera != {quoted(selection.other_than_camera)})")
     if selection.inserted_before is not None:
         parts.append(f"inserted_at < {selection.inserted_before}")
+    if selection.taken_after is not None:
+        parts.append(f"taken_at >= {selection.taken_after!r}")
+    if selection.taken_before is not None:
+        parts.append(f"taken_at < {selection.taken_before!r}")
     return " and ".join(parts)
 
 

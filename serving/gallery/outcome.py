@@ -11,7 +11,7 @@ class Outcome:
         added: how many are committed, without those that moved.
         bad: how many were left out.
         moved: {new name: old name}; recameraed: how many of them have another camera.
-        tracked: how many were there and have another tracklet now.
+        told: how many were there and have another tracklet or time now.
         copies: {file that got no row: the file whose row stands for it}.
         apart: {file: file of another camera with the same bytes}.
         unknown_cameras: the cameras among those committed that the model has no statistics for.
@@ -23,7 +23,7 @@ class Outcome:
     bad: int = 0
     moved: dict[str, str] = dataclasses.field(default_factory=dict)
     recameraed: int = 0
-    tracked: int = 0
+    told: int = 0
     copies: dict[str, str] = dataclasses.field(default_factory=dict)
     apart: dict[str, str] = dataclasses.field(default_factory=dict)
     unknown_cameras: set[int] = dataclasses.field(default_factory=set)

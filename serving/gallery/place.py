@@ -61,7 +61,18 @@ def check_new(place: str) -> None:
 def create(
     place: str, binding: Binding, pictures: Sequence[Picture], vectors: np.ndarray
 ) -> Gallery:
-    """Makes a gallery of its first pictures, as `GalleryStore.create` does."""
+    """Makes a gallery of its first pictures, and opens it.
+
+    Args:
+        place: where.
+        binding: the model that embedded them.
+        pictures: N rows.
+        vectors: float32 [N, binding.dim], unit length.
+
+    Raises:
+        GalleryError: there is one already, it can't be written, or the vectors are wrong. Nothing
+            of the new gallery stays.
+    """
     made = _milvus(place) if in_milvus(place) else GalleryStore
     return made.create(place, binding, pictures, vectors)
 

@@ -25,8 +25,9 @@ class Picture:
         content_hash: SHA-256 of the file, 32 bytes.
         inserted_at: seconds since 1970, UTC; set by the store where it is 0.
         id: row in the store; set by the store.
-        tracklet: that it is of, in its camera, or None. To `GalleryStore.add` and `move` None is
+        tracklet: that it is of, in its camera, or None. To `Gallery.add` and `move` None is
             not known: a picture that is there keeps its own.
+        taken_at: when it was taken, in seconds, or None; to `add` and `move` as the tracklet.
     """
 
     file: str
@@ -35,6 +36,11 @@ class Picture:
     inserted_at: int = 0
     id: int = 0
     tracklet: Tracklet | None = None
+    taken_at: float | None = None
+
+    def agrees(self, told: "Picture") -> bool:
+        """Whether this one, of a gallery, has the tracklet and time that are told, if any are."""
+        return told.tracklet in (None, self.tracklet) and told.taken_at in (None, self.taken_at)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +61,9 @@ class Selection:
         cameras: names of cameras.
         other_than_camera: leaves this camera out; pictures without a camera stay.
         inserted_before: seconds since 1970.
+        taken_after: seconds; this moment and later. Pictures without a time don't pass, here and
+            in the next.
+        taken_before: seconds; earlier than this moment.
     """
 
     files: tuple[str, ...] = ()
@@ -62,11 +71,18 @@ class Selection:
     cameras: tuple[str, ...] = ()
     other_than_camera: str | None = None
     inserted_before: int | None = None
+    taken_after: float | None = None
+    taken_before: float | None = None
 
-    def sql(self) -> tuple[str, list[str | int]]:
+    @property
+    def by_time(self) -> bool:
+        """Whether only pictures with a time can pass."""
+        return self.taken_after is not None or self.taken_before is not None
+
+    def sql(self) -> tuple[str, list[str | int | float]]:
         """Returns a condition of SQL and its parameters."""
         conditions = ["1"]
-        parameters: list[str | int] = []
+        parameters: list[str | int | float] = []
         if self.files or self.patterns:
             exact = f"file IN ({', '.join('?' * len(self.files))})"
             each = " OR ".join([exact] + ["file GLOB ?"] * len(self.patterns))
@@ -81,6 +97,13 @@ class Selection:
         if self.inserted_before is not None:
             conditions.append("inserted_at < ?")
             parameters.append(self.inserted_before)
+        # A comparison with NULL isn't true.
+        if self.taken_after is not None:
+            conditions.append("taken_at >= ?")
+            parameters.append(self.taken_after)
+        if self.taken_before is not None:
+            conditions.append("taken_at < ?")
+            parameters.append(self.taken_before)
         return " AND ".join(conditions), parameters
 
 

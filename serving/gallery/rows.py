@@ -1,15 +1,18 @@
-"""Rows of pictures in a gallery's file: found by name or content, renamed, deleted.
+"""Rows of pictures in a gallery's file: found by name or content, inserted, renamed, deleted.
 
 Callers hold the transaction where they write. Rows are changed only as they were read: another
 process may have come between.
 """
 
 import sqlite3
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from datasets.own_cameras.cameras import Tracklet
-from serving.gallery import sqlite_file
+from serving.gallery import sqlite_schema
 from serving.gallery.records import Picture
 
 _COLUMNS = "id, file, camera, inserted_at, content_hash"
@@ -19,18 +22,17 @@ _BATCH = 500
 
 def columns(connection: sqlite3.Connection) -> str:
     """Returns the columns that `picture` takes, for SQL."""
-    # Nobody takes them away: a gallery that gets them just now had no tracklet before.
-    tracklet = (
-        "tracklet, tracklet_source" if sqlite_file.has_tracklets(connection) else "NULL, NULL"
-    )
-    return f"{_COLUMNS}, {tracklet}"
+    # Nobody takes them away: a gallery that gets them just now had nothing in them before.
+    missing = sqlite_schema.lacking(connection)
+    later = ("tracklet", "tracklet_source", "taken_at")
+    return ", ".join([_COLUMNS, *("NULL" if each in missing else each for each in later)])
 
 
 def picture(row: Sequence[Any]) -> Picture:
     """Returns the picture of a row of `columns`."""
-    identity, file, camera, inserted_at, content_hash, name, source = row
+    identity, file, camera, inserted_at, content_hash, name, source, taken_at = row
     tracklet = None if name is None else Tracklet(name, source)
-    return Picture(file, camera, content_hash, inserted_at, identity, tracklet)
+    return Picture(file, camera, content_hash, inserted_at, identity, tracklet, taken_at)
 
 
 def by_file(connection: sqlite3.Connection, files: Collection[str]) -> dict[str, Picture]:
@@ -48,19 +50,58 @@ def by_content(
     return found
 
 
-def same_picture(connection: sqlite3.Connection, picture: Picture) -> str | None:
-    """Returns the name of another row with the content and camera of a picture, or None."""
-    row = connection.execute(
-        "SELECT file FROM pictures WHERE content_hash = ? AND camera IS ? AND file != ?",
-        (picture.content_hash, picture.camera, picture.file),
-    ).fetchone()
-    return row[0] if row else None
+def insert(connection: sqlite3.Connection, pictures: Sequence[Picture], vectors: np.ndarray) -> int:
+    """Inserts rows; returns how many of the pictures were there before."""
+    files = [(picture.file,) for picture in pictures]
+    # Another camera doesn't make a picture younger: retention counts from when it came.
+    old = by_file(connection, [picture.file for picture in pictures])
+    same = {
+        picture.file: old[picture.file]
+        for picture in pictures
+        if picture.file in old and old[picture.file].content_hash == picture.content_hash
+    }
+    connection.executemany("DELETE FROM pictures WHERE file = ?", files)
+    now = int(time.time())
+    connection.executemany(
+        "INSERT INTO pictures (file, camera, inserted_at, content_hash, embedding, tracklet,"
+        " tracklet_source, taken_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                picture.file,
+                picture.camera,
+                same[picture.file].inserted_at
+                if picture.file in same
+                else picture.inserted_at or now,
+                picture.content_hash,
+                vector.astype("<f4").tobytes(),
+                *(_tracklet(picture, same.get(picture.file)) or (None, None)),
+                _taken_at(picture, same.get(picture.file)),
+            )
+            for picture, vector in zip(pictures, vectors, strict=True)
+        ),
+    )
+    return len(old)
+
+
+def copies(connection: sqlite3.Connection, pictures: Sequence[Picture]) -> dict[str, str]:
+    """Returns {file: name there} of new files whose picture is there under another name."""
+    files = {each.file for each in pictures}
+    known = by_file(connection, files)
+    found = {}
+    for each in pictures:
+        old = known.get(each.file)
+        if old is None or old.content_hash != each.content_hash:
+            there = _same_picture(connection, each)
+            # One of these themselves is just about to change.
+            if there is not None and there not in files:
+                found[each.file] = there
+    return found
 
 
 def move(
     connection: sqlite3.Connection, moves: Sequence[tuple[Picture, Picture]]
 ) -> list[tuple[Picture, Picture]]:
-    """Gives rows new names, cameras and tracklets; others that have such a name are deleted.
+    """Gives rows new names, cameras, tracklets and times; others that have such a name are deleted.
 
     Args:
         connection: to the gallery.
@@ -80,11 +121,15 @@ def move(
         ).rowcount
     ]
     connection.executemany("DELETE FROM pictures WHERE file = ?", [(new.file,) for _, new in done])
-    # Where no tracklet is told, that of before stays.
+    # Where no tracklet or time is told, that of before stays.
     connection.executemany(
         "UPDATE pictures SET file = ?, camera = ?, tracklet = coalesce(?, tracklet),"
-        " tracklet_source = coalesce(?, tracklet_source) WHERE id = ?",
-        [(new.file, new.camera, *(new.tracklet or (None, None)), old.id) for old, new in done],
+        " tracklet_source = coalesce(?, tracklet_source), taken_at = coalesce(?, taken_at)"
+        " WHERE id = ?",
+        [
+            (new.file, new.camera, *(new.tracklet or (None, None)), new.taken_at, old.id)
+            for old, new in done
+        ],
     )
     return done
 
@@ -106,3 +151,20 @@ def _where(
         query = f"SELECT {selected} FROM pictures WHERE {column} IN ({places})"
         found += [picture(row) for row in connection.execute(query, some)]
     return sorted(found, key=lambda each: each.id)
+
+
+def _same_picture(connection: sqlite3.Connection, picture: Picture) -> str | None:
+    """Returns the name of another row with the content and camera of a picture, or None."""
+    row = connection.execute(
+        "SELECT file FROM pictures WHERE content_hash = ? AND camera IS ? AND file != ?",
+        (picture.content_hash, picture.camera, picture.file),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _tracklet(picture: Picture, old: Picture | None) -> Tracklet | None:
+    return old.tracklet if picture.tracklet is None and old is not None else picture.tracklet
+
+
+def _taken_at(picture: Picture, old: Picture | None) -> float | None:
+    return old.taken_at if picture.taken_at is None and old is not None else picture.taken_at

@@ -80,7 +80,7 @@ def settle(store: Gallery, pictures: dict[str, Picture], outcome: Outcome) -> di
     These are new files, and files with other content or of another camera than before. A picture
     that moved to another camera is one of them, and its row keeps the old camera until it is
     embedded anew: what a row says is always what its embedding was made of. A row whose tracklet
-    alone is another one gets it here.
+    or time alone is another one gets it here.
 
     Args:
         store: an open gallery.
@@ -100,17 +100,17 @@ def settle(store: Gallery, pictures: dict[str, Picture], outcome: Outcome) -> di
     known = store.by_file(rest)
     changed: list[Picture] = []
     added: list[Picture] = []
-    tracked: list[tuple[Picture, Picture]] = []
+    told: list[tuple[Picture, Picture]] = []
     for file, picture in rest.items():
         row = known.get(file)
         if row is None or row.content_hash != picture.content_hash:
             added.append(picture)
         elif row.camera != picture.camera:
             changed.append(picture)
-        elif picture.tracklet not in (None, row.tracklet):
-            tracked.append((row, picture))
-    if tracked:
-        outcome.tracked += len(store.move(tracked))
+        elif not row.agrees(picture):
+            told.append((row, picture))
+    if told:
+        outcome.told += len(store.move(told))
     return {picture.file: picture for picture in changed + added}
 
 

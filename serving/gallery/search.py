@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from serving.gallery.gallery import Gallery
-from serving.gallery.records import Hit, Picture, Selection
+from serving.gallery.records import EVERYTHING, Hit, Picture, Selection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ def exact(
     store: Gallery,
     vectors: np.ndarray,
     top: int,
-    cameras: Sequence[str] = (),
+    within: Selection = EVERYTHING,
     other_than_cameras: Sequence[str | None] | None = None,
 ) -> list[list[Hit]]:
     """Returns the nearest pictures of each query among those that pass its filter.
@@ -40,7 +40,7 @@ def exact(
         store: the gallery.
         vectors: float32 [Q, dim], unit length.
         top: length of the lists; they are shorter where fewer pictures pass.
-        cameras: names; if any, only their pictures pass.
+        within: what passes for all queries: cameras, times.
         other_than_cameras: for each query the camera to leave out, or None for none at all.
 
     Returns:
@@ -53,13 +53,13 @@ def exact(
     def find(some: np.ndarray, selection: Selection) -> list[list[Hit]]:
         return store.nearest(some, top, selection)
 
-    return by_filter(find, vectors, cameras, other_than_cameras)
+    return by_filter(find, vectors, within, other_than_cameras)
 
 
 def by_filter(
     find: Callable[[np.ndarray, Selection], list[list[Hit]]],
     vectors: np.ndarray,
-    cameras: Sequence[str] = (),
+    within: Selection,
     other_than_cameras: Sequence[str | None] | None = None,
 ) -> list[list[Hit]]:
     """Returns the hits of each query, found for all queries of one filter at once.
@@ -67,11 +67,11 @@ def by_filter(
     Args:
         find: called with queries, float32 [N, dim], and what passes; returns a list of each.
         vectors: float32 [Q, dim].
-        cameras: as in `exact`.
+        within: what passes for all queries.
         other_than_cameras: as in `exact`.
     """
     hits: list[list[Hit]] = [[] for _ in vectors]
-    for queries, selection in _filters(len(vectors), cameras, other_than_cameras):
+    for queries, selection in _filters(len(vectors), within, other_than_cameras):
         for query, each in zip(queries, find(vectors[queries], selection), strict=True):
             hits[query] = each
     return hits
@@ -80,7 +80,7 @@ def by_filter(
 def passing(
     store: Gallery,
     count: int,
-    cameras: Sequence[str] = (),
+    within: Selection,
     other_than_cameras: Sequence[str | None] | None = None,
 ) -> Iterator[tuple[list[int], list[Picture], np.ndarray]]:
     """Yields queries that have one filter, and the pictures that pass it; none where none do.
@@ -88,13 +88,13 @@ def passing(
     Args:
         store: the gallery.
         count: how many queries there are.
-        cameras: as in `exact`.
+        within: what passes for all queries.
         other_than_cameras: as in `exact`.
 
     Yields:
         numbers of queries, pictures by ascending row, and their embeddings, float32 [N, dim].
     """
-    for queries, selection in _filters(count, cameras, other_than_cameras):
+    for queries, selection in _filters(count, within, other_than_cameras):
         with store.snapshot():
             pictures, gallery = store.load(selection)
         if pictures:
@@ -102,10 +102,10 @@ def passing(
 
 
 def _filters(
-    count: int, cameras: Sequence[str], other_than_cameras: Sequence[str | None] | None
+    count: int, within: Selection, other_than_cameras: Sequence[str | None] | None
 ) -> Iterator[tuple[list[int], Selection]]:
     """Yields numbers of queries that have one filter, and the filter."""
     left_out = other_than_cameras or [None] * count
     for camera in dict.fromkeys(left_out):
         queries = [row for row, other in enumerate(left_out) if other == camera]
-        yield queries, Selection(cameras=tuple(cameras), other_than_camera=camera)
+        yield queries, dataclasses.replace(within, other_than_camera=camera)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from serving.command import examples, printable
 from serving.gallery import sqlite_file
+from serving.gallery.approximate_search import Quality
 from serving.gallery.check import Report
 from serving.gallery.file_state import FileState, gone
 from serving.gallery.gallery import Gallery
@@ -101,7 +102,7 @@ def same_content(outcome: Outcome) -> list[str]:
 def same_content_counts(outcome: Outcome) -> str:
     """Returns the counts of `same_content` as the end of a line; empty where all are 0."""
     moved = f", {len(outcome.moved)} moved" if outcome.moved else ""
-    moved += f", {outcome.tracked} of another tracklet now" if outcome.tracked else ""
+    moved += f", {outcome.told} of another tracklet or time now" if outcome.told else ""
     return moved + (f", {len(outcome.copies)} copies" if outcome.copies else "")
 
 
@@ -139,6 +140,8 @@ def info(store: Gallery, quality: str | None) -> str:
     ]
     if tracklets:
         lines.append(f"tracklets           {tracklets}, of {tracked} pictures")
+    if timed := store.timed():
+        lines.append(f"times               of {timed} pictures")
     if cameras:
         lines += [
             f"oldest              {moment(min(row[2] for row in cameras))}",
@@ -163,6 +166,14 @@ def info(store: Gallery, quality: str | None) -> str:
             "does it"
         )
     return "\n".join(lines)
+
+
+def quality(found: Quality) -> str:
+    """Returns how good an approximate index is."""
+    return (
+        f"finds {found.recall:.1%} of the exact {found.top} nearest (recall@{found.top} "
+        f"of {found.queries} pictures of the gallery)"
+    )
 
 
 def _in_milvus(store: Gallery) -> list[str]:

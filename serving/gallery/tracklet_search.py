@@ -16,7 +16,7 @@ from datasets.own_cameras.cameras import Tracklet
 from serving.errors import GalleryError
 from serving.gallery.gallery import Gallery
 from serving.gallery.inner_products import nearest
-from serving.gallery.records import Hit
+from serving.gallery.records import EVERYTHING, Hit, Selection
 from serving.gallery.search import passing
 
 _SHOWN = 4  # pictures of a tracklet
@@ -75,7 +75,7 @@ def search(
     vectors: np.ndarray,
     queries: Sequence[tuple[str, str | None, Tracklet | None]],
     top: int,
-    cameras: Sequence[str] = (),
+    within: Selection = EVERYTHING,
     exclude_same_camera: bool = False,
 ) -> list[TrackletResult]:
     """Returns the nearest tracklets of each query; exact.
@@ -88,7 +88,7 @@ def search(
         vectors: float32 [Q, dim], unit length.
         queries: (file, camera, tracklet) of the Q pictures.
         top: length of the lists; they are shorter where fewer tracklets pass.
-        cameras: names; if any, only their tracklets pass.
+        within: which pictures pass; a tracklet's mean is of those of it that do.
         exclude_same_camera: whether tracklets of a query's own camera are left out.
 
     Returns:
@@ -105,7 +105,7 @@ def search(
         files = [queries[row][0] for row in rows]
         results.append(TrackletResult(files, tracklet and tracklet.name, camera, []))
     left_out = [each.camera for each in results] if exclude_same_camera else None
-    for chosen, pictures, gallery in passing(store, len(results), cameras, left_out):
+    for chosen, pictures, gallery in passing(store, len(results), within, left_out):
         found = _Grouped([(each.tracklet, each.camera) for each in pictures], gallery)
         scores, tracklets = nearest(asked.means[chosen], found.means, top)
         for query, row_scores, row in zip(chosen, scores, tracklets, strict=True):

@@ -18,7 +18,10 @@ from datasets import camera_names
 from datasets.embedding_shards import read, shard
 from datasets.embedding_shards.read import EmbeddingShards
 from datasets.files import locks
+from datasets.own_cameras.cameras import of_table
 from serving.client import EmbeddingClient
+from serving.gallery import fill
+from serving.gallery.store import GalleryStore
 from tests.support import small_data, small_export, small_jobs, small_server, small_strong
 
 
@@ -97,6 +100,13 @@ def test_other_formats_and_a_table(tmp_path):
     files = [str(tmp_path / file) for file in found.column("file").to_pylist()]
     expected = served(files, [None] * 3, models)
     np.testing.assert_allclose(vectors(output), expected, atol=2e-7)
+    # A gallery gets the same tracklets from the job as from the table itself.
+    filled = fill.fill(str(tmp_path / "gal"), str(output), None)
+    told = of_table(str(tmp_path / "site.csv"))
+    with GalleryStore(str(tmp_path / "gal")) as store:
+        known = {each.file: each for each in store.pictures()}
+    assert filled.added == 3 and told.tracklets.keys() == {files[0], files[2]}
+    assert {file: each.tracklet for file, each in known.items() if each.tracklet} == told.tracklets
     from serving.gallery.arguments import content_hash
 
     assert found.column("content_hash").to_pylist() == [content_hash(file) for file in files]

@@ -43,6 +43,12 @@ NOT_RUN = {
     "python -m serving.gallery search --server=localhost:8500 --gallery=gal/ --by=tracklet": (
         "tests/serving/gallery/tracklets_test.py has tracklets"
     ),
+    f"python -m serving.gallery add --server={SERVER} --gallery=gal/ site.csv": (
+        "tests/serving/gallery/times_test.py has such a table"
+    ),
+    f"python -m serving.gallery search --server={SERVER} --gallery=gal/ --after": (
+        "tests/serving/gallery/times_test.py has times"
+    ),
     "python -m serving.gallery fill --gallery=http": "needs a Milvus",
     "python -m serving.gallery move": "needs a Milvus",
     f"python -m serving.gallery search --server={SERVER} --gallery=http": "needs a Milvus",

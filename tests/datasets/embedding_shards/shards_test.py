@@ -165,13 +165,14 @@ def test_job_files_of_others(tmp_path):
     with pytest.raises(ShardError, match=r"no job\.json there"):
         EmbeddingShards(tmp_path)
     assert job_file.read(str(tmp_path)) is None
-    content = {"format": 2, **small_shards.job().facts()}
+    content = {"format": 3, **small_shards.job().facts()}
     (tmp_path / "job.json").write_text(json.dumps(content))
-    with pytest.raises(ShardError, match="format 2, and this version reads 1"):
+    with pytest.raises(ShardError, match="format 3 is newer than 2; update arn_tf"):
         EmbeddingShards(tmp_path)
-    (tmp_path / "job.json").write_text(json.dumps(content | {"format": 1, "shard_size": 0}))
-    with pytest.raises(ShardError, match="damaged"):
-        EmbeddingShards(tmp_path)
+    for wrong in ({"shard_size": 0}, {"table": 3}, {"table": "../site.csv"}):
+        (tmp_path / "job.json").write_text(json.dumps(content | {"format": 1} | wrong))
+        with pytest.raises(ShardError, match="damaged"):
+            EmbeddingShards(tmp_path)
 
 
 def test_what_killed_writers_left_is_removed(tmp_path):

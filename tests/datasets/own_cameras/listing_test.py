@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from datasets.own_cameras import listing
+from datasets.own_cameras import listing, times
 from tests.support import silent_disk
 
 JPEG = b"\xff\xd8\xff"
@@ -98,12 +98,12 @@ def test_a_table(tmp_path):
     ],
 )
 def test_times(text, seconds):
-    assert listing._seconds(text) == seconds
+    assert times.seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["noon", "inf", "nan", "1e999", "2026-13-01", "9" * 9 + "-01-01"])
 def test_no_times(text):
-    assert np.isnan(listing._seconds(text))
+    assert np.isnan(times.seconds(text))
 
 
 def test_missing_files_of_a_table(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from serving.errors import BadInputError, GalleryError
 from serving.gallery import check as row_check
-from serving.gallery import command_line, sqlite_file
+from serving.gallery import command_line, sqlite_transactions
 from serving.gallery.store import GalleryStore
 from tests.support import fake_embedder
 from tests.support.fake_embedder import write_files
@@ -142,7 +142,7 @@ def test_a_check_that_was_killed_is_caught_up_with(work, capsys, monkeypatch):
         raise GalleryError("the disk is full", path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite_file, "vacuum", full)
+        patch.setattr(sqlite_transactions, "vacuum", full)
         with pytest.raises(GalleryError, match=r"1 pictures are removed, but .* the disk is full"):
             check(capsys, "--remove")
     assert check(capsys, "--remove").endswith("gal: 0 pictures removed\n")

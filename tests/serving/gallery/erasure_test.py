@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from serving.gallery import sqlite_file
+from serving.gallery import sqlite_transactions
 from serving.gallery.records import Picture, Selection
 from serving.gallery.store import GalleryStore
 from tests.support.small_gallery import (
@@ -67,7 +67,7 @@ def test_the_old_embedding_of_a_replaced_picture_is_erased_too(tmp_path):
 
 MEASURED_VACUUM = """
 import os, resource, sqlite3, sys
-from serving.gallery import sqlite_file
+from serving.gallery import sqlite_file, sqlite_transactions
 
 connection, opened = sqlite_file.connect(sys.argv[1]), set()
 
@@ -83,7 +83,7 @@ def used():
 
 connection.set_progress_handler(look, 1000)
 before = used()
-sqlite_file.vacuum(connection, os.path.join(sys.argv[1], "gallery.sqlite"))
+sqlite_transactions.vacuum(connection, os.path.join(sys.argv[1], "gallery.sqlite"))
 print((used() - before) // 1024)
 print(sum("(deleted)" in path and os.path.dirname(path) == sys.argv[1] for path in opened))
 print([path for path in opened if path.startswith(("/var/tmp", "/usr/tmp", "/tmp/etilqs"))])
@@ -108,8 +108,10 @@ def test_erasure_that_was_cut_short_is_caught_up_with(tmp_path, monkeypatch):
     store.remove(Selection(files=(picture(3).file,)))
     store.close()  # killed here
     rewritten = []
-    vacuum = sqlite_file.vacuum
-    monkeypatch.setattr(sqlite_file, "vacuum", lambda *both: (rewritten.append(1), vacuum(*both)))
+    vacuum = sqlite_transactions.vacuum
+    monkeypatch.setattr(
+        sqlite_transactions, "vacuum", lambda *both: (rewritten.append(1), vacuum(*both))
+    )
     with GalleryStore(str(tmp_path / "gal")) as store:
         assert store.unerased()
         store.finish_erasure()
@@ -121,7 +123,7 @@ def test_erasure_that_was_cut_short_is_caught_up_with(tmp_path, monkeypatch):
 def test_what_another_process_removes_meanwhile_is_not_taken_for_erased(tmp_path, monkeypatch):
     store, _ = filled(tmp_path / "gal", 20)
     store.remove(Selection(files=(picture(3).file,)))
-    vacuum = sqlite_file.vacuum
+    vacuum = sqlite_transactions.vacuum
 
     def remove_more_afterwards(*arguments):
         vacuum(*arguments)
@@ -129,7 +131,7 @@ def test_what_another_process_removes_meanwhile_is_not_taken_for_erased(tmp_path
             other.remove(Selection(files=(picture(4).file,)))
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite_file, "vacuum", remove_more_afterwards)
+        patch.setattr(sqlite_transactions, "vacuum", remove_more_afterwards)
         store.finish_erasure()
     assert store.unerased()
     store.finish_erasure()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from serving.errors import GalleryError
-from serving.gallery import inner_products, search, sqlite_file
+from serving.gallery import inner_products, search, sqlite_errors, sqlite_transactions
 from serving.gallery.records import Selection
 from serving.gallery.store import GalleryStore
 from tests.support.small_gallery import contents, filled, integrity, picture, python, unit_vectors
@@ -80,7 +80,7 @@ def test_damage_is_reported(tmp_path, damage, message):
 
 def test_another_writer_is_waited_for_and_then_reported(tmp_path, monkeypatch):
     store, _ = filled(tmp_path / "gal", 1)
-    monkeypatch.setattr(sqlite_file, "_WAIT_FOR_LOCK", 0.2)
+    monkeypatch.setattr(sqlite_errors, "WAIT_FOR_LOCK", 0.2)
     with GalleryStore(str(tmp_path / "gal")) as other, other.locked():
         assert GalleryStore(str(tmp_path / "gal")).count() == 1  # readers don't mind
         with pytest.raises(GalleryError, match="another process has been reading or wri"):
@@ -92,7 +92,7 @@ def test_another_writer_is_waited_for_and_then_reported(tmp_path, monkeypatch):
 def test_others_may_write_while_the_nearest_are_sought(tmp_path, monkeypatch):
     """The answer is still that of the moment the gallery was read."""
     store, vectors = filled(tmp_path / "gal", 20)
-    monkeypatch.setattr(sqlite_file, "_WAIT_FOR_LOCK", 0)
+    monkeypatch.setattr(sqlite_errors, "WAIT_FOR_LOCK", 0)
     nearest = inner_products.nearest
 
     def change_meanwhile(*arguments):
@@ -143,7 +143,7 @@ def test_two_writers_lose_nothing_and_readers_see_whole_chunks(tmp_path):
     assert all(rows[picture(number).file] == vectors[number].tobytes() for number in expected)
 
 
-@pytest.mark.parametrize("work", ["store.load()", "sqlite_file.vacuum(Starved(), 'gal')"])
+@pytest.mark.parametrize("work", ["store.load()", "sqlite_transactions.vacuum(Starved(), 'gal')"])
 def test_want_of_memory_is_reported(tmp_path, monkeypatch, work):
     store, _ = filled(tmp_path / "gal", 3)
 
@@ -156,7 +156,7 @@ def test_want_of_memory_is_reported(tmp_path, monkeypatch, work):
 
     monkeypatch.setattr(np, "empty", starved)
     with pytest.raises(GalleryError, match="isn't enough memory for this"), store.snapshot():
-        eval(work, {"store": store, "sqlite_file": sqlite_file, "Starved": Starved})
+        eval(work, {"store": store, "sqlite_transactions": sqlite_transactions, "Starved": Starved})
     monkeypatch.undo()
     assert len(contents(store)) == 3
 

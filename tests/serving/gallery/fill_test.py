@@ -1,5 +1,6 @@
 """Galleries that are filled from the shards of an embedding job."""
 
+import json
 import os
 import shutil
 import signal
@@ -21,8 +22,8 @@ from tests.support.small_gallery import contents, traces
 # Commits so many batches, then kills its own process inside the next one's transaction.
 KILLED = """
 import os, signal, sys
-from serving.gallery import command_line, store
-insert, left = store._insert, int(sys.argv[1])
+from serving.gallery import command_line, rows
+insert, left = rows.insert, int(sys.argv[1])
 def until_killed(*arguments):
     global left
     result = insert(*arguments)
@@ -30,7 +31,7 @@ def until_killed(*arguments):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return result
-store._insert = until_killed
+rows.insert = until_killed
 command_line.main(sys.argv[2:])
 """
 
@@ -140,6 +141,27 @@ def test_pictures_are_where_root_says(place, capsys):
     fill(capsys, "--root=here")
     with GalleryStore("gal") as store:
         assert store.pictures()[0].file == str(place / "here" / "000.jpg")
+
+
+def test_tracklets_of_a_table_are_the_table_s_as_with_add(place, capsys):
+    """Names of a tracker count in their table: another one beside it begins anew."""
+    job = small_shards.job(table="site.csv")
+    assert job_file.read("shards") is None
+    small_shards.write(place / "shards", job)
+    assert job_file.read("shards") == job
+    fill(capsys)
+    with GalleryStore("gal") as store:
+        assert store.pictures()[1].tracklet == Tracklet("t", "/crops/site.csv")
+    assert "7 were there already" in fill(capsys)
+    run(capsys, "fill", "--gallery=other", "--shards=shards", "--root=here")
+    with GalleryStore("other") as store:
+        assert store.pictures()[1].tracklet == Tracklet("t", str(place / "here" / "site.csv"))
+
+
+def test_a_job_of_a_folder_is_written_as_it_was_before_there_were_tables_in_it(place):
+    small_shards.write(place / "shards", small_shards.job())
+    content = json.loads((place / "shards" / "job.json").read_text())
+    assert content["format"] == 1 and "table" not in content
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import hashlib
+import json
 import os
 import re
 import signal
@@ -28,7 +29,9 @@ from tests.support.small_gallery import BINDING, unit_vectors
 pytest_plugins = ["tests.support.gallery_fixtures"]  # fake, work
 
 pytest.importorskip("milvus_lite")
-milvus_gallery = pytest.importorskip("serving.gallery.milvus_gallery")
+milvus_changes = pytest.importorskip("serving.gallery.milvus_changes")
+milvus_connection = pytest.importorskip("serving.gallery.milvus_connection")
+milvus_layout = pytest.importorskip("serving.gallery.milvus_layout")
 milvus_recall = pytest.importorskip("serving.gallery.milvus_recall")
 
 PLACES = ("gal", "gal.db")
@@ -51,6 +54,7 @@ def pictures(count):
             hashlib.sha256(b"%d" % number).digest(),
             inserted_at=1000 + number,
             tracklet=Tracklet(f"t{number // 8}", "/crops") if number % 4 else None,
+            taken_at=None if number % 5 == 0 else number * 0.1,
         )
         for number in range(count)
     ]
@@ -85,6 +89,10 @@ SELECTIONS = [
     Selection(inserted_before=1020),
     Selection(inserted_before=1020, cameras=("2",)),
     Selection(cameras=("none",)),
+    Selection(taken_after=0.1, taken_before=2.6),
+    Selection(taken_before=1e-9),
+    Selection(taken_after=3.0, cameras=(ODD, "2")),
+    Selection(taken_after=3.0, other_than_camera="1"),
 ]
 BY_NAME = [
     Selection(files=("/crops/0/[000].jpg", "/nowhere")),
@@ -122,8 +130,8 @@ def test_queries_that_leave_out_their_own_cameras():
     (folder, milvus), vectors = both()
     left_out = ["1", None, ODD]
     for one, other in zip(
-        exact(folder, vectors[:3], 9, (), left_out),
-        exact(milvus, vectors[:3], 9, (), left_out),
+        exact(folder, vectors[:3], 9, EVERYTHING, left_out),
+        exact(milvus, vectors[:3], 9, EVERYTHING, left_out),
         strict=True,
     ):
         assert rows(hit.picture for hit in other) == rows(hit.picture for hit in one)
@@ -193,7 +201,7 @@ def test_more_than_the_server_returns_is_refused():
 def test_collections_of_something_else_are_refused_and_left():
     (_, milvus), _ = both(3)
     milvus.close()
-    connection = milvus_gallery.Connection("other.db")
+    connection = milvus_connection.Collection("other.db")
     connection.call("create_collection", dimension=4)
     with pytest.raises(ServingError, match=r"other\.db: is a collection of something else"):
         place.open_gallery("other.db")
@@ -216,15 +224,15 @@ def test_one_whose_maker_was_killed_before_it_had_an_index_gets_it(monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    call = milvus_gallery.Connection.call
+    call = milvus_connection.Collection.call
 
     def but_dropping(self, method, *arguments, **options):
         if method != "drop_collection":  # as after kill -9: nobody clears away
             return call(self, method, *arguments, **options)
 
     with monkeypatch.context() as context:
-        context.setattr(milvus_gallery, "_ensure_ready", killed)
-        context.setattr(milvus_gallery.Connection, "call", but_dropping)
+        context.setattr(milvus_layout, "_ensure_ready", killed)
+        context.setattr(milvus_connection.Collection, "call", but_dropping)
         with pytest.raises(KeyboardInterrupt):
             place.create("gal.db", BINDING, pictures(3), unit_vectors(3))
     with place.open_gallery("gal.db") as store:
@@ -324,7 +332,12 @@ def test_more_lists_are_visited_until_enough_is_found_under_each_filter():
     vectors = unit_vectors(many)
     with place.create("gal.db", BINDING, pictures(many), vectors) as milvus:
         queries = unit_vectors(20, seed=3)
-        for selection in (EVERYTHING, Selection(cameras=("1",), inserted_before=1400)):
+        for selection in (
+            EVERYTHING,
+            Selection(cameras=("1",)),
+            Selection(taken_after=100.0, taken_before=200.0),
+            Selection(cameras=("1",), inserted_before=1400),
+        ):
             truth = milvus.nearest(queries, 10, selection)
             few, end = 1.0, time.monotonic() + 60
             # Until it has its index, of which it doesn't tell, every row is compared.
@@ -346,17 +359,85 @@ def test_the_share_that_is_found_is_counted_by_scores():
     assert milvus_recall.recall([[]], [[]]).recall == 1
 
 
+@pytest.mark.parametrize(
+    "changes, what",
+    [
+        ({"embedding_space": "0" * 16}, "of space abcdef.*and the shards are of space 0{16}"),
+        ({"embedding_dim": 4}, "8 numbers each.*4 numbers; fill another gallery"),
+    ],
+)
+def test_another_space_or_length_is_refused_and_nothing_changes(folder, capsys, changes, what):
+    for name, facts in (("one", {}), ("other", changes)):
+        (folder / name).mkdir()
+        small_shards.write(folder / name, small_shards.job(**facts))
+    run(capsys, "fill", "--gallery=gal.db", "--shards=one")
+    with place.open_gallery("gal.db") as store:
+        before = loaded(store)
+    with pytest.raises(ServingError, match=what):
+        run(capsys, "fill", "--gallery=gal.db", "--shards=other")
+    with place.open_gallery("gal.db") as store:
+        assert loaded(store) == before
+
+
+def test_a_collection_that_is_not_what_it_says_is_damaged(folder):
+    wide = dataclasses.replace(BINDING, dim=32)
+    place.create("gal.db", wide, pictures(3), unit_vectors(3, dim=32)).close()
+    connection = milvus_connection.Collection("gal.db")
+    told = {"format": 2, "created_at": 1, "binding": dataclasses.asdict(BINDING)}
+    for about, what in (
+        (told, "is damaged: embeddings of 32 numbers, and it says 16"),
+        (told | {"format": 1}, "has another layout than this program knows"),
+    ):
+        properties = {"arn_tf.gallery": json.dumps(about)}
+        connection.call("alter_collection_properties", properties=properties)
+        with pytest.raises(ServingError, match=rf"gal\.db: {what}"):
+            milvus_layout.opened(connection)
+    connection.close()
+
+
+FULL = """
+import resource, signal, sys
+from serving import command
+from serving.gallery import command_line, milvus_changes
+upsert, left = milvus_changes.upsert, int(sys.argv[1])
+def until_full(*arguments):
+    global left
+    left -= 1
+    if left < 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    upsert(*arguments)
+milvus_changes.upsert = until_full
+command.run(lambda: command_line.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("batches", [0, 1, 2])
+def test_a_disk_that_is_full_in_a_fill_is_told_and_the_fill_goes_on(folder, capsys, batches):
+    (folder / "shards").mkdir()
+    small_shards.write(folder / "shards", small_shards.job())
+    command = ["fill", "--gallery=gal.db", "--shards=shards"]
+    line = [sys.executable, "-c", FULL, str(batches), *command]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "gal.db: the disk is full or failing" in done.stderr
+    assert "Traceback" not in done.stderr
+    run(capsys, *command)
+    with place.open_gallery("gal.db") as store:
+        assert store.count() == 7
+
+
 KILLED = """
 import os, signal, sys
-from serving.gallery import command_line, milvus_gallery
-upsert, left = milvus_gallery._upsert, int(sys.argv[1])
+from serving.gallery import command_line, milvus_changes
+upsert, left = milvus_changes.upsert, int(sys.argv[1])
 def until_killed(*arguments):
     global left
     upsert(*arguments)
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
-milvus_gallery._upsert = until_killed
+milvus_changes.upsert = until_killed
 command_line.main(sys.argv[2:])
 """
 
@@ -401,7 +482,7 @@ def test_a_server_that_dies_in_a_fill_is_told_and_the_fill_goes_on(folder, capsy
     small_shards.write(folder / "shards", small_shards.job())
     process, port = start_server(folder)
     command = ["fill", f"--gallery=http://localhost:{port}/people", "--shards=shards"]
-    upsert, left = milvus_gallery._upsert, [2]
+    upsert, left = milvus_changes.upsert, [2]
 
     def until_the_server_dies(*arguments):
         left[0] -= 1
@@ -412,8 +493,8 @@ def test_a_server_that_dies_in_a_fill_is_told_and_the_fill_goes_on(folder, capsy
 
     try:
         with monkeypatch.context() as context:
-            context.setattr(milvus_gallery, "_upsert", until_the_server_dies)
-            context.setattr("serving.gallery.milvus_connection._CALL", 5)
+            context.setattr(milvus_changes, "upsert", until_the_server_dies)
+            context.setattr(milvus_connection, "_CALL", 5)
             with pytest.raises(ServingError, match=r"can't be reached.*give the same command"):
                 run(capsys, *command)
         process.stdout.close()

@@ -127,7 +127,8 @@ def test_a_collection_is_not_moved_onto_itself_under_another_name(capsys, monkey
     with place.open_gallery(same) as store, place.open_gallery(other) as apart:
         assert not apart.is_same(store) and not store.is_same(apart)
         for each in (store, apart):
-            assert "arn_tf.token" not in each._properties()
+            found = each._collection.call("describe_collection")["properties"]
+            assert "arn_tf.gallery" in found and "arn_tf.token" not in found
 
 
 def test_what_isn_t_there_as_it_was_copied_is_told_and_nothing_is_removed(capsys, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from serving import command
 from serving.errors import BadInputError, GalleryError
-from serving.gallery import command_line, sqlite_file
+from serving.gallery import command_line, sqlite_transactions
 from serving.gallery.store import GalleryStore
 from tests.support import fake_embedder
 from tests.support.fake_embedder import write_files
@@ -102,7 +102,7 @@ def test_erasure_that_fails_is_reported_and_caught_up_with(work, capsys, monkeyp
         raise GalleryError("the disk is full", path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite_file, "vacuum", full)
+        patch.setattr(sqlite_transactions, "vacuum", full)
         with pytest.raises(GalleryError, match=r"3 pictures are removed, but .* the disk is full"):
             remove(capsys, "--camera=1")
     assert len(stored()) == 5

@@ -47,11 +47,11 @@ def test_worked_values(worked):
 
 
 def test_worked_filters(worked):
-    assert files(search.exact(worked, QUERY, 10, cameras=["1", "3"])[0]) == [2, 4, 0]
+    assert files(search.exact(worked, QUERY, 10, Selection(cameras=("1", "3")))[0]) == [2, 4, 0]
     queries = np.concatenate([QUERY, -QUERY, QUERY, QUERY])
     hits = search.exact(worked, queries, 2, other_than_cameras=["2", "1", "2", "9"])
     assert [files(each) for each in hits] == [[2, 4], [3, 4], [2, 4], [1, 2]]
-    hits = search.exact(worked, queries[:2], 5, ["1"], ["1", "2"])
+    hits = search.exact(worked, queries[:2], 5, Selection(cameras=("1",)), ["1", "2"])
     assert [files(each) for each in hits] == [[], [0, 2]]
 
 
@@ -63,7 +63,7 @@ def test_filters_agree_with_a_sort_of_everything(tmp_path, queries):
     own = random.choice(["a", "b", "z"], queries).tolist()
     store = gallery(tmp_path / "gal", vectors, cameras)
     store.remove(Selection(patterns=("/0000?.jpg",)))
-    hits = search.exact(store, wanted, 15, ["a", "b", "c"], own)
+    hits = search.exact(store, wanted, 15, Selection(cameras=("a", "b", "c")), own)
     scores = wanted.astype(np.float64) @ vectors.T.astype(np.float64)
     for query in range(queries):
         passing = [

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from serving.errors import GalleryError
+from serving.gallery import rows
 from serving.gallery.records import EVERYTHING, Picture, Selection
-from serving.gallery.store import GalleryStore, _insert
+from serving.gallery.store import GalleryStore
 from tests.support.small_gallery import BINDING, DIM, contents, filled, picture, unit_vectors
 
 
@@ -38,9 +39,9 @@ def test_a_file_that_is_there_is_replaced_and_the_others_stay(tmp_path):
     store, vectors = filled(tmp_path / "gal", 3)
     newer = unit_vectors(1, seed=9)
     store.add([picture(1, camera="7")], newer)
-    rows = contents(store)
-    assert rows["/crops/00001.jpg"] == newer[0].tobytes()
-    assert rows["/crops/00002.jpg"] == vectors[2].tobytes()
+    found = contents(store)
+    assert found["/crops/00001.jpg"] == newer[0].tobytes()
+    assert found["/crops/00002.jpg"] == vectors[2].tobytes()
     with store.snapshot():
         assert [row[:2] for row in store.cameras()] == [("1", 2), ("7", 1)]
 
@@ -159,6 +160,7 @@ def test_a_gallery_is_never_made_over_another(tmp_path):
 
 
 def test_of_two_that_make_the_same_gallery_the_second_waits_and_is_refused(tmp_path, monkeypatch):
+    insert = rows.insert
     with futures.ThreadPoolExecutor() as pool:
         second = []
 
@@ -167,9 +169,9 @@ def test_of_two_that_make_the_same_gallery_the_second_waits_and_is_refused(tmp_p
                 second.append(pool.submit(filled, tmp_path / "gal", 5))
                 futures.wait(second, timeout=0.5)
                 assert not second[0].done()
-            return _insert(*arguments)
+            return insert(*arguments)
 
-        monkeypatch.setattr("serving.gallery.store._insert", insert_while_another_tries)
+        monkeypatch.setattr(rows, "insert", insert_while_another_tries)
         store, _ = filled(tmp_path / "gal", 2)
         with pytest.raises(GalleryError, match="use add"):
             second[0].result()

@@ -135,7 +135,9 @@ def test_agrees_with_loops(tmp_path, monkeypatch, rows):
     store.remove(Selection(patterns=("/0000?.jpg",)))
     own = ["a", "b", "z", "a", None, "c"]
     queries = [query(camera, file=f"/{row}") for row, camera in enumerate(own)]
-    results = tracklet_search.search(store, wanted, queries, 15, ["a", "b", "c"], True)
+    results = tracklet_search.search(
+        store, wanted, queries, 15, Selection(cameras=("a", "b", "c")), True
+    )
     for row, result in enumerate(results):
         passes = [
             number >= 10 and camera in ("a", "b", "c") and camera != own[row]
@@ -165,7 +167,9 @@ def test_tracklets_of_one_picture_rank_as_pictures_do(tmp_path):
 
 
 def test_no_filter_passes_and_no_tracklets(tmp_path, worked):
-    [result] = tracklet_search.search(worked, QUERY, [query("1")], 3, ["1"], True)
+    [result] = tracklet_search.search(
+        worked, QUERY, [query("1")], 3, Selection(cameras=("1",)), True
+    )
     assert result.hits == []
     store = gallery(tmp_path / "other", QUERY, "1", [None])
     with pytest.raises(GalleryError, match=r"holds no tracklets\. Give add .*Or leave `by` out"):
