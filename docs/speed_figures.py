@@ -55,23 +55,28 @@ def _curves(
     axes: matplotlib.axes.Axes, sizes: Sequence[int], columns: Mapping[str, Sequence[float]]
 ) -> int:
     """A line for each column over the size, both axes logarithmic; nine bars high."""
-    styles = ({"color": charts.BLUE}, {"color": charts.GREY, "linestyle": "--"})
-    for (column, values), style in zip(columns.items(), styles, strict=False):
-        axes.plot(sizes, values, marker=".", label=column.partition(",")[0], **style)
-        for size, value in zip(sizes, values, strict=True):
-            text = f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
-            axes.annotate(text, (size, value), (0, 4), textcoords="offset points", fontsize=8)
+    # Above the first line and below the second: they may lie close together.
+    styles = (
+        ({"color": charts.BLUE}, {"xytext": (0, 6), "ha": "right"}),
+        ({"color": charts.GREY, "linestyle": "--"}, {"xytext": (4, -11), "ha": "left"}),
+    )
+    for (column, values), (line, place) in zip(columns.items(), styles, strict=False):
+        axes.plot(sizes, values, marker=".", label=column.partition(",")[0], **line)
+        for point in zip(sizes, values, strict=True):
+            text = f"{point[1]:,.0f}" if point[1] >= 10 else f"{point[1]:.2g}"
+            axes.annotate(text, point, textcoords="offset points", fontsize=8, **place)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.minorticks_off()
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,g}"))
     every = [value for values in columns.values() for value in values]
     axes.set_ylim(min(every) / 2, max(every) * 2)
     axes.set_xlabel("gallery pictures")
-    seconds = len(columns) > 1
-    axes.set_ylabel("seconds of CPU time" if seconds else "peak MiB")
-    if seconds:
+    unit = next(iter(columns)).rpartition(",")[2].strip()
+    axes.set_ylabel({"CPU s": "seconds of CPU time"}.get(unit, unit))
+    if len(columns) > 1:
         axes.legend(frameon=False, loc="upper left", fontsize=8)
     return 9
 
