@@ -61,11 +61,11 @@ PROGRAMS: Mapping[str, Program] = {
     "reranking": Program("benchmarks.reranking"),
     "gallery_ranking": Program(
         "benchmarks.gallery_size",
-        ("--pictures=10000,100000,1000000", "--queries=1000", "--methods=ranking"),
+        ("--pictures=10000,100000,1000000", "--queries=1000", "--method=ranking"),
     ),
     "gallery_graph": Program(
         "benchmarks.gallery_size",
-        ("--pictures=10000,30000,100000", "--queries=1000", "--methods=graph"),
+        ("--pictures=10000,30000,100000", "--queries=1000", "--method=graph"),
     ),
 }
 

@@ -2,8 +2,8 @@
 
 Reports of a folder, as `make bench` leaves them in runs/bench, are taken into docs/speed.json
 first; those of programs that it hasn't stay as they are. In the page a table stands between
-<!-- NAME --> and <!-- end -->. Where other work kept the machine busy, columns of the clock are
-left out: they would say little.
+<!-- NAME --> and <!-- end -->; what stands there without a report stays, too. Where other work
+kept the machine busy, columns of the clock are left out: they would say little.
 """
 
 import argparse
@@ -39,7 +39,9 @@ def main(folder: str | None) -> None:
         if unknown := sorted(found.keys() - places):
             raise SystemExit(f"{PAGE} has no place for {', '.join(unknown)}: <!-- NAME -->")
         kept = {name: (kept | found)[name] for name in places if name in kept | found}
-    written = _PLACE.sub(lambda match: _block(match[1], kept.get(match[1])), page)
+    written = _PLACE.sub(
+        lambda match: _block(match[1], kept[match[1]]) if match[1] in kept else match[0], page
+    )
     KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(written, encoding="utf-8")
     print(f"{KEPT}: {len(kept)} reports, {len(places)} tables in {PAGE}")
@@ -52,10 +54,8 @@ def _read(path: pathlib.Path) -> Any:
         raise SystemExit(f"{path} can't be read: {error}") from error
 
 
-def _block(name: str, kept: Mapping[str, Any] | None) -> str:
+def _block(name: str, kept: Mapping[str, Any]) -> str:
     """Returns the lines of a report in the page, from one marker to the other."""
-    if kept is None:
-        return f"<!-- {name} -->\n\nNot measured.\n\n<!-- end -->"
     try:
         found, machine, command = report.loaded(kept)
     except (KeyError, TypeError, ValueError) as error:
