@@ -21,6 +21,19 @@ DOCS = pathlib.Path(__file__).parent
 PAGE, KEPT = DOCS / "speed.md", DOCS / "speed.json"
 # Cores of other work: more than what a system does for itself.
 _QUIET = 0.1
+# {report: [(chart that docs/speed_figures.py draws from it, what it shows)]}
+_CHARTS = {
+    "steps": [("training_steps", "Pictures a CPU second of a step: tuned, frozen and cached")],
+    "serving": [("serving", "Pictures a CPU second of the bare export and the server")],
+    "gallery_ranking": [
+        ("ranking_seconds", "CPU seconds of ranking over the size of the gallery, and the product"),
+        ("ranking_memory", "Peak memory of ranking over the size of the gallery"),
+    ],
+    "gallery_graph": [
+        ("graph_seconds", "CPU seconds of the clustering graph over the pictures, and the product"),
+        ("graph_memory", "Peak memory of the clustering graph over the pictures"),
+    ],
+}
 _PLACE = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -65,9 +78,11 @@ def _block(name: str, kept: Mapping[str, Any]) -> str:
     if busy:
         found = _without_clock(found)
     words = [word for word in shlex.split(command) if not word.startswith("--json")]
+    charts = [f"![{shown}](images/{chart}.svg)" for chart, shown in _CHARTS.get(name, ())]
     lines = [
         f"<!-- {name} -->",
         "",
+        *(charts and [*charts, ""]),
         report.markdown(found),
         "",
         f"`{shlex.join(words)}`, {_told(machine)}",

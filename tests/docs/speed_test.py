@@ -111,6 +111,8 @@ def test_a_table_between_its_markers(place):
     written = (place / "docs" / "speed.md").read_text()
     old = "An old table.\n\n"
     table = (
+        "![Pictures a CPU second of a step: tuned, frozen and cached]"
+        "(images/training_steps.svg)\n\n"
         "| step | CPU ms | clock ms |\n|---|---:|---:|\n"
         "| tuned | 20.0 | 10.5 |\n| cached | 4 |  |\n\nMedians.\n\n"
         "`python -m benchmarks.steps`, on 2 cores of A processor, avx2, 16 GiB, Python 3.12.1, "
