@@ -12,7 +12,7 @@ DOCS_STAMP := $(DOCS_VENV)/installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-cameras test lint pytest serving-smoke docs figures clean
+.PHONY: help demo demo-cameras test lint pytest serving-smoke bench speed docs figures clean
 
 help:
 	@echo "make demo    train on the built-in toy data, evaluate, print a table"
@@ -20,8 +20,10 @@ help:
 	@echo "make test    lint, then run the tests; some of them: TESTS=tests/paper/losses_test.py"
 	@echo "make serving-smoke ARN_SERVING_ADDRESS=localhost:8500   the client's tests against a server that runs"
 	@echo "make lint    style, formatting, types, and imports that only go down"
+	@echo "make bench   measure speed, half an hour on an idle machine; BENCH=ranking,serving PICTURES=crops/ TORCH=PYTHON"
+	@echo "make speed   write what make bench found into docs/speed.md, draw its charts"
 	@echo "make docs    build the documentation in site/, links checked"
-	@echo "make figures draw its charts anew, from docs/results.json"
+	@echo "make figures draw its charts anew, from docs/results.json and docs/speed.json"
 	@echo "make clean   remove the environments, the site and caches; runs and data stay"
 
 demo: $(STAMP)
@@ -48,12 +50,21 @@ serving-smoke: $(STAMP)
 	  echo "name the server's gRPC port: make serving-smoke ARN_SERVING_ADDRESS=localhost:8500" >&2; exit 1; }
 	ARN_SERVING_ADDRESS=$(ARN_SERVING_ADDRESS) $(RUN) -m pytest tests/serving/server/suite_test.py
 
+bench: $(STAMP)
+	$(RUN) -m benchmarks $(if $(BENCH),"--only=$(BENCH)") $(if $(PICTURES),"--pictures=$(PICTURES)") \
+	  $(if $(TORCH),"--torch=$(TORCH)")
+
+speed: $(STAMP) $(DOCS_STAMP)
+	$(RUN) -m docs.speed runs/bench
+	$(DOCS_VENV)/bin/python -m docs.speed_figures
+
 docs: $(DOCS_STAMP)
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
 	@echo "site/index.html is the start page; python3 -m http.server -d site serves it, search included"
 
 figures: $(DOCS_STAMP)
 	$(DOCS_VENV)/bin/python -m docs.figures
+	$(DOCS_VENV)/bin/python -m docs.speed_figures
 
 # The pinned NumPy begins at 3.11, TensorFlow 2.21 ends at 3.13.
 define CHECK_PYTHON

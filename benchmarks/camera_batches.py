@@ -14,28 +14,66 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from arn_tf.strong.model import StrongModel
-from serving import command
+from benchmarks import report, running
+from benchmarks.report import Report, Target
 
 INPUT_SIZE = (128, 64)
 CAMERAS, BATCH, ROUNDS, WARM_UP = 6, 64, 40, 3
 TOLERANCE = 1e-4
+# Of a mixed batch, of a plain one.
+MOST = 1.05
+COLUMNS = (
+    "network",
+    "mixed / plain, CPU",
+    "mixed / plain, clock",
+    "plain, CPU ms",
+    "mixed, CPU ms",
+    "plain, clock ms",
+    "mixed, clock ms",
+    "cameras alone differ by",
+    "swapped cameras by",
+)
 
 
-def main(backbones: Sequence[str]) -> int:
-    """Measures each network; returns 1 where one gives something else for cameras alone, or 0."""
-    return max([measure(backbone) for backbone in backbones])
+def main(backbones: Sequence[str], path: str | None) -> int:
+    """Measures each network and prints a report.
+
+    Args:
+        backbones: networks of `keras.applications`.
+        path: of a JSON file, or nothing.
+
+    Returns:
+        1 where one gives something else for cameras alone, or 0.
+    """
+    where = report.machine()
+    measured = [measure(backbone) for backbone in backbones]
+    targets = [
+        Target(f"{row[0]}: CPU of a mixed batch to that of a plain one", MOST, row[1], at_most=True)
+        for row, _ in measured
+    ]
+    notes = [
+        f"{BATCH} pictures of {INPUT_SIZE[0]}x{INPUT_SIZE[1]} from {CAMERAS} cameras, medians of "
+        f"{ROUNDS} rounds in turns. Differences are of the largest number."
+    ]
+    rows = [row for row, _ in measured]
+    report.finish(Report(COLUMNS, rows, notes, targets), where, path)
+    return int(not all(right for _, right in measured))
 
 
-def measure(backbone: str) -> int:
-    """Measures one network and prints a line; returns as `main`.
+def measure(backbone: str) -> tuple[list[Any], bool]:
+    """Measures one network.
 
     Args:
         backbone: a network of `keras.applications`.
+
+    Returns:
+        a row of the report, and whether the mixed batch gives what each camera gives alone.
     """
     random = np.random.default_rng(0)
     model = StrongModel(2, backbone, "random", INPUT_SIZE, cameras=range(1, 1 + CAMERAS))
@@ -72,15 +110,10 @@ def measure(backbone: str) -> int:
                 rounds[number, which] = seconds
     clock, cpu = np.median(rounds, axis=0).T
     ratio_clock, ratio_cpu = np.median(rounds[:, 1] / rounds[:, 0], axis=0)
-    print(
-        f"{backbone}, {BATCH} pictures: plain {1000 * clock[0]:.0f} ms ({1000 * cpu[0]:.0f} of "
-        f"CPU), {CAMERAS} cameras mixed {1000 * clock[1]:.0f} ms ({1000 * cpu[1]:.0f}); mixed / "
-        f"plain {ratio_clock:.3f} on the clock, {ratio_cpu:.3f} of CPU, medians of {ROUNDS} "
-        f"rounds; each camera alone differs by {worst:.1e} of the largest number, other "
-        f"cameras by {swapped:.1e}",
-        flush=True,
-    )
-    return int(not worst <= TOLERANCE < swapped)
+    ratios = [float(ratio_cpu), float(ratio_clock)]
+    times = [1e3 * float(each) for each in (*cpu, *clock)]
+    row = [backbone, *ratios, *times, f"{worst:.1e}", f"{swapped:.1e}"]
+    return row, bool(worst <= TOLERANCE < swapped)
 
 
 def _seconds(call: Callable[[], tf.Tensor]) -> tuple[float, float]:
@@ -93,5 +126,6 @@ def _seconds(call: Callable[[], tf.Tensor]) -> tuple[float, float]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("backbones", nargs="*", default=["MobileNetV2"], metavar="BACKBONE")
-    backbones = parser.parse_args().backbones
-    command.run(lambda: sys.exit(main(backbones)))
+    report.add_flag(parser)
+    arguments = parser.parse_args()
+    running.run(lambda: sys.exit(main(arguments.backbones, arguments.json)))

@@ -18,7 +18,10 @@ from arn_tf.embedding_jobs.batches import Reader
 from arn_tf.embedding_jobs.exported_model import ExportedModel
 from arn_tf.embedding_jobs.plan import Plan, Wanted
 from arn_tf.embedding_jobs.progress import Progress
+from benchmarks import flags, report, running
+from benchmarks.report import Report
 from datasets import tensorflow_process
+from datasets.embedding_shards import job_file
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:
@@ -69,15 +72,19 @@ class Workload:
         return plan.opened(folder, *self._listed, self._wanted)
 
 
-def main() -> None:
-    """Measures both in turns and prints a line of each."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", required=True, help="as arn_tf.export wrote it")
-    parser.add_argument("--pictures", required=True, help="folder of pictures")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--shard_size", type=int, default=4096)
-    arguments = parser.parse_args()
+COLUMNS = (
+    "",
+    "times the bare rate, CPU",
+    "times the bare rate, clock",
+    "CPU ms a picture",
+    "pictures/s of the clock",
+    "forward idle, % of the clock",
+)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measures both in turns and prints a report."""
+    where = report.machine()
     model = ExportedModel(exported_model.version_folder(arguments.model))
     workload = Workload(model, arguments.pictures, arguments.dtype, arguments.shard_size)
     ways = {"bare forward": workload.bare, "job": workload.job}
@@ -87,18 +94,30 @@ def main() -> None:
             found = timed(way)
             if round_:  # the first warms up
                 taken[name].append(found)
-    print("| | pictures/s | ms of CPU a picture |\n|---|---:|---:|")
+    bare, rows = np.array(taken["bare forward"]), []
     for name, times in taken.items():
-        clock, cpu = np.median(np.array(times), 0)
-        print(f"| {name} | {workload.pictures / clock:.1f} | {1e3 * cpu / workload.pictures:.2f} |")
-    ratios = np.median(np.array(taken["bare forward"]) / np.array(taken["job"]), 0)
-    print(
-        f"\nof {workload.pictures} pictures, {arguments.rounds} rounds: the job reaches "
-        f"{ratios[0]:.3f} of the bare forward's pictures/s ({ratios[1]:.3f} by seconds of CPU); "
-        f"its forward is idle for {statistics.median(workload.idle[1:]):.1%} of the time"
-    )
+        clock, cpu = np.median(np.array(times), 0) / workload.pictures
+        ratios = np.median(bare / np.array(times), 0)
+        idle = 100 * statistics.median(workload.idle[1:]) if name == "job" else None
+        rows.append([name, ratios[1], ratios[0], 1e3 * cpu, 1 / clock, idle])
+    notes = [
+        f"{workload.pictures} pictures, {arguments.rounds} rounds in turns, ratios within a round."
+    ]
+    report.finish(Report(COLUMNS, rows, notes), where, arguments.json)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", required=True, help="as arn_tf.export wrote it")
+    parser.add_argument("--pictures", required=True, type=flags.folder, help="folder of pictures")
+    parser.add_argument("--rounds", type=flags.count, default=5)
+    parser.add_argument("--dtype", default="float32", choices=job_file.DTYPES)
+    parser.add_argument("--shard_size", type=flags.count, default=4096)
+    report.add_flag(parser)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
+    given = _arguments()
     tensorflow_process.prepare()
-    main()
+    running.run(lambda: main(given))

@@ -3,7 +3,7 @@
     python -m benchmarks.first_step --pictures=1000000
 
 The crops are hard links of a few, as in `benchmarks.inspect`, and the run is killed once it has
-learnt from one batch. Prints, for a tenth of the crops and for all of them, when they were listed,
+learnt from one batch. Tells, for a tenth of the crops and for all of them, when they were listed,
 when they were decoded and when the step was taken, and the most memory that the run had until
 then. Pages of the mapped file of decoded pictures are the system's, which takes them back as it
 needs them, and are told apart. Linux only.
@@ -18,7 +18,9 @@ import tempfile
 import threading
 import time
 
+from benchmarks import flags, report, running
 from benchmarks.inspect import draw_crops, link
+from benchmarks.report import Report
 
 STEP = "first step"
 # {what happened: its sign in the run's output}, in the order of their coming.
@@ -104,30 +106,35 @@ def measure(crops: str, model_dir: str, size: str) -> dict[str, Used]:
     return marks
 
 
-def main(count: int, size: str, folder: str) -> None:
-    """Measures a tenth and all of the pictures, and prints a line of each."""
-    with tempfile.TemporaryDirectory(dir=folder or None) as place:
+def main(count: int, size: str, folder: str | None, path: str | None) -> None:
+    """Measures a tenth and all of the pictures, and prints a report."""
+    where, rows = report.machine(), []
+    with tempfile.TemporaryDirectory(dir=folder) as place:
         crops = draw_crops(place)
-        for number in (count // 10, count):
+        for number in sorted({max(count // 10, 1), count}):
             linked = os.path.join(place, str(number))
             link(crops, linked, number)
             marks = measure(linked, os.path.join(place, f"run{number}"), size)
-            told = [
-                f"{name} after {mark.seconds:.1f} s ({mark.cpu:.1f} s of CPU)"
-                for name, mark in marks.items()
-            ]
             last = marks[STEP]
-            print(
-                f"{number:,} pictures: {', '.join(told)}, peak {last.own:.0f} MiB, "
-                f"{last.all:.0f} MiB with mapped files",
-                flush=True,
-            )
+            cpu = [mark.cpu for mark in marks.values()]
+            clock = [mark.seconds for mark in marks.values()]
+            rows.append([number, *cpu, *clock, last.own, last.all])
+    columns = [f"{name}, {unit}" for unit in ("CPU s", "clock s") for name in _MARKS]
+    columns = ["target pictures", *columns, "peak MiB", "with mapped files"]
+    notes = [
+        f"The strong recipe from toy pictures to hard links of {len(crops)} crops, decoded to "
+        f"{size}; one run of each size, seconds since its start."
+    ]
+    report.finish(Report(columns, rows, notes), where, path)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=20_000)
-    parser.add_argument("--input_size", default="64x32")
-    parser.add_argument("--folder", default="", help="for crops and runs; the system's when empty")
-    arguments = parser.parse_args()
-    main(arguments.pictures, arguments.input_size, arguments.folder)
+    parser.add_argument("--pictures", type=flags.count, default=20_000)
+    parser.add_argument("--input_size", type=flags.size, default="64x32")
+    parser.add_argument(
+        "--folder", type=flags.folder, help="for crops and runs; the system's without it"
+    )
+    report.add_flag(parser)
+    given = parser.parse_args()
+    running.run(lambda: main(given.pictures, given.input_size, given.folder, given.json))

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks import report
+from benchmarks import flags, report
 from benchmarks.report import Cell, Report
 from datasets.embedding_shards import job_file, shard
 from datasets.embedding_shards.job_file import Job
@@ -139,7 +139,7 @@ def main(pictures: int, path: str | None) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--pictures", type=flags.count, default=100_000)
     report.add_flag(parser)
-    flags = parser.parse_args()
-    command.run(lambda: main(flags.pictures, flags.json))
+    given = parser.parse_args()
+    command.run(lambda: main(given.pictures, given.json))

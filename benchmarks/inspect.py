@@ -2,7 +2,7 @@
 
     python -m benchmarks.inspect --pictures=200000
 
-Prints seconds per 1,000 pictures and the peak memory of the command for a tenth of the pictures and
+Tells seconds per 1,000 pictures and the peak memory of the command for a tenth of the pictures and
 for all of them: what memory grows by tells whether decoded pictures are kept. The few files are in
 the system's cache, so that the disk doesn't count.
 """
@@ -16,6 +16,9 @@ import tempfile
 import time
 
 from PIL import Image, ImageFilter
+
+from benchmarks import flags, report, running
+from benchmarks.report import Report
 
 CROPS = 64  # a file has at most some ten thousand names
 CAMERAS = 8
@@ -55,22 +58,24 @@ def measure(folder: str) -> tuple[float, float, float]:
     return time.perf_counter() - start, used.ru_utime + used.ru_stime, mib
 
 
-def main(count: int) -> None:
-    """Measures a tenth and all of the pictures, and prints a line of each."""
+def main(count: int, path: str | None) -> None:
+    """Measures a tenth and all of the pictures, and prints a report."""
+    where, rows = report.machine(), []
     with tempfile.TemporaryDirectory() as folder:
         crops = draw_crops(folder)
-        for number in (count // 10, count):
+        for number in sorted({max(count // 10, 1), count}):
             place = os.path.join(folder, str(number))
             link(crops, place, number)
             seconds, cpu, peak = measure(place)
-            print(
-                f"{number:,} pictures: {seconds:.1f} s, {seconds / number * 1000:.2f} s per 1,000 "
-                f"({cpu / number * 1000:.2f} s of CPU), peak {peak:.0f} MiB",
-                flush=True,
-            )
+            rows.append([number, 1e3 * cpu / number, 1e3 * seconds / number, peak])
+    columns = ("pictures", "CPU s per 1,000", "clock s per 1,000", "peak MiB")
+    notes = [f"Hard links of {len(crops)} crops; one run of each size, imports included."]
+    report.finish(Report(columns, rows, notes), where, path)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=20_000)
-    main(parser.parse_args().pictures)
+    parser.add_argument("--pictures", type=flags.count, default=20_000)
+    report.add_flag(parser)
+    given = parser.parse_args()
+    running.run(lambda: main(given.pictures, given.json))

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import report
+from benchmarks import flags, report
 from benchmarks.ray_nodes import Nodes
 from benchmarks.report import Report, Target
 
@@ -60,20 +60,20 @@ def main() -> None:
     """Measures both in turns and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, help="as arn_tf.export wrote it")
-    parser.add_argument("--pictures", required=True, help="folder of pictures")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--pictures", required=True, type=flags.folder, help="folder of pictures")
+    parser.add_argument("--rounds", type=flags.count, default=5)
+    parser.add_argument("--nodes", type=flags.count, default=3)
     report.add_flag(parser)
     arguments = parser.parse_args()
     where = report.machine()
-    flags = [f"--images={arguments.pictures}", f"--model={os.path.abspath(arguments.model)}"]
+    job = [f"--images={arguments.pictures}", f"--model={os.path.abspath(arguments.model)}"]
     nodes_of = f"{arguments.nodes} nodes of Ray"
     taken: dict[str, list[tuple[float, float]]] = {"one process": [], nodes_of: []}
     digests = set()
     with Nodes(arguments.nodes) as nodes:
         for round_ in range(arguments.rounds + 1):
             for name, engine in (("one process", "local"), (nodes_of, "ray")):
-                rate, seconds, count, digest = embed(flags, engine, nodes)
+                rate, seconds, count, digest = embed(job, engine, nodes)
                 digests.add(digest)
                 if round_:  # the first warms up
                     taken[name].append((rate, 1e3 * seconds / count))

@@ -1,7 +1,9 @@
 """What a benchmark found: printed as a table, kept as JSON; docs/speed.md is written from it."""
 
 import argparse
+import contextlib
 import dataclasses
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -9,8 +11,15 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import flags
+from benchmarks.other_work import OtherWork
 
 Cell = str | int | float | None
+# Of what `finish` keeps of the machine.
+OTHER_WORK = "cores that other work kept busy"
+_OTHERS = OtherWork()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +85,9 @@ def machine() -> dict[str, str | int | float]:
     """Returns what the figures depend on beside the code."""
     versions = {}
     for name in ("numpy", "tensorflow", "keras", "openvino"):
-        if name in sys.modules:
-            versions[name] = sys.modules[name].__version__
+        # Not imported for it: the memory of this process would count as its children's.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -85,13 +95,14 @@ def machine() -> dict[str, str | int | float]:
         "system": platform.platform(),
         "python": platform.python_version(),
         **versions,
-        "load before": round(os.getloadavg()[0], 1),
     }
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:
     """Adds --json, the path that `finish` takes."""
-    parser.add_argument("--json", metavar="FILE", help="keeps the figures there, too")
+    parser.add_argument(
+        "--json", metavar="FILE", type=flags.new_file, help="keeps the figures there, too"
+    )
 
 
 def finish(report: Report, where: dict[str, str | int | float], path: str | None) -> None:
@@ -99,26 +110,36 @@ def finish(report: Report, where: dict[str, str | int | float], path: str | None
 
     Args:
         report: what was found.
-        where: `machine()`, as it was before the work.
+        where: `machine()`; how busy other work kept it since the start is added.
         path: of a JSON file, or nothing.
 
     Raises:
-        OSError: the file can't be written.
+        SystemExit: the file can't be written.
     """
-    print(markdown(report))
+    print(markdown(report), flush=True)
     if path is None:
         return
+    others = _OTHERS.cores()
+    if others is not None:
+        where = where | {OTHER_WORK: round(others, 2)}
     found = {
         "command": shlex.join(["python", "-m", _module(), *sys.argv[1:]]),
         "machine": where,
         **dataclasses.asdict(report),
     }
-    pathlib.Path(path).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    try:
+        pathlib.Path(path).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SystemExit(f"--json={path}: {error.strerror}") from error
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Report, dict[str, str | int | float], str]:
     """Returns what `finish` kept: the report, the machine and the command line."""
-    found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    return loaded(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
+
+
+def loaded(found: dict[str, Any]) -> tuple[Report, dict[str, str | int | float], str]:
+    """Returns the same of what was in the file."""
     targets = [Target(**target) for target in found["targets"]]
     report = Report(found["columns"], found["rows"], found["notes"], targets)
     return report, found["machine"], found["command"]

@@ -2,7 +2,8 @@
 
 Each export runs in a process of its own, as a server would run it: uint8 pictures of the model's
 size in, embeddings out, in batches. Turns alternate, so that what else the machine does slows all
-alike; figures are medians over the rounds, and ratios to the first are taken within a round.
+alike; CPU time is of all threads. Figures are medians over the rounds, ratios to the first are
+taken within a round.
 """
 
 import argparse
@@ -10,11 +11,12 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks import picture_folder, turns
-from serving import command
+from benchmarks import flags, picture_folder, report, running, turns
+from benchmarks.report import Report
 
 _ROUNDS = 7
 _PASSES = 1
@@ -40,30 +42,46 @@ def work(arguments: argparse.Namespace) -> None:
                 embed(images[part], None if cameras is None else cameras[part])
 
 
+COLUMNS = (
+    "export",
+    "times the first's rate, CPU",
+    "times the first's rate, clock",
+    "CPU ms a picture",
+    "pictures/s of the clock",
+)
+
+
 def main() -> None:
-    """Measures all exports and prints a table."""
+    """Measures all exports and prints a report."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--exports", nargs="+", help="folders of versions, such as models/arn/1")
-    parser.add_argument("--pictures", help="folder of pictures")
-    parser.add_argument("--count", type=int, default=128, help="pictures of a turn")
-    parser.add_argument("--batch_size", type=int, default=8, help="pictures of a request")
+    parser.add_argument("--pictures", type=flags.folder, help="folder of pictures")
+    parser.add_argument("--count", type=flags.count, default=128, help="pictures of a turn")
+    parser.add_argument("--batch_size", type=flags.count, default=8, help="pictures of a request")
     parser.add_argument("--by_camera", action="store_true", help="each picture by a camera")
     parser.add_argument("--images", help=argparse.SUPPRESS)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    report.add_flag(parser)
     arguments = parser.parse_args()
     if arguments.worker:
         work(arguments)
         return
+    if not arguments.exports or not arguments.pictures:
+        parser.error("--exports and --pictures are needed")
     compare(arguments)
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    """Decodes the pictures once, gives each export its turns, and prints a table."""
+    """Decodes the pictures once, gives each export its turns, and prints a report."""
     from arn_tf.data.images import decode
     from arn_tf.served import publish
 
-    with open(os.path.join(arguments.exports[0], publish.SIDECAR), encoding="utf-8") as file:
-        size = json.load(file)["input_size"]
+    where, path = report.machine(), os.path.join(arguments.exports[0], publish.SIDECAR)
+    try:
+        with open(path, encoding="utf-8") as file:
+            size = json.load(file)["input_size"]
+    except (OSError, ValueError, KeyError) as error:
+        raise SystemExit(f"--exports: {path} can't be read: {error}") from error
     pictures = picture_folder.read(arguments.pictures, arguments.count)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "images.npy")
@@ -73,26 +91,23 @@ def compare(arguments: argparse.Namespace) -> None:
         line += ["--by_camera"] if arguments.by_camera else []
         commands = {export: [*line, f"--worker={export}"] for export in arguments.exports}
         found = turns.take(commands, dict.fromkeys(commands, _PASSES), _ROUNDS, os.getcwd())
-    cameras = ", each by a camera" if arguments.by_camera else ""
-    print(
-        f"{len(pictures)} pictures of {size[0]}x{size[1]}{cameras}, batches of "
-        f"{arguments.batch_size}, {os.cpu_count()} cores, {_ROUNDS} rounds\n\n"
-        "| export | pictures/s | times the first | CPU ms a picture | times the first's CPU |\n"
-        "|---|---|---|---|---|"
-    )
-    first = found[arguments.exports[0]]
+    first, rows = _turns(found[arguments.exports[0]]), []
     for export, taken in found.items():
-        speed = len(pictures) / np.median([turn["seconds"] for turn in taken])
-        cpu = 1e3 * np.median([turn["cpu_seconds"] for turn in taken]) / len(pictures)
-        ratios = {
-            key: np.median([one[key] / own[key] for one, own in zip(first, taken, strict=True)])
-            for key in ("seconds", "cpu_seconds")
-        }
-        print(
-            f"| {export} | {speed:.1f} | {ratios['seconds']:.2f} | {cpu:.2f} | "
-            f"{ratios['cpu_seconds']:.2f} |"
-        )
+        clock, cpu = np.median(_turns(taken), axis=0) / len(pictures)
+        ratios = np.median(first / _turns(taken), axis=0)
+        rows.append([export, ratios[1], ratios[0], 1e3 * cpu, 1 / clock])
+    cameras = ", each by a camera" if arguments.by_camera else ""
+    notes = [
+        f"{len(pictures)} pictures of {size[0]}x{size[1]}{cameras}, batches of "
+        f"{arguments.batch_size}, medians of {_ROUNDS} rounds in turns, ratios within a round."
+    ]
+    report.finish(Report(COLUMNS, rows, notes), where, arguments.json)
+
+
+def _turns(taken: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Returns the seconds of each turn, [rounds, 2]: on the clock and of CPU."""
+    return np.array([[turn["seconds"], turn["cpu_seconds"]] for turn in taken])
 
 
 if __name__ == "__main__":
-    command.run(main)
+    running.run(main)

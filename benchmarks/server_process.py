@@ -1,4 +1,4 @@
-"""Starts the development server for a benchmark."""
+"""The development server, for a benchmark."""
 
 import contextlib
 import os
@@ -30,3 +30,10 @@ def running(model_dir: str | os.PathLike[str]) -> Iterator[tuple[subprocess.Pope
     finally:
         process.terminate()
         process.wait()
+
+
+def cpu_seconds(process: subprocess.Popen[str]) -> float:
+    """Returns the seconds of CPU that a process has used so far; Linux."""
+    with open(f"/proc/{process.pid}/stat", encoding="ascii", errors="replace") as file:
+        times = file.read().rpartition(")")[2].split()
+    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,48 +1,44 @@
 """What serving costs beyond the model itself: `python -m benchmarks.serving --help`.
 
 Everything is timed in one run and in turns, so that other work of the machine slows all alike;
-figures are medians over the rounds, and ratios are taken within a round.
+figures are medians over the rounds, and ratios are taken within a round. CPU time is that of the
+client and the server together.
 
 - bare: the exported SavedModel's function, in a process of its own, batches of 8;
-- served: the same pictures through the development server and the client, 1 and 8 callers;
-- OpenVINO: the same network in another runtime, for reference;
-- the client's start beside the import of tensorflow_serving.apis, and its decoding of a reply
-  beside `tf.make_ndarray`.
+- served: the same pictures through the development server and the client, 1 and 8 callers, and one
+  that waits for each answer;
+- OpenVINO: the same network in another runtime, for reference, where it is installed.
 """
 
 import argparse
 import concurrent.futures
-import functools
+import importlib.util
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import openvino
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-from tensorflow_serving.apis import predict_pb2
 
 from arn_tf.data.images import decode
 from arn_tf.served.version_folders import published_versions
-from benchmarks import picture_folder, server_process
-from serving import command
-from serving.client import EmbeddingClient, message_classes, tensors
+from benchmarks import flags, picture_folder, report, running, server_process
+from benchmarks.report import Report
+from serving.client import EmbeddingClient
 
 BATCH_SIZE = 8
 _PICTURES = 256
 _ROUNDS = 5
-_READY = "from serving.client import EmbeddingClient; EmbeddingClient('localhost:1')"
-_APIS = "from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc"
-
-
-def seconds(function: Callable[[], object]) -> float:
-    """Returns the seconds that a call takes, on the clock."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+COLUMNS = (
+    "",
+    "of bare, CPU",
+    "of bare, clock",
+    "CPU ms a picture",
+    "pictures/CPU s",
+    "pictures/s of the clock",
+)
 
 
 class Workload:
@@ -52,6 +48,10 @@ class Workload:
         model_dir: as arn_tf.export wrote it.
         pictures: encoded pictures; a multiple of 8 x BATCH_SIZE.
         address: of a server of this model.
+
+    Attributes:
+        size: height and width that the model takes.
+        width: numbers of an embedding.
     """
 
     def __init__(self, model_dir: str, pictures: Sequence[bytes], address: str) -> None:
@@ -59,42 +59,37 @@ class Workload:
         newest = published_versions(model_dir)[-1]
         self._model = tf.saved_model.load(os.path.join(model_dir, str(newest)))
         images = self._model.signatures["images"]
-        size = images.structured_input_signature[1]["images"].shape[1:3]
+        self.size = tuple(images.structured_input_signature[1]["images"].shape[1:3])
+        self.width = images.structured_outputs["embedding"].shape[-1]
         self._pictures = pictures
-        self._images = np.stack([decode(picture, size).numpy() for picture in pictures])
-        self._openvino = self._convert(size)
+        self._images = np.stack([decode(picture, self.size).numpy() for picture in pictures])
 
     def ways(self) -> dict[str, Callable[[], None]]:
         """Returns {name: function that embeds all pictures once}."""
-        return {
+        ways = {
             "bare, JPEG": lambda: self._bare("serving_default", "image_bytes", self._pictures),
             "served, JPEG, 1 caller": lambda: self._served(1, self._pictures),
             "served, JPEG, 8 callers": lambda: self._served(8, self._pictures),
+            "served, JPEG, each answer awaited": lambda: self._served(1, self._pictures, 1),
             "bare, uint8": lambda: self._bare("images", "images", self._images),
             "served, uint8, 1 caller": lambda: self._served(1, self._images),
             "served, uint8, 8 callers": lambda: self._served(8, self._images),
-            "OpenVINO, uint8": self._run_openvino,
         }
-
-    def overhead(self) -> float:
-        """Returns the seconds a picture that a client takes longer than the bare model.
-
-        The client waits for each answer.
-        """
-        with EmbeddingClient(self._address, in_flight=1, batch_size=BATCH_SIZE) as client:
-            client.describe()
-            served = seconds(lambda: client.embed_encoded(self._pictures))
-        bare = seconds(lambda: self._bare("serving_default", "image_bytes", self._pictures))
-        return (served - bare) / len(self._pictures)
+        if importlib.util.find_spec("openvino"):
+            ways["OpenVINO, uint8"] = self._openvino()
+        return ways
 
     def _bare(self, signature: str, name: str, values: Sequence[bytes] | np.ndarray) -> None:
         function = self._model.signatures[signature]
         for start in range(0, len(values), BATCH_SIZE):
             function(**{name: tf.constant(values[start : start + BATCH_SIZE])})["embedding"].numpy()
 
-    def _served(self, callers: int, values: Sequence[bytes] | np.ndarray) -> None:
+    def _served(
+        self, callers: int, values: Sequence[bytes] | np.ndarray, in_flight: int = 4
+    ) -> None:
         def call(part: Sequence[bytes] | np.ndarray) -> None:
-            with EmbeddingClient(self._address, batch_size=BATCH_SIZE) as client:
+            options = {"in_flight": in_flight, "batch_size": BATCH_SIZE}
+            with EmbeddingClient(self._address, **options) as client:
                 if isinstance(part, np.ndarray):
                     client.embed_images(part)
                 else:
@@ -105,106 +100,75 @@ class Workload:
         with concurrent.futures.ThreadPoolExecutor(callers) as pool:
             list(pool.map(call, parts))
 
-    def _convert(self, size: Sequence[int]) -> openvino.CompiledModel:
+    def _openvino(self) -> Callable[[], None]:
+        import openvino
+
         images = self._model.signatures["images"]
-        spec = tf.TensorSpec([BATCH_SIZE, *size, 3], tf.uint8)
+        spec = tf.TensorSpec([BATCH_SIZE, *self.size, 3], tf.uint8)
         network = tf.function(lambda x: images(images=x)["embedding"], input_signature=[spec])
         frozen = convert_variables_to_constants_v2(network.get_concrete_function())
         model = openvino.convert_model(frozen.graph)
         # Otherwise it takes bfloat16 where the processor has it.
-        return openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def _run_openvino(self) -> None:
-        for start in range(0, len(self._images), BATCH_SIZE):
-            self._openvino(self._images[start : start + BATCH_SIZE])
+        def run() -> None:
+            for start in range(0, len(self._images), BATCH_SIZE):
+                compiled(self._images[start : start + BATCH_SIZE])
 
-
-def compare_ways(workload: Workload) -> None:
-    """Prints pictures per second of each way, and the served ones' share of the bare one's."""
-    ways = workload.ways()
-    for run in ways.values():
-        run()
-    times = {name: [] for name in ways}
-    overheads = []
-    for _ in range(_ROUNDS):
-        for name, run in ways.items():
-            times[name].append(seconds(run))
-        overheads.append(workload.overhead())
-    print("| | pictures/s | of bare |\n|---|---|---|")
-    for name, taken in times.items():
-        bare = times["bare, JPEG" if "JPEG" in name else "bare, uint8"]
-        share = np.median(np.array(bare) / taken)
-        print(f"| {name} | {_PICTURES / np.median(taken):.1f} | {share:.2f} |")
-    print(
-        f"\nclient and transport beyond the forward pass, one request at a time: "
-        f"{1e3 * np.median(overheads):.2f} ms a picture"
-    )
+        return run
 
 
-def compare_starts() -> None:
-    """Prints how long a process takes until it can ask, with this client and with the stubs."""
-
-    def start(code: str) -> None:
-        subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
-
-    runs = {_READY: [], _APIS: []}
-    for _ in range(_ROUNDS):
-        for code, taken in runs.items():
-            taken.append(seconds(functools.partial(start, code)))
-    ready, apis = (np.median(taken) for taken in runs.values())
-    ratio = np.median(np.array(runs[_APIS]) / runs[_READY])
-    print(
-        f"client ready {ready:.2f} s, tensorflow_serving.apis imported {apis:.2f} s: {ratio:.0f}x"
-    )
-
-
-def compare_decoding(rows: int = 1024, width: int = 2048) -> None:
-    """Prints how long a reply of float_val takes from bytes to an array, in both ways.
+def compare(workload: Workload, server: subprocess.Popen[str]) -> Report:
+    """Returns the rates of each way, and the shares of the bare one's.
 
     Args:
-        rows: embeddings in the reply.
-        width: numbers in an embedding.
+        workload: whose ways they are.
+        server: its process, whose CPU time counts too.
     """
-    reply = predict_pb2.PredictResponse()
-    values = np.random.default_rng(0).standard_normal((rows, width), np.float32)
-    tensor = reply.outputs["embedding"]
-    tensor.dtype = tf.float32.as_datatype_enum
-    for size in values.shape:
-        tensor.tensor_shape.dim.add().size = size
-    tensor.float_val.extend(values.ravel().tolist())
-    message = reply.SerializeToString()
 
-    def ours() -> np.ndarray:
-        outputs = message_classes.PredictResponse.FromString(message).outputs
-        return tensors.floats(outputs["embedding"], (rows, width), "embedding")
+    def seconds(run: Callable[[], None]) -> tuple[float, float]:
+        start = time.perf_counter(), time.process_time(), server_process.cpu_seconds(server)
+        run()
+        cpu = time.process_time() - start[1] + server_process.cpu_seconds(server) - start[2]
+        return time.perf_counter() - start[0], cpu
 
-    def theirs() -> np.ndarray:
-        return tf.make_ndarray(predict_pb2.PredictResponse.FromString(message).outputs["embedding"])
-
-    np.testing.assert_array_equal(ours(), theirs())
-    both = np.array([[seconds(ours), seconds(theirs)] for _ in range(4 * _ROUNDS)])
-    client, stubs = 1e3 * np.median(both, axis=0)
-    ratio = np.median(both[:, 1] / both[:, 0])
-    print(
-        f"reply of {rows} x {width}, parsed and decoded: {client:.1f} ms, "
-        f"tf.make_ndarray {stubs:.1f} ms: {ratio:.0f}x"
-    )
+    ways = workload.ways()
+    times = {name: [] for name in ways}
+    for number in range(_ROUNDS + 1):
+        for name, run in ways.items():
+            taken = seconds(run)
+            if number:  # the first warms up
+                times[name].append(taken)
+    rows = []
+    for name, taken in times.items():
+        bare = times["bare, JPEG" if "JPEG" in name else "bare, uint8"]
+        share_clock, share_cpu = np.median(np.array(bare) / taken, axis=0)
+        clock, cpu = np.median(taken, axis=0) / _PICTURES
+        rows.append([name, share_cpu, share_clock, 1e3 * cpu, 1 / cpu, 1 / clock])
+    notes = [
+        f"{_PICTURES} pictures of {workload.size[0]}x{workload.size[1]} to {workload.width} "
+        f"numbers, batches of {BATCH_SIZE}, medians of {_ROUNDS} rounds in turns, shares within a "
+        "round. CPU time of client and server together."
+    ]
+    if "OpenVINO, uint8" not in ways:
+        notes.append("OpenVINO isn't installed: not compared.")
+    return Report(COLUMNS, rows, notes)
 
 
 def main() -> None:
     """Measures everything and prints a report."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
-    parser.add_argument("--pictures", required=True, help="folder of pictures")
+    parser.add_argument("--pictures", required=True, type=flags.folder, help="folder of pictures")
+    report.add_flag(parser)
     arguments = parser.parse_args()
-    pictures = picture_folder.read(arguments.pictures, most=_PICTURES)
+    pictures, where = picture_folder.read(arguments.pictures, most=_PICTURES), report.machine()
     if len(pictures) < _PICTURES:
         raise SystemExit(f"--pictures={arguments.pictures}: fewer than {_PICTURES} pictures")
-    with server_process.running(arguments.model_dir) as (_, address):
-        compare_ways(Workload(arguments.model_dir, pictures, address))
-    compare_starts()
-    compare_decoding()
+    with server_process.running(arguments.model_dir) as (process, address):
+        found = compare(Workload(arguments.model_dir, pictures, address), process)
+    report.finish(found, where, arguments.json)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    running.run(main)

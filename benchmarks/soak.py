@@ -9,7 +9,6 @@ server's memory grew by a tenth after warming up.
 
 import argparse
 import collections
-import io
 import os
 import re
 import subprocess
@@ -21,13 +20,12 @@ from collections.abc import Sequence
 import grpc
 import numpy as np
 import tensorflow as tf
-from PIL import Image
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from arn_tf.data.images import decode
 from arn_tf.served.version_folders import published_versions
-from benchmarks import picture_folder, server_process
-from serving import command
+from benchmarks import bad_requests, flags, picture_folder, report, running, server_process
+from benchmarks.report import Report, Target
 from serving.client import EmbeddingClient
 from serving.errors import BadImageError
 
@@ -58,7 +56,7 @@ class Soak:
         self._pictures = pictures
         self._images = images
         self._expected = expected
-        self._bad = _bad_requests(pictures[0])
+        self._bad = bad_requests.of(pictures[0])
         self._lock = threading.Lock()
         self.counts: collections.Counter[str] = collections.Counter()
         self.wrong: list[str] = []
@@ -132,54 +130,6 @@ class Soak:
         assert difference <= _TOLERANCE, f"another picture's answer, off by {difference}"
 
 
-def _bad_requests(
-    picture: bytes,
-) -> dict[str, tuple[predict_pb2.PredictRequest, float, set[grpc.StatusCode]]]:
-    """Returns {kind: (request, deadline in seconds, the codes of which it must get one)}."""
-    code = grpc.StatusCode
-
-    def request(
-        values: object,
-        name: str = "arn",
-        signature: str = "",
-        key: str = "image_bytes",
-        dtype: tf.DType | None = None,
-    ) -> predict_pb2.PredictRequest:
-        message = predict_pb2.PredictRequest()
-        message.model_spec.name = name
-        message.model_spec.signature_name = signature
-        message.inputs[key].CopyFrom(tf.make_tensor_proto(values, dtype))
-        return message
-
-    def encoded(image: Image.Image, file_format: str) -> bytes:
-        data = io.BytesIO()
-        image.save(data, file_format)
-        return data.getvalue()
-
-    def pixels(count: int, dtype: tf.DType) -> predict_pb2.PredictRequest:
-        return request(np.zeros((count, 64, 33, 3)), signature="images", key="images", dtype=dtype)
-
-    invalid = {code.INVALID_ARGUMENT}
-    # Either the caller's deadline passes first, or that of the queue.
-    late = {code.DEADLINE_EXCEEDED, code.RESOURCE_EXHAUSTED}
-    return {
-        "text": (request([b"text"]), 30, invalid),
-        "nothing": (request([b""]), 30, invalid),
-        "half": (request([picture[: len(picture) // 2]]), 30, invalid),
-        "gif": (request([encoded(Image.new("RGB", (64, 128)), "GIF")]), 30, invalid),
-        "bomb": (request([encoded(Image.new("1", (20000, 20000)), "PNG")]), 30, invalid),
-        "33 pictures": (request([picture] * 33), 30, invalid),
-        "no picture": (request(np.zeros(0, dtype=object), dtype=tf.string), 30, invalid),
-        "wrong size": (pixels(2, tf.uint8), 30, invalid),
-        "wrong dtype": (pixels(2, tf.float32), 30, invalid),
-        "wrong name": (request([picture], key="picture"), 30, invalid),
-        "model": (request([picture], name="other"), 30, {code.NOT_FOUND}),
-        "signature": (request([picture], signature="other"), 30, {code.FAILED_PRECONDITION}),
-        "deadline": (request([picture] * 8), 0.002, late),
-        "100 MiB": (request([bytes(100 << 20)]), 60, {code.RESOURCE_EXHAUSTED}),
-    }
-
-
 def _resident_mib(process: subprocess.Popen[str]) -> float:
     with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
         return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) / 1024
@@ -188,9 +138,12 @@ def _resident_mib(process: subprocess.Popen[str]) -> float:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model_dir", required=True, help="as arn_tf.export wrote it")
-    parser.add_argument("--pictures", required=True, help="folder of pictures")
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--requests", type=int, default=20000, help="of all callers together")
+    parser.add_argument("--pictures", required=True, type=flags.folder, help="folder of pictures")
+    parser.add_argument("--minutes", type=flags.count, default=30)
+    parser.add_argument(
+        "--requests", type=flags.count, default=20000, help="of all callers together"
+    )
+    report.add_flag(parser)
     return parser.parse_args()
 
 
@@ -210,7 +163,7 @@ def _embed(model_dir: str, pictures: Sequence[bytes]) -> tuple[np.ndarray, np.nd
 def main() -> int:
     """Runs the requests and prints a report; returns 1 where something was wrong, or 0."""
     arguments = _arguments()
-    pictures = picture_folder.read(arguments.pictures, most=256)
+    where, pictures = report.machine(), picture_folder.read(arguments.pictures, most=256)
     images, expected = _embed(arguments.model_dir, pictures)
     memory = []
     with server_process.running(arguments.model_dir) as (process, address):
@@ -225,27 +178,37 @@ def main() -> int:
             thread.start()
         while any(thread.is_alive() for thread in threads):
             time.sleep(_SAMPLE_SECONDS)
-            memory.append(_resident_mib(process))
-            if len(memory) % 12 == 0:
+            if process.poll() is None:
+                memory.append(_resident_mib(process))
+            if len(memory) % 12 == 11:
                 print(
                     f"{sum(soak.counts.values())} requests, {len(soak.wrong)} wrong, "
                     f"{memory[-1]:.0f} MiB",
                     flush=True,
                 )
         alive = process.poll() is None
-    for kind, count in sorted(soak.counts.items()):
-        print(f"{count:7d} {kind}")
     for text in soak.wrong[:20]:
-        print(f"wrong: {text}")
+        print(f"wrong: {text}", file=sys.stderr)
+    if len(memory) < 10:
+        raise SystemExit(f"ended after {len(memory)} looks at the server's memory, of ten at least")
+    # Medians of ten equal parts of the time; warm-up ends within the first two.
     tenths = [float(np.median(part)) for part in np.array_split(memory, 10)]
-    print(
-        "resident memory of the server, MiB, medians of ten equal parts of the time: "
-        + " ".join(f"{tenth:.0f}" for tenth in tenths)
-    )
-    print(f"server alive: {alive}; wrong: {len(soak.wrong)} of {sum(soak.counts.values())}")
-    # Warm-up ends within the first two tenths.
-    return int(bool(soak.wrong) or not alive or tenths[-1] > 1.1 * tenths[1])
+    sent = sum(soak.counts.values())
+    targets = [
+        Target("wrong answers", 0, len(soak.wrong), at_most=True),
+        Target("servers that ended", 0, int(not alive), at_most=True),
+        Target("memory at the end to that after warming up", 1.1, tenths[-1] / tenths[1], True),
+    ]
+    notes = [
+        f"{sent:,} requests of {_CALLERS} callers in {arguments.minutes} minutes; each answer is "
+        "compared with the exported model's, each refusal with the status it must have. The "
+        f"server's memory, medians of tenths of the time: {tenths[1]:,.0f} MiB in the second, "
+        f"{tenths[-1]:,.0f} in the last."
+    ]
+    rows = sorted(soak.counts.items())
+    report.finish(Report(("request", "sent"), rows, notes, targets), where, arguments.json)
+    return int(not all(target.reached for target in targets))
 
 
 if __name__ == "__main__":
-    command.run(lambda: sys.exit(main()))
+    running.run(lambda: sys.exit(main()))

@@ -6,60 +6,55 @@ Three kinds of step on 32 source and 32 target pictures, with the paper's shapes
     frozen   pictures through a frozen E_I
     cached   its maps from a feature cache
 
-Each runs in a process of its own, input pipeline included. Beside the time stands the arithmetic:
-multiply-adds counted from the layers, over the rate of a large matrix product measured in the same
-process just before and after. Weights are random, which takes the same time. The
+Each runs in a process of its own, input pipeline included. What counts is CPU time, of all cores:
+other work of the machine slows the clock more. Beside it stands the arithmetic: multiply-adds
+counted from the layers, over the rate of a large matrix product measured in the same process just
+before and after. Weights are random, which takes the same time. The
 cache of 128 pictures stays in memory: reading a large one from a disk comes on top.
 """
 
 import argparse
 import json
-import math
 import os
 import resource
-import subprocess
-import sys
 import tempfile
-import time
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from benchmarks import children, report, running
+from benchmarks.report import Report
+from benchmarks.step_costs import COLUMNS, Clock, cells, layer_multiply_adds, matrix_rate
 from datasets import tensorflow_process
-from serving import command
 
 KINDS = ("tuned", "frozen", "cached")
 _BATCH = 32
 _STEPS = {"tuned": 4, "frozen": 6, "cached": 20}
 _EMBEDDING_DIM = {"ResNet50": 2048}
-_MATRIX = 2048
 
 
-def main(backbones: Sequence[str]) -> None:
-    """Measures each network of `keras.applications` and prints a table."""
-    print(
-        f"{'':24}{'s/step':>8}{'images/s':>10}{'G mult-adds':>13}{'bound s':>9}{'of bound':>10}"
-        f"{'peak MiB':>10}"
-    )
+def main(backbones: Sequence[str], path: str | None) -> None:
+    """Measures each network of `keras.applications` and prints a report.
+
+    Args:
+        backbones: their names.
+        path: of a JSON file, or nothing.
+    """
+    where, rows = report.machine(), []
     for backbone in backbones:
-        seconds = {}
+        tuned = None
         for kind in KINDS:
-            command = [sys.executable, "-m", "benchmarks.steps", "--child", backbone, kind]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            result = json.loads(output.strip().splitlines()[-1])
-            seconds[kind] = result["seconds"]
-            bound = result["multiply_adds"] / result["matrix_rate"]
-            print(
-                f"{backbone + ' ' + kind:24}{result['seconds']:8.3f}"
-                f"{2 * _BATCH / result['seconds']:10.1f}{result['multiply_adds'] / 1e9:13.1f}"
-                f"{bound:9.3f}{bound / result['seconds']:10.0%}{result['peak_mib']:10.0f}",
-                flush=True,
-            )
-        print(
-            f"{backbone}: cached is {seconds['frozen'] / seconds['cached']:.1f} times as fast as "
-            f"frozen, {seconds['tuned'] / seconds['cached']:.1f} times as fast as tuned",
-            flush=True,
-        )
+            found = children.answer("benchmarks.steps", ["--child", backbone, kind])
+            tuned = tuned or found
+            times = tuned["cpu_seconds"] / found["cpu_seconds"]
+            rows.append([f"{backbone}, {kind}", times, *cells(found, 2 * _BATCH)])
+    steps = ", ".join(f"{count} {kind}" for kind, count in _STEPS.items())
+    notes = [
+        f"{_BATCH} source and {_BATCH} target pictures a step, input pipeline included; medians of "
+        f"{steps} steps. The bound is what the layers' multiply-adds take at the rate of a large "
+        "matrix product."
+    ]
+    columns = ["step", "times tuned's rate, CPU", *COLUMNS]
+    report.finish(Report(columns, rows, notes), where, path)
 
 
 def measure(backbone: str, kind: str) -> None:
@@ -112,42 +107,12 @@ def measure(backbone: str, kind: str) -> None:
         )
         rates.append(matrix_rate(tf))
     result = {
-        # The first two steps trace and warm up.
-        "seconds": float(np.median(np.diff(clock.times)[1:])),
+        **clock.medians(),
         "multiply_adds": step_multiply_adds(model, kind),
         "matrix_rate": max(rates),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(result))
-
-
-class Clock:
-    """Keeps when each batch ended, as a callback's `on_train_batch_end`.
-
-    Attributes:
-        times: of `time.perf_counter`, seconds.
-    """
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def __call__(self, batch: int, logs: Mapping[str, Any] | None) -> None:
-        self.times.append(time.perf_counter())
-
-
-def matrix_rate(tf: types.ModuleType) -> float:
-    """Returns the multiply-adds a second of a large float32 matrix product, the best of several.
-
-    Args:
-        tf: the module tensorflow, which only child processes import.
-    """
-    left = tf.random.normal((_MATRIX, _MATRIX))
-    best = float("inf")
-    for _ in range(8):
-        start = time.perf_counter()
-        tf.matmul(left, left).numpy()
-        best = min(best, time.perf_counter() - start)
-    return _MATRIX**3 / best
 
 
 def step_multiply_adds(model: Any, kind: str) -> int:
@@ -172,39 +137,15 @@ def step_multiply_adds(model: Any, kind: str) -> int:
     return 2 * _BATCH * (heads + passes[kind])
 
 
-def layer_multiply_adds(network: Any, shape: tuple[int, ...]) -> list[int]:
-    """Returns the multiply-adds for one picture of each convolution and matrix product, in order.
-
-    Args:
-        network: a `keras.Model` or layer.
-        shape: of its input for one picture.
-    """
-    import tensorflow as tf
-
-    signature = tf.TensorSpec([1, *shape], tf.float32)
-    graph = tf.function(lambda x: network(x, training=False)).get_concrete_function(signature).graph
-    counts = []
-    for operation in graph.get_operations():
-        if operation.type == "MatMul":
-            counts.append(math.prod(operation.inputs[1].shape))
-        elif operation.type in ("Conv2D", "DepthwiseConv2dNative"):
-            positions = operation.outputs[0].shape[1:3]
-            counts.append(math.prod(operation.inputs[1].shape) * math.prod(positions))
-        elif operation.type == "Conv2DBackpropInput":
-            # A transposed convolution: its kernel is applied at every position of its input.
-            positions = operation.inputs[2].shape[1:3]
-            counts.append(math.prod(operation.inputs[1].shape) * math.prod(positions))
-    return counts
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument(
         "backbones", nargs="*", default=["MobileNetV2", "ResNet50"], metavar="BACKBONE"
     )
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    report.add_flag(parser)
     arguments = parser.parse_args()
     if arguments.child:
-        measure(*arguments.child)
+        running.run(lambda: measure(*arguments.child))
     else:
-        command.run(lambda: main(arguments.backbones))
+        running.run(lambda: main(arguments.backbones, arguments.json))

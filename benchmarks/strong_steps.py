@@ -16,14 +16,13 @@ network's own last stride, a smaller map.
 import argparse
 import json
 import resource
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.steps import Clock, layer_multiply_adds, matrix_rate
+from benchmarks import children, report, running
+from benchmarks.report import Report
+from benchmarks.step_costs import COLUMNS, Clock, cells, layer_multiply_adds, matrix_rate
 from datasets import tensorflow_process
-from serving import command
 
 INPUT_SIZE = (128, 64)
 # Pictures that one step, or one call, handles.
@@ -34,31 +33,31 @@ PROTOTYPE = {
     "source": "torch 112-125; Keras 92",
     "self-training": "torch 94-98",  # 0.26-0.29 s for the source, 0.39 s for two cameras
     "plain": "torch 690",
-    "by camera": "-",
+    "by camera": None,
 }
 _BATCH, _CAMERAS, _IDENTITIES = 32, 6, 16
 
 
-def main(backbones: Sequence[str]) -> None:
-    """Measures each network of `keras.applications` and prints a table."""
-    print(
-        f"{'':28}{'s/step':>8}{'images/s':>10}{'G mult-adds':>13}{'bound s':>9}{'of bound':>10}"
-        f"{'peak MiB':>10}  prototype, images/s"
-    )
+def main(backbones: Sequence[str], path: str | None) -> None:
+    """Measures each network of `keras.applications` and prints a report.
+
+    Args:
+        backbones: their names.
+        path: of a JSON file, or nothing.
+    """
+    where, rows = report.machine(), []
     for backbone in backbones:
         for kind, pictures in PICTURES.items():
-            command = [sys.executable, "-m", "benchmarks.strong_steps", "--child", backbone, kind]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            result = json.loads(output.strip().splitlines()[-1])
-            bound = result["multiply_adds"] / result["matrix_rate"]
-            prototype = PROTOTYPE[kind] if backbone == "MobileNetV2" else "-"
-            print(
-                f"{backbone + ' ' + kind:28}{result['seconds']:8.3f}"
-                f"{pictures / result['seconds']:10.1f}{result['multiply_adds'] / 1e9:13.1f}"
-                f"{bound:9.3f}{bound / result['seconds']:10.0%}{result['peak_mib']:10.0f}"
-                f"  {prototype}",
-                flush=True,
-            )
+            found = children.answer("benchmarks.strong_steps", ["--child", backbone, kind])
+            prototype = PROTOTYPE[kind] if backbone == "MobileNetV2" else None
+            rows.append([f"{backbone}, {kind}", *cells(found, pictures), prototype])
+    notes = [
+        f"{INPUT_SIZE[0]}x{INPUT_SIZE[1]}, last stride 1, augmentation included; medians of "
+        f"{', '.join(f'{count} {kind}' for kind, count in _STEPS.items())} steps or calls. The "
+        "bound is what the multiply-adds of E_I take at the rate of a large matrix product."
+    ]
+    columns = ["", *COLUMNS, "a prototype's pictures/s of the clock"]
+    report.finish(Report(columns, rows, notes), where, path)
 
 
 def measure(backbone: str, kind: str) -> None:
@@ -93,10 +92,10 @@ def measure(backbone: str, kind: str) -> None:
     # As `benchmarks.steps` counts: forward, gradients of weights and of all inputs but the first.
     each = {"plain": sum(passes), "by camera": 2 * sum(passes)}
     result = {
-        # The first two trace and warm up.
-        "seconds": float(np.median(np.diff(clock.times)[1:])),
+        **clock.medians(),
         "multiply_adds": PICTURES[kind] * each.get(kind, 3 * sum(passes) - passes[0]),
         "matrix_rate": max(rates),
+        "width": model.embedding_dim,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(result))
@@ -149,8 +148,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("backbones", nargs="*", default=["MobileNetV2"], metavar="BACKBONE")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    report.add_flag(parser)
     arguments = parser.parse_args()
     if arguments.child:
-        measure(*arguments.child)
+        running.run(lambda: measure(*arguments.child))
     else:
-        command.run(lambda: main(arguments.backbones))
+        running.run(lambda: main(arguments.backbones, arguments.json))

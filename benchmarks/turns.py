@@ -3,6 +3,7 @@
 Imports nothing but the standard library: the Python of another framework runs it, too.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -52,6 +53,9 @@ def take(
 
     Returns:
         {kind: answers of `requested`, one a round}.
+
+    Raises:
+        SystemExit: a program ended before its turns.
     """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": folder}
     # Threads of OpenMP would wait busily, and the more the busier the machine is.
@@ -62,16 +66,18 @@ def take(
             workers[kind] = subprocess.Popen(list(command), env=environment, **pipes)
             while (line := workers[kind].stdout.readline()) != "ready\n":
                 if not line:
-                    raise ChildProcessError(f"{kind}: {' '.join(command)} ended")
+                    raise SystemExit(f"{kind}: {' '.join(command)} ended, see above")
         for number in range(rounds + 1):
             for kind, worker in workers.items():
                 worker.stdin.write(f"{steps[kind]}\n")
                 worker.stdin.flush()
-                answer = json.loads(worker.stdout.readline())
+                if not (line := worker.stdout.readline()):
+                    raise SystemExit(f"{kind}: {' '.join(commands[kind])} ended, see above")
                 if number:
-                    found[kind].append(answer)
+                    found[kind].append(json.loads(line))
     finally:
         for worker in workers.values():
-            worker.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                worker.stdin.close()
             worker.wait()
     return found

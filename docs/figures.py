@@ -1,35 +1,19 @@
-"""Draws the charts of the documentation from docs/results.json: `make figures`.
-
-Needs matplotlib (requirements-docs.txt). Equal numbers give equal files, so that a chart changes in
-the repository only where its numbers do.
-"""
+"""Draws the charts of docs/results.md from docs/results.json: a part of `make figures`."""
 
 import json
-import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import matplotlib
 import matplotlib.axes
-import matplotlib.pyplot as plt
 
-DOCS = pathlib.Path(__file__).parent
-RESULTS = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
+from docs import charts
+
+RESULTS = json.loads((charts.DOCS / "results.json").read_text(encoding="utf-8"))
 DIRECTIONS = {
-    "market_to_duke": ("Market to Duke", "#33508f"),
-    "duke_to_market": ("Duke to Market", "#e08a2c"),
+    "market_to_duke": ("Market to Duke", charts.BLUE),
+    "duke_to_market": ("Duke to Market", charts.ORANGE),
 }
 # Targets of adaptation without a source: columns of its table, colour.
-TARGETS = {"PKU": "#33508f", "CUHK03": "#e08a2c"}
-GREY = "#8a94a3"
-STYLE = {
-    "svg.hashsalt": "arn_tf",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "ytick.left": False,
-    "font.size": 10,
-}
-WIDTH = 6.4  # inches: text stays readable when a phone shows it at half its size
+TARGETS = {"PKU": charts.BLUE, "CUHK03": charts.ORANGE}
 # Rows of the overview: (label, recipe, row of its tables).
 OVERVIEW = (
     ("untrained backbone", "paper", "untrained pooled backbone"),
@@ -43,20 +27,14 @@ OVERVIEW = (
 
 
 def main() -> None:
-    matplotlib.rcParams.update(STYLE)
-    _save("recipes", _directions, OVERVIEW)
+    charts.save("recipes", _directions, OVERVIEW)
     for recipe in ("paper", "strong"):
         rows = [(row, recipe, row) for row in RESULTS[f"{recipe}_market_to_duke"]["rows"]]
-        _save(f"{recipe}_recipe", _directions, rows, intervals=recipe == "strong")
-    _save("joint_training", _differences, "joint_training", "mAP, points, and 95% interval")
-    _save("stage_choice", _losses, "stage_choice")
-    _save("adaptation", _targets, "adaptation")
-    _save("calibration", _curves, "calibration_by_number", "training pictures of each camera")
-    sizes = "gallery pictures, 1,000 queries"
-    _save("ranking_seconds", _sizes, "ranking_at_size", "ranking, s", sizes)
-    _save("ranking_memory", _sizes, "ranking_at_size", "peak MiB", sizes)
-    _save("training_steps", _rates, "training_steps", "images/s", "pictures a second")
-    _save("serving", _rates, "serving", "pictures/s", "pictures a second")
+        charts.save(f"{recipe}_recipe", _directions, rows, intervals=recipe == "strong")
+    charts.save("joint_training", _differences, "joint_training", "mAP, points, and 95% interval")
+    charts.save("stage_choice", _losses, "stage_choice")
+    charts.save("adaptation", _targets, "adaptation")
+    charts.save("calibration", _curves, "calibration_by_number", "training pictures of each camera")
 
 
 def _directions(
@@ -78,7 +56,7 @@ def _directions(
             _whisker(axes, place + shift, mean, low, high)
             axes.text(high + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
     spread = "95% interval over queries" if intervals else "deviation over three seeds"
-    _rows(axes, [text for text, _, _ in rows], f"mAP, percent, and {spread}")
+    charts.name_rows(axes, [text for text, _, _ in rows], f"mAP, percent, and {spread}")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1), ncols=2)
     return 2 * len(rows)
 
@@ -95,7 +73,7 @@ def _targets(axes: matplotlib.axes.Axes, table: str) -> int:
             axes.barh(place + shift, mean, 0.38, color=colour, label=None if place else target)
             _whisker(axes, place + shift, mean, interval["low"], interval["high"])
             axes.text(interval["high"] + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
-    _rows(axes, list(rows), "mAP, percent, and 95% interval over queries")
+    charts.name_rows(axes, list(rows), "mAP, percent, and 95% interval over queries")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1), ncols=2)
     return 2 * len(rows)
 
@@ -103,13 +81,13 @@ def _targets(axes: matplotlib.axes.Axes, table: str) -> int:
 def _differences(axes: matplotlib.axes.Axes, table: str, label: str) -> int:
     """A point and an interval for each row's difference, beside the line of no difference."""
     rows = RESULTS[table]["rows"]
-    axes.axvline(0, color=GREY, linewidth=1)
+    axes.axvline(0, color=charts.GREY, linewidth=1)
     for place, cells in enumerate(rows.values()):
         mean, low, high = _mean_and_spread(cells[-1], cells[-1])
         axes.plot(mean, place, "o", color=DIRECTIONS["market_to_duke"][1])
         _whisker(axes, place, mean, low, high)
         axes.text(mean, place - 0.2, f"{mean:+.1f}", ha="center", va="bottom", fontsize=8)
-    _rows(axes, [row.replace(", three seeds", "") for row in rows], label)
+    charts.name_rows(axes, [row.replace(", three seeds", "") for row in rows], label)
     return len(rows)
 
 
@@ -117,23 +95,14 @@ def _losses(axes: matplotlib.axes.Axes, table: str) -> int:
     """Mean loss as a bar and worst loss as a point, the best mean on top."""
     rows = sorted(RESULTS[table]["rows"].items(), key=lambda row: row[1][3])
     for place, (name, (*_, mean, worst)) in enumerate(rows):
-        axes.barh(place, mean, 0.7, color="#33508f" if name == "the rule of training" else GREY)
+        axes.barh(
+            place, mean, 0.7, color=charts.BLUE if name == "the rule of training" else charts.GREY
+        )
         axes.text(mean + 0.3, place, f"{mean:.2f}", va="center", fontsize=8)
         label = None if place else "worst run"
         axes.plot(worst, place, "o", color="#c0392b", markersize=4, label=label)
-    _rows(axes, [name for name, _ in rows], "points of mAP below the best, mean")
+    charts.name_rows(axes, [name for name, _ in rows], "points of mAP below the best, mean")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1))
-    return len(rows)
-
-
-def _rates(axes: matplotlib.axes.Axes, table: str, column: str, label: str) -> int:
-    """A bar for each row of one column."""
-    rows = RESULTS[table]["rows"]
-    values = [cells[RESULTS[table]["columns"].index(column)] for cells in rows.values()]
-    axes.barh(range(len(values)), values, 0.7, color="#33508f")
-    for place, value in enumerate(values):
-        axes.text(value + max(values) / 80, place, f"{value:.1f}", va="center", fontsize=8)
-    _rows(axes, list(rows), label)
     return len(rows)
 
 
@@ -141,7 +110,7 @@ def _curves(axes: matplotlib.axes.Axes, table: str, label: str) -> int:
     """A line for each column over the numbers that are the rows' names; twelve bars high."""
     rows = RESULTS[table]["rows"]
     numbers = [int(name) for name in rows]
-    colours = {"target's": GREY, "own": "#e08a2c", "shrunk": "#33508f"}
+    colours = {"target's": charts.GREY, "own": charts.ORANGE, "shrunk": charts.BLUE}
     for place, column in enumerate(RESULTS[table]["columns"]):
         kind, order = column.split(", ")
         values = [cells[place] for cells in rows.values()]
@@ -155,31 +124,6 @@ def _curves(axes: matplotlib.axes.Axes, table: str, label: str) -> int:
     axes.set_ylabel("mAP")
     axes.legend(frameon=False, loc="lower right", fontsize=8)
     return 12
-
-
-def _sizes(axes: matplotlib.axes.Axes, table: str, column: str, label: str) -> int:
-    """A line for one column over the sizes that are the rows' names; nine bars high."""
-    rows = RESULTS[table]["rows"]
-    sizes = [int(name.replace(",", "")) for name in rows]
-    place = RESULTS[table]["columns"].index(column)
-    values = [cells[place] for cells in rows.values()]
-    axes.plot(sizes, values, color="#33508f", marker=".")
-    axes.set_xscale("log")
-    axes.minorticks_off()
-    axes.set_xticks(sizes, list(rows))
-    if column.endswith(", s"):
-        axes.set_yscale("log")
-    else:
-        axes.set_ylim(0)
-    axes.set_xlabel(label)
-    axes.set_ylabel(column)
-    return 9
-
-
-def _rows(axes: matplotlib.axes.Axes, names: list[str], label: str) -> None:
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.6)
-    axes.set_xlabel(label)
 
 
 def _whisker(
@@ -200,15 +144,6 @@ def _mean_and_spread(
         cell = {"mean": cell}
     mean, deviation = cell["mean"], cell.get("deviation", 0)
     return mean, interval.get("low", mean - deviation), interval.get("high", mean + deviation)
-
-
-def _save(name: str, draw: Callable[..., int], *arguments: object, **options: object) -> None:
-    """Writes docs/images/NAME.svg, as high as its bars need."""
-    figure, axes = plt.subplots(figsize=(WIDTH, 1), layout="constrained")
-    bars = draw(axes, *arguments, **options)
-    figure.set_figheight(0.9 + 0.24 * bars)
-    figure.savefig(DOCS / "images" / f"{name}.svg", metadata={"Date": None})
-    plt.close(figure)
 
 
 if __name__ == "__main__":

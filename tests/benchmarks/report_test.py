@@ -68,4 +68,11 @@ def test_kept_as_it_was_with_the_machine_and_the_command(tmp_path):
     assert report.markdown(again) == report.markdown(FOUND)
     assert command == f"python -m programs.one --json '{path}'"
     assert machine["cores"] >= 1 and machine["memory GiB"] >= 1
+    assert machine[report.OTHER_WORK] >= 0 and machine["tensorflow"]
     assert machine["processor"].rpartition(", ")[2] in ("avx512f", "avx2", "avx", "no AVX")
+
+
+def test_a_file_that_cannot_be_written(tmp_path, capsys):
+    with pytest.raises(SystemExit, match=r"--json=.*: No such file"):
+        report.finish(FOUND, report.machine(), str(tmp_path / "gone" / "a.json"))
+    assert "| 10,000 |" in capsys.readouterr().out  # what was measured isn't lost
