@@ -1,0 +1,27 @@
+"""What a run of official size does, counted by hand."""
+
+from arn_tf.strong.settings import StrongSettings
+from benchmarks import official_run
+
+
+def test_what_a_run_does():
+    found = official_run.counts(StrongSettings())
+    assert found == {
+        "steps on the source": 60 * 404,  # 12,936 / 32 = 404.25
+        "steps of self-training": 3 * 517,  # 16,522 / 32 = 516.3
+        # Four stages, and in each the whole target and eight cameras of 1,024 pictures.
+        "pictures embedded by camera": 4 * 16_522 + 4 * 9 * 1024,
+        "pictures through E_I alone": 4 * 16_522 + 4 * 9 * 1024,
+        "clusterings of the target": 3,
+        "choices of a stage": 1,
+    }
+
+
+def test_settings_count():
+    settings = StrongSettings(
+        epochs=2, batch_size=64, self_training_rounds=1, self_training_steps=7
+    )
+    found = official_run.counts(settings)
+    assert found["steps on the source"] == 2 * 202
+    assert found["steps of self-training"] == 7
+    assert found["pictures embedded by camera"] == 2 * 16_522 + 2 * 9 * 1024
