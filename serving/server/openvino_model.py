@@ -22,8 +22,12 @@ PLAIN = "images.xml"
 _BY_CAMERA = os.path.join("by_camera", "images_by_camera.xml")
 _DECODER = "decoder"
 _SIDECAR = os.path.join("assets.extra", "arn.json")
-# Otherwise it computes in bfloat16 where the processor has it.
-_FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
+_CONFIG = {
+    # Otherwise it computes in bfloat16 where the processor has it.
+    "INFERENCE_PRECISION_HINT": "f32",
+    # Otherwise every process binds its threads to the same cores, whatever else runs there.
+    "ENABLE_CPU_PINNING": False,
+}
 # `camera_row` of a camera without statistics of its own: the whole target's. See arn_tf.served.
 _TARGET = 1
 # The first request of each size is slower: as the warm-up requests of a SavedModel.
@@ -97,7 +101,7 @@ class OpenVINOModel:
                 f"{os.path.basename(path)} is of embedding space {space}, and arn.json says "
                 f"{self._space}"
             )
-        return core.compile_model(model, "CPU", _FLOAT32)
+        return core.compile_model(model, "CPU", _CONFIG)
 
     def run(self, signature: str, inputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         """Returns {output: array} of one signature.

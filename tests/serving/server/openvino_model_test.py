@@ -54,6 +54,11 @@ def test_an_answer_outlives_the_next(folder):
     np.testing.assert_array_equal(first, kept)
 
 
+def test_its_threads_may_run_on_every_core(folder):
+    """OpenVINO's default binds them, to the same cores in every process."""
+    assert not load(folder)._graphs["images"].get_property("ENABLE_CPU_PINNING")
+
+
 def change(folder, **changes):
     path = folder / publish.SIDECAR
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
