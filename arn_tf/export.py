@@ -76,6 +76,10 @@ def main() -> None:
         runtime = importlib.import_module(f"arn_tf.served.to_{arguments.format}")
         # A package that is missing is said at once.
         runtime.versions()
+    if int8:
+        from arn_tf.served import openvino_int8
+
+        openvino_int8.versions()
     run = RunDir(os.path.expanduser(arguments.model_dir))
     settings = recipes.with_moved_folders(recipes.settings_of(run))
     # As where it was trained and scored.
@@ -88,8 +92,6 @@ def main() -> None:
         model, "float32" if int8 else arguments.precision
     )
     if int8:
-        from arn_tf.served import openvino_int8
-
         runtime = openvino_int8.Int8(_pictures(run, settings, openvino_int8.PICTURES))
         served = runtime.served(served)
         # Nobody has measured those of the quantised model.

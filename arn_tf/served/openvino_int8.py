@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 PICTURES = 300
 
 
+def versions() -> dict[str, str]:
+    """Returns the versions of OpenVINO and NNCF for the sidecar.
+
+    Raises:
+        UserError: one of them isn't installed.
+    """
+    return to_openvino.versions() | {"nncf": _nncf().__version__}
+
+
 @dataclasses.dataclass(frozen=True)
 class Int8:
     """`to_openvino` with quantised graphs.
@@ -40,12 +49,8 @@ class Int8:
     NAME = to_openvino.NAME
 
     def versions(self) -> dict[str, str]:
-        """Returns the versions of OpenVINO and NNCF for the sidecar.
-
-        Raises:
-            UserError: one of them isn't installed.
-        """
-        return to_openvino.versions() | {"nncf": _nncf().__version__}
+        """Returns the versions of OpenVINO and NNCF for the sidecar; see `versions`."""
+        return versions()
 
     def served(self, served: ServedModel) -> ServedModel:
         """Returns a float32 model under the embedding space of its quantised graphs."""
@@ -53,7 +58,7 @@ class Int8:
         for picture in self.calibration:
             pictures.update(hashlib.sha256(picture).digest())
         space = embedding_space(
-            {"of": served.embedding_space, "precision": "int8"} | self.versions(),
+            {"of": served.embedding_space, "precision": "int8"} | versions(),
             [],
             pictures.digest(),
         )

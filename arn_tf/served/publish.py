@@ -7,6 +7,7 @@ names the embedding space.
 import datetime
 import functools
 import glob
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -152,8 +153,22 @@ def _for_runtime(
         "camera_rows": runtime_graphs.camera_rows(served),
         "agreement": compare(served, embed, pictures, runtime.NAME),
         "weights_bytes": runtime.weights_bytes(folder),
+        # Of what was compared: the weights of some formats can be exchanged without an error.
+        "sha256": _digests(folder),
         "versions": _VERSIONS | packages,
     }
+
+
+def _digests(folder: str) -> dict[str, str]:
+    """Returns {path below a folder: its SHA-256} of all files there."""
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[os.path.relpath(path, folder)] = digest
+    return dict(sorted(found.items()))
 
 
 def save(served: ServedModel, folder: str) -> None:

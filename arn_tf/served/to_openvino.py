@@ -25,8 +25,12 @@ NAME = "openvino"
 # {graph: its file below a version's folder}.
 FILES = {PLAIN: "images.xml", BY_CAMERA: os.path.join("by_camera", "images_by_camera.xml")}
 DECODER = "decoder"
-# Otherwise it computes in bfloat16 where the processor has it.
-_FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
+_CONFIG = {
+    # Otherwise it computes in bfloat16 where the processor has it.
+    "INFERENCE_PRECISION_HINT": "f32",
+    # Otherwise every process binds its threads to the same cores, whatever else runs there.
+    "ENABLE_CPU_PINNING": False,
+}
 
 
 def versions() -> dict[str, str]:
@@ -69,7 +73,7 @@ def load(folder: str) -> dict[str, runtime_graphs.Embed]:
     """Returns {graph: function of NumPy arrays} of what `write` wrote, as a server would run it."""
     core = _openvino().Core()
     return {
-        name: _runner(core.compile_model(path, "CPU", _FLOAT32))
+        name: _runner(core.compile_model(path, "CPU", _CONFIG))
         for name, path in runtime_graphs.written(folder, FILES).items()
     }
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from serving.server import openvino_model
-from serving.server.saved_model import SavedModel
+from serving.errors import ServingError
+from serving.server import openvino_model, saved_model
 
 
 class Model(Protocol):
@@ -32,6 +32,14 @@ def load(folder: str, version: int) -> Model:
     Raises:
         ServingError: it can't be loaded.
     """
-    if os.path.exists(os.path.join(folder, openvino_model.PLAIN)):
+    forms = (saved_model.FILE, openvino_model.PLAIN)
+    found = [name for name in forms if os.path.exists(os.path.join(folder, name))]
+    if len(found) > 1:
+        raise ServingError(
+            f"can't be loaded: {' and '.join(found)} are two forms of an export. Keep one in a "
+            "version's folder, and export the other into a folder of its own",
+            file=folder,
+        )
+    if found == [openvino_model.PLAIN]:
         return openvino_model.OpenVINOModel(folder, version)
-    return SavedModel(folder, version)
+    return saved_model.SavedModel(folder, version)

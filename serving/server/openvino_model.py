@@ -4,9 +4,10 @@ OpenVINO computes the embeddings; JPEG and PNG are decoded in this process by th
 them, a SavedModel without weights, so that a picture is the same to both forms of an export.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,12 @@ PLAIN = "images.xml"
 _BY_CAMERA = os.path.join("by_camera", "images_by_camera.xml")
 _DECODER = "decoder"
 _SIDECAR = os.path.join("assets.extra", "arn.json")
-# Otherwise it computes in bfloat16 where the processor has it.
-_FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
+_CONFIG = {
+    # Otherwise it computes in bfloat16 where the processor has it.
+    "INFERENCE_PRECISION_HINT": "f32",
+    # Otherwise every process binds its threads to the same cores, whatever else runs there.
+    "ENABLE_CPU_PINNING": False,
+}
 # `camera_row` of a camera without statistics of its own: the whole target's. See arn_tf.served.
 _TARGET = 1
 # The first request of each size is slower: as the warm-up requests of a SavedModel.
@@ -61,6 +66,10 @@ class OpenVINOModel:
         with open(os.path.join(folder, _SIDECAR), encoding="utf-8") as file:
             sidecar = json.load(file)
         self._space = str(sidecar["embedding_space"])
+        names = [PLAIN] + ([_BY_CAMERA] if "cameras" in sidecar else [])
+        # Exports of earlier versions have none.
+        if "sha256" in sidecar:
+            _check(folder, names, sidecar["sha256"])
         self._graphs = {"images": self._compiled(core, os.path.join(folder, PLAIN))}
         self._cameras, self._rows = np.zeros(0, np.int64), np.zeros(0, np.int32)
         if "cameras" in sidecar:
@@ -92,7 +101,7 @@ class OpenVINOModel:
                 f"{os.path.basename(path)} is of embedding space {space}, and arn.json says "
                 f"{self._space}"
             )
-        return core.compile_model(model, "CPU", _FLOAT32)
+        return core.compile_model(model, "CPU", _CONFIG)
 
     def run(self, signature: str, inputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         """Returns {output: array} of one signature.
@@ -127,6 +136,19 @@ class OpenVINOModel:
         place = np.searchsorted(self._cameras, camera_id).clip(max=len(self._cameras) - 1)
         known = self._cameras[place] == camera_id
         return known, np.where(known, self._rows[place], _TARGET).astype(np.int32)
+
+
+def _check(folder: str, names: Sequence[str], digests: Mapping[str, str]) -> None:
+    """Raises a ValueError where a graph or its weights aren't those that were compared.
+
+    OpenVINO itself takes a .bin of the right size for what it is, whatever it holds.
+    """
+    for name in names:
+        for part in (name, os.path.splitext(name)[0] + ".bin"):
+            with open(os.path.join(folder, part), "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != digests[part]:
+                raise ValueError(f"{part} isn't the file that was exported: its SHA-256 differs")
 
 
 def _signatures(image: list[int], width: int, cameras: bool) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.server.version_folder import loaded_from
 
+# Below a version's folder.
+FILE = "saved_model.pb"
 _WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 
 
@@ -35,7 +37,7 @@ class SavedModel:
             self._load(path)
 
     def _load(self, folder: str) -> None:
-        with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
+        with open(os.path.join(folder, FILE), "rb") as file:
             meta_graph = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0]
         self.signature_defs: dict[str, Any] = dict(meta_graph.signature_def)
         # What the functions need lives as long as this object.

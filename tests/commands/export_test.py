@@ -148,3 +148,34 @@ def test_flags(flags, words, paper_run, tmp_path):
         arguments(paper_run, tmp_path / "arn", **{}) + [f"--{k}={v}" for k, v in flags.items()]
     )
     assert status == 2 and words in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "flags, package, words",
+    [
+        ({"format": "openvino"}, "openvino", "--format=openvino: needs the package openvino"),
+        ({"format": "onnx"}, "onnx", "--format=onnx: needs the package onnx"),
+        (
+            {"format": "openvino", "precision": "int8"},
+            "nncf",
+            "--precision=int8: needs the package nncf",
+        ),
+    ],
+)
+def test_a_missing_package_is_said_before_anything_is_read(flags, package, words, tmp_path):
+    # In front of the installed one, if there is one.
+    (tmp_path / f"{package}.py").write_text("raise ImportError")
+    line = small_data.command(
+        "arn_tf.export", model_dir="/nowhere", export_dir=tmp_path / "arn", **flags
+    )
+    done = subprocess.run(
+        line,
+        cwd=small_data.ROOT,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{small_data.ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    kind = flags.get("precision", flags["format"])
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert words in done.stderr and f"-r requirements-{kind}.txt" in done.stderr
+    assert not (tmp_path / "arn").exists()

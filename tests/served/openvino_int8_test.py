@@ -7,7 +7,7 @@ import pytest
 
 from arn_tf.data.images import decode
 from arn_tf.errors import UserError
-from arn_tf.served import publish, to_openvino
+from arn_tf.served import openvino_int8, publish, to_openvino
 from arn_tf.served.openvino_int8 import Int8
 from tests.support import small_export, small_strong
 from tests.support.small_export import PICTURES, SIZE
@@ -41,4 +41,4 @@ def test_a_missing_package_is_named(monkeypatch):
     pytest.importorskip("openvino")
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(UserError, match=r"package nncf: pip install -r requirements-int8\.txt"):
-        Int8([]).versions()
+        openvino_int8.versions()

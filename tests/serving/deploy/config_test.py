@@ -190,6 +190,12 @@ def test_what_the_documentation_stops_is_every_service():
     assert named == {each for service in services.values() for each in service.get("profiles", [])}
 
 
+def test_openvino_model_server_is_one_that_speaks_tensorflow_serving_s_protocol():
+    """Its releases after 2026.2 don't: neither they nor what is latest may come by itself."""
+    image = read("compose.yaml")["services"]["arn-openvino"]["image"]
+    assert image == "openvino/model_server:${OVMS_TAG:-2026.2}"
+
+
 def test_openvino_model_server_gets_what_the_documentation_exports():
     flags = read("compose.yaml")["services"]["arn-openvino"]["command"]
     folder = next(flag for flag in flags if flag.startswith("--model_path=/models/"))

@@ -1,6 +1,7 @@
 """What the server does with an export for OpenVINO that is not as it was written."""
 
 import json
+import os
 import shutil
 import sys
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from arn_tf.served import publish, to_openvino
 from serving.errors import ServingError
 from serving.server import model as models
-from tests.support import small_strong
+from tests.support import small_export, small_strong
 
 pytest.importorskip("openvino")
 
@@ -53,6 +54,11 @@ def test_an_answer_outlives_the_next(folder):
     np.testing.assert_array_equal(first, kept)
 
 
+def test_its_threads_may_run_on_every_core(folder):
+    """OpenVINO's default binds them, to the same cores in every process."""
+    assert not load(folder)._graphs["images"].get_property("ENABLE_CPU_PINNING")
+
+
 def change(folder, **changes):
     path = folder / publish.SIDECAR
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -71,6 +77,65 @@ def test_a_part_is_missing(folder, name):
     path = folder / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(ServingError, match=r"can't be loaded .*Export it again"):
+        load(folder)
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip(path):
+    """Changes one bit in the middle, where the weights are."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def make_newer(path):
+    """As of a release whose form this one can't read."""
+    text = path.read_text()
+    assert 'version="11">' in text
+    path.write_text(text.replace('version="11">', 'version="99">', 1))
+
+
+@pytest.mark.parametrize(
+    "name, damage",
+    [
+        ("images.bin", truncate),
+        ("images.bin", flip),
+        ("by_camera/images_by_camera.bin", flip),
+        ("images.xml", truncate),
+        ("images.xml", make_newer),
+        ("by_camera/images_by_camera.xml", flip),
+    ],
+)
+def test_damage_is_found(folder, name, damage):
+    damage(folder / name)
+    with pytest.raises(ServingError, match=rf"can't be loaded .*{name}.*Export it again"):
+        load(folder)
+
+
+def test_weights_of_another_model_of_the_same_kind(folder, tmp_path):
+    other, _ = small_export.export_model(
+        small_strong.model(seed=1), tmp_path / "other", small_export.PICTURES, runtime=to_openvino
+    )
+    shutil.copy(os.path.join(other, "images.bin"), folder / "images.bin")
+    with pytest.raises(ServingError, match=r"can't be loaded .*images\.bin"):
+        load(folder)
+
+
+def test_an_export_of_before_there_were_digests(folder):
+    path = folder / publish.SIDECAR
+    sidecar = json.loads(path.read_text())
+    del sidecar["sha256"]
+    path.write_text(json.dumps(sidecar))
+    assert load(folder).signature_defs
+
+
+def test_two_forms_in_one_folder(folder):
+    """Neither is taken for the other: which one was meant nobody can know."""
+    shutil.copytree(small_strong.models() / "arn" / "1", folder, dirs_exist_ok=True)
+    with pytest.raises(ServingError, match=r"saved_model\.pb and images\.xml"):
         load(folder)
 
 
