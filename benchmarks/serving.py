@@ -23,6 +23,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from arn_tf.data.images import decode
+from arn_tf.served import openvino_package
 from arn_tf.served.version_folders import published_versions
 from benchmarks import flags, picture_folder, report, running, server_process
 from benchmarks.report import Report
@@ -101,8 +102,7 @@ class Workload:
             list(pool.map(call, parts))
 
     def _openvino(self) -> Callable[[], None]:
-        import openvino
-
+        openvino = openvino_package.imported()
         images = self._model.signatures["images"]
         spec = tf.TensorSpec([BATCH_SIZE, *self.size, 3], tf.uint8)
         network = tf.function(lambda x: images(images=x)["embedding"], input_signature=[spec])

@@ -6,6 +6,7 @@ Fixtures import what they need themselves: most tests need no TensorFlow.
 import os
 import pathlib
 import re
+import sys
 
 import pytest
 
@@ -14,6 +15,8 @@ import pytest
 for variable in [name for name in os.environ if name.startswith("KERAS_")]:
     del os.environ[variable]
 os.environ["KERAS_HOME"] = os.devnull
+# Tests import OpenVINO themselves, too: see arn_tf/served/openvino_package.py.
+sys.modules.setdefault("openvino_telemetry", None)
 
 # Session fixtures that are worth a worker: all files that name one run where it is made.
 WHOLE_RUNS = {"strong": r"\bstrong_(run|training)\b", "paper": r"\bpaper_run\b"}

@@ -17,7 +17,7 @@ import numpy as np
 from arn_tf.data.images import decode
 from arn_tf.errors import UserError
 from arn_tf.layers.normalization import TARGET
-from arn_tf.served import runtime_graphs, to_openvino
+from arn_tf.served import openvino_package, runtime_graphs, to_openvino
 from arn_tf.served.graph import ServedModel, embedding_space
 from arn_tf.served.runtime_graphs import BY_CAMERA, CAMERA_ROW, IMAGES
 
@@ -93,6 +93,7 @@ class Int8:
 
 
 def _nncf() -> types.ModuleType:
+    openvino_package.imported()  # before NNCF looks for the telemetry that this leaves out
     try:
         import nncf
     except ImportError as error:

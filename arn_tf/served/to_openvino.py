@@ -5,7 +5,6 @@ for that. Needs the package openvino, which requirements-openvino.txt pins.
 """
 
 import os
-import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from arn_tf.errors import UserError
-from arn_tf.served import runtime_graphs
+from arn_tf.served import openvino_package, runtime_graphs
 from arn_tf.served.graph import ServedModel
 from arn_tf.served.runtime_graphs import BY_CAMERA, CAMERA_ROW, EMBEDDING, IMAGES, PLAIN
 
@@ -39,7 +37,7 @@ def versions() -> dict[str, str]:
     Raises:
         UserError: it isn't installed.
     """
-    return {"openvino": _openvino().__version__}
+    return {"openvino": openvino_package.imported().__version__}
 
 
 def write(
@@ -55,7 +53,7 @@ def write(
         changed: what is written in place of a graph, of its name and OpenVINO's model of it; None:
             the model itself, in float32.
     """
-    openvino = _openvino()
+    openvino = openvino_package.imported()
     for name, function in runtime_graphs.graphs(served).items():
         model = _converted(function)
         if changed is not None:
@@ -71,7 +69,7 @@ def write(
 
 def load(folder: str) -> dict[str, runtime_graphs.Embed]:
     """Returns {graph: function of NumPy arrays} of what `write` wrote, as a server would run it."""
-    core = _openvino().Core()
+    core = openvino_package.imported().Core()
     return {
         name: _runner(core.compile_model(path, "CPU", _CONFIG))
         for name, path in runtime_graphs.written(folder, FILES).items()
@@ -86,7 +84,9 @@ def weights_bytes(folder: str) -> int:
 
 def _converted(function: tf.types.experimental.ConcreteFunction) -> "openvino.Model":
     # As Keras's own `export(format="openvino")`, which knows models of one call alone.
-    model = _openvino().convert_model(convert_variables_to_constants_v2(function).graph)
+    model = openvino_package.imported().convert_model(
+        convert_variables_to_constants_v2(function).graph
+    )
     for place in model.inputs:
         name = next(name for name in (IMAGES, CAMERA_ROW) if f"{name}:0" in place.get_names())
         place.get_tensor().set_names({name})
@@ -100,14 +100,3 @@ def _runner(compiled: "openvino.CompiledModel") -> runtime_graphs.Embed:
         return np.array(compiled(runtime_graphs.inputs(images, camera_row))[EMBEDDING])
 
     return embed
-
-
-def _openvino() -> types.ModuleType:
-    try:
-        import openvino
-    except ImportError as error:
-        raise UserError(
-            "format=openvino: needs the package openvino: pip install -r requirements-openvino.txt",
-            ["format"],
-        ) from error
-    return openvino
