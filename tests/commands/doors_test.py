@@ -13,6 +13,7 @@ DOORS = (
     "calibrate",
     "export",
     "embed",
+    "rank",
     "demo",
     "inspect",
     "weights",

@@ -1,4 +1,4 @@
-"""Ranking needs NumPy, SciPy and Pillow alone: it starts at once, wherever it is used."""
+"""Ranking needs no TensorFlow: it starts at once, wherever it is used."""
 
 import subprocess
 import sys
