@@ -17,7 +17,6 @@ before. Seconds are of the CPU, all cores together, as other work on the machine
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ import time
 from collections.abc import Callable
 
 from arn_tf.ranking import protocol, reranking, streamed
-from benchmarks import report, sharded_gallery
+from benchmarks import flags, report, sharded_gallery
 from benchmarks.ranking import peak_mib
 from benchmarks.report import Cell, Report, Target
 from benchmarks.sharded_gallery import BLOCK, WIDTH, Shards
@@ -154,9 +153,10 @@ def main(method: str, sizes: list[int], queries: int, path: str | None) -> None:
 
 
 def _count(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= LARGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {LARGEST:,}")
-    return int(text)
+    found = flags.count(text)
+    if found > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {LARGEST:,}")
+    return found
 
 
 def _counts(text: str) -> list[int]:
@@ -176,8 +176,8 @@ if __name__ == "__main__":
     parser.add_argument("--queries", type=_count, default=1000, metavar="N")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     report.add_flag(parser)
-    flags = parser.parse_args()
-    if flags.child:
-        print("\n" + json.dumps(measure(flags.method, flags.child)))
+    given = parser.parse_args()
+    if given.child:
+        print("\n" + json.dumps(measure(given.method, given.child)))
     else:
-        command.run(lambda: main(flags.method, flags.pictures, flags.queries, flags.json))
+        command.run(lambda: main(given.method, given.pictures, given.queries, given.json))

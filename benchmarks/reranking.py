@@ -20,7 +20,6 @@ so. Takes about two minutes and 1.2 GiB.
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -33,7 +32,7 @@ import numpy as np
 
 from arn_tf.ranking import reranking
 from arn_tf.strong import clustering
-from benchmarks import dense_reranking, report
+from benchmarks import dense_reranking, flags, report
 from benchmarks.ranking import peak_mib
 from benchmarks.report import Cell, Report, Target
 from serving import command
@@ -172,15 +171,9 @@ def main(width: int, with_dense: bool, kept: str | None) -> int:
     return int(moved > MOVED)
 
 
-def _width(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,5}", text) or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 99,999")
-    return int(text)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--width", type=_width, default=512, help="numbers in an embedding")
+    parser.add_argument("--width", type=flags.count, default=512, help="numbers in an embedding")
     parser.add_argument(
         "--dense", action="store_true", help="run the dense implementation on 23,100, too"
     )
