@@ -13,7 +13,7 @@ from tests.support.places import ROOT
 
 @pytest.mark.parametrize("text", ["", "0", "-5", "1e5", "10,", "10;20", "99999999999"])
 def test_sizes_that_are_none(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="is no whole number from 1|is more than"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is no whole number from 1|is more than"):
         gallery_size._counts(text)
 
 
