@@ -63,7 +63,7 @@ def test_two_folders_embedded_and_ranked(tmp_path):
     ("flags", "message"),
     [
         ({"gallery": ""}, "--gallery: name a folder that arn_tf.embed wrote"),
-        ({"query": "{folder}/nowhere"}, "--query={folder}/nowhere: .*can't be read"),
+        ({"query": "{folder}/nowhere"}, "--query={folder}/nowhere: .*no job.json there; name a"),
         ({"json": "{folder}"}, "--json={folder}: is a folder"),
         ({"json": "{folder}/none/scores.json"}, "--json=.*: can't be written"),
         ({}, "--query=.*the persons of 7 of 7 pictures aren't known.*--names=.* to arn_tf.embed"),
