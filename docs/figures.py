@@ -70,6 +70,7 @@ def _targets(axes: matplotlib.axes.Axes, table: str) -> int:
             mean, interval = cells[f"{target} mAP"], cells[f"{target} mAP 95%"]
             if mean is None:
                 continue
+            mean = _mean_and_spread(mean, interval)[0]
             axes.barh(place + shift, mean, 0.38, color=colour, label=None if place else target)
             _whisker(axes, place + shift, mean, interval["low"], interval["high"])
             axes.text(interval["high"] + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
