@@ -104,6 +104,21 @@ def _properties(collection: Collection) -> dict[str, Any]:
 
 def _ensure_ready(collection: Collection) -> None:
     """Gives a collection its indexes, where whoever made it was killed before, and loads it."""
+    _ensure_indexes(collection)
+    try:
+        collection.call("load_collection")
+    except GalleryError:
+        if not collection.lite:
+            raise
+        # Milvus Lite takes a part of an index's file, as a full disk leaves it, for the whole.
+        # Indexes are made of the rows, so they are made anew. It drops all when asked for one.
+        while names := collection.call("list_indexes"):
+            collection.call("drop_index", names[0])
+        _ensure_indexes(collection)
+        collection.call("load_collection")
+
+
+def _ensure_indexes(collection: Collection) -> None:
     there = collection.call("list_indexes")
     if "content_hash" not in there:
         index = collection.client.prepare_index_params()
@@ -119,4 +134,3 @@ def _ensure_ready(collection: Collection) -> None:
             params={"nlist": LISTS},
         )
         collection.call("create_index", index)
-    collection.call("load_collection")

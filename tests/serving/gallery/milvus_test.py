@@ -427,6 +427,28 @@ def test_a_disk_that_is_full_in_a_fill_is_told_and_the_fill_goes_on(folder, caps
         assert store.count() == 7
 
 
+@pytest.mark.parametrize("end", [".idx", ".sidx"])
+def test_a_part_of_an_index_file_is_no_end_of_a_gallery(folder, end):
+    """As a full disk leaves it; indexes are made of the rows, and so anew."""
+    (folder / "shards").mkdir()
+    small_shards.write(folder / "shards", small_shards.job())
+    # Of this process Milvus Lite would keep what it has loaded.
+    line = [sys.executable, "-m", "serving.gallery", "fill", "--gallery=gal.db", "--shards=shards"]
+    subprocess.run(line, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    files = list((folder / "gal.db").rglob(f"*{end}"))
+    assert files
+    for path in files:
+        os.truncate(path, path.stat().st_size // 2)
+    with place.open_gallery("gal.db") as store:
+        pictures, vectors = store.load()
+        assert len(pictures) == 7
+        found = store.nearest(vectors, 3, EVERYTHING)
+        expected = np.sort(vectors @ vectors.T, axis=1)[:, :-4:-1]
+        scores = [[hit.score for hit in hits] for hits in found]
+        np.testing.assert_allclose(scores, expected, atol=1e-6)
+        assert store.by_content({pictures[0].content_hash})
+
+
 KILLED = """
 import os, signal, sys
 from serving.gallery import command_line, milvus_changes
