@@ -17,14 +17,12 @@ before. Seconds are of the CPU, all cores together, as other work on the machine
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 
 from arn_tf.ranking import protocol, reranking, streamed
-from benchmarks import flags, report, sharded_gallery
+from benchmarks import children, flags, report, sharded_gallery
 from benchmarks.ranking import peak_mib
 from benchmarks.report import Cell, Report, Target
 from benchmarks.sharded_gallery import BLOCK, WIDTH, Shards
@@ -128,11 +126,9 @@ def main(method: str, sizes: list[int], queries: int, path: str | None) -> None:
     for pictures in sizes:
         with tempfile.TemporaryDirectory() as folder:
             sharded_gallery.write(folder, queries, pictures)
-            child = [sys.executable, "-m", "benchmarks.gallery_size", f"--method={method}"]
-            output = subprocess.run(
-                [*child, f"--child={folder}"], check=True, stdout=subprocess.PIPE
-            ).stdout
-        row = json.loads(output.splitlines()[-1])  # progress bars come before it
+            row = children.answer(
+                "benchmarks.gallery_size", [f"--method={method}", f"--child={folder}"]
+            )
         times = [row["product"], row["cpu"], row["cpu"] / row["product"]]
         rows.append([pictures, *times, row["peak"], row["above"]])
         notes.append(f"At {pictures:,}: {row['note']}.")
