@@ -24,11 +24,12 @@ from arn_tf.strong.settings import StrongSettings
 from benchmarks import children, flags, report, running, strong_steps
 from benchmarks.report import Report
 
-SOURCE, PERSONS, TARGET, CAMERAS, TARGET_PERSONS = 12_936, 751, 16_522, 8, 702
-# Pictures that a camera's statistics are taken from at most.
-_STATISTICS_OF = 1024
-# Multiply-adds a second: 909 pictures, forward and back, of 4.09 G each.
-_GPU = 909 * 3 * 4.09e9
+SOURCE, TARGET, CAMERAS, TARGET_PERSONS = 12_936, 16_522, 8, 702
+# `camera_statistics.MOST_PICTURES`, which imports TensorFlow: its memory would count as that of
+# the processes that this one starts.
+STATISTICS_OF = 1024
+# T multiply-adds a second: 909 pictures, forward and back, of 4.09 G each.
+_GPU = 909 * 3 * 4.09e-3
 # What makes an embedding: its person, its camera (1) and the rest of the picture.
 _PERSON, _NOISE, _STAGE = 1.3, 2.0, 0.5
 
@@ -41,7 +42,7 @@ def counts(settings: StrongSettings) -> dict[str, int]:
     """
     rounds = settings.self_training_rounds
     # The whole target and each camera, after the source and after each round.
-    statistics = (1 + rounds) * (1 + CAMERAS) * _STATISTICS_OF
+    statistics = (1 + rounds) * (1 + CAMERAS) * STATISTICS_OF
     return {
         "steps on the source": settings.epochs * (SOURCE // settings.batch_size),
         "steps of self-training": rounds * settings.steps_of_round(TARGET),
@@ -72,16 +73,16 @@ def main(backbone: str, path: str | None) -> None:
     }
     rows, total, of_gpu = [], 0.0, 0.0
     for name, count in counts(settings).items():
-        multiply_adds = None
+        tera = None
         if name in of_network:
             found, pictures = of_network[name]
             seconds = count * found["cpu_seconds"] / pictures
-            multiply_adds = count * found["multiply_adds"] / pictures
-            gpu = multiply_adds / _GPU
+            tera = count * found["multiply_adds"] / pictures / 1e12
+            gpu = tera / _GPU
         else:
             gpu = seconds = count * apart[name]
         total, of_gpu = total + seconds, of_gpu + gpu
-        rows.append((name, count, seconds / 60, _tera(multiply_adds), gpu / 60))
+        rows.append((name, count, seconds / 60, tera, gpu / 60))
     rows.append(("together", None, total / 60, None, of_gpu / 60))
     network = max(found["peak_mib"] for found in steps.values())
     decoded = (SOURCE + TARGET) * np.prod(settings.image_size) * 3 / 2**20
@@ -131,10 +132,6 @@ def _timed(function: Callable[[], object]) -> float:
     start = time.process_time()
     function()
     return time.process_time() - start
-
-
-def _tera(multiply_adds: float | None) -> float | None:
-    return None if multiply_adds is None else multiply_adds / 1e12
 
 
 if __name__ == "__main__":

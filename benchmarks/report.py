@@ -156,8 +156,8 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     fields = dict(line.replace("\t", "").split(": ", 1) for line in lines if ": " in line)
-    flags = fields.get("flags", "").split()
-    best = next((name for name in ("avx512f", "avx2", "avx") if name in flags), "no AVX")
+    offered = fields.get("flags", "").split()
+    best = next((name for name in ("avx512f", "avx2", "avx") if name in offered), "no AVX")
     return f"{fields.get('model name', platform.processor())}, {best}"
 
 

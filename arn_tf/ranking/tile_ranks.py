@@ -125,10 +125,10 @@ def add_before(
         chosen = valid[first : first + block]
         products = _products(queries.units[chosen], units, scores[: len(chosen)])
         # Pictures of the query's own person count by their similarities, or not at all.
-        mine = slice(*np.searchsorted(own_query, [chosen[0], chosen[-1] + 1]))
-        row = np.searchsorted(chosen, own_query[mine])
-        here = chosen[row] == own_query[mine]
-        products[row[here], own[mine][here]] = -np.inf
+        pairs = slice(*np.searchsorted(own_query, [chosen[0], chosen[-1] + 1]))
+        row = np.searchsorted(chosen, own_query[pairs])
+        here = chosen[row] == own_query[pairs]
+        products[row[here], own[pairs][here]] = -np.inf
         least = worst[first : first + block]
         for query, line, low in zip(chosen.tolist(), products, least, strict=True):
             contending = line >= low

@@ -57,8 +57,8 @@ def links(centroids: np.ndarray, camera: np.ndarray) -> Links:
     """Returns the links between clusters of all pairs of cameras that seem to share persons.
 
     Args:
-        centroids: see `join`.
-        camera: see `join`.
+        centroids: real [C, D], of unit length.
+        camera: int64 [C], index of each cluster's camera, from 0 without a gap.
     """
     members = [np.flatnonzero(camera == index) for index in range(camera.max(initial=-1) + 1)]
     background = np.full((len(centroids), len(members)), np.nan)

@@ -39,7 +39,7 @@ def delete(collection: Collection, keys: Sequence[int]) -> None:
 def aged(picture: Picture, old: Picture | None = None) -> Picture:
     """Returns a picture with its age, and the tracklet and time that it has if it tells none."""
     if old is not None and old.content_hash == picture.content_hash:
-        return _keeping(picture, old)
+        return picture.keeping(old)
     return dataclasses.replace(picture, inserted_at=picture.inserted_at or int(time.time()))
 
 
@@ -60,7 +60,7 @@ def rename(
             now = None if row is None else milvus_rows.picture(row)
             if row is None or now != old:
                 continue
-            renamed.append(_keeping(new, old))
+            renamed.append(new.keeping(old))
             vectors.append(np.asarray(row[VECTOR], np.float32))
             done.append((old, new))
     if done:
@@ -94,12 +94,3 @@ def copies(
                 found[each.file] = row.file
                 break
     return found
-
-
-def _keeping(new: Picture, old: Picture) -> Picture:
-    return dataclasses.replace(
-        new,
-        inserted_at=old.inserted_at,
-        tracklet=old.tracklet if new.tracklet is None else new.tracklet,
-        taken_at=old.taken_at if new.taken_at is None else new.taken_at,
-    )

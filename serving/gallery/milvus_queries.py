@@ -59,9 +59,7 @@ def count(collection: Collection, selection: Selection) -> int:
     """Returns how many pictures are selected."""
     if selection.patterns:
         return sum(map(len, pages(collection, selection)))
-    condition = milvus_rows.condition(selection)
-    found = collection.call("query", filter=condition, output_fields=["count(*)"])
-    return int(found[0]["count(*)"])
+    return _count(collection, milvus_rows.condition(selection))
 
 
 def pages(
@@ -116,7 +114,11 @@ def tracklets(collection: Collection) -> tuple[int, int]:
 
 def timed(collection: Collection) -> int:
     """Returns how many pictures have a time."""
-    found = collection.call("query", filter="taken_at is not null", output_fields=["count(*)"])
+    return _count(collection, "taken_at is not null")
+
+
+def _count(collection: Collection, condition: str) -> int:
+    found = collection.call("query", filter=condition, output_fields=["count(*)"])
     return int(found[0]["count(*)"])
 
 

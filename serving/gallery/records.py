@@ -38,6 +38,15 @@ class Picture:
     tracklet: Tracklet | None = None
     taken_at: float | None = None
 
+    def keeping(self, old: "Picture") -> "Picture":
+        """Returns this one with its row's age, and its tracklet and time where none is told."""
+        return dataclasses.replace(
+            self,
+            inserted_at=old.inserted_at,
+            tracklet=old.tracklet if self.tracklet is None else self.tracklet,
+            taken_at=old.taken_at if self.taken_at is None else self.taken_at,
+        )
+
     def agrees(self, told: "Picture") -> bool:
         """Whether this one, of a gallery, has the tracklet and time that are told, if any are."""
         return told.tracklet in (None, self.tracklet) and told.taken_at in (None, self.taken_at)

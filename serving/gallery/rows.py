@@ -55,11 +55,12 @@ def insert(connection: sqlite3.Connection, pictures: Sequence[Picture], vectors:
     files = [(picture.file,) for picture in pictures]
     # Another camera doesn't make a picture younger: retention counts from when it came.
     old = by_file(connection, [picture.file for picture in pictures])
-    same = {
-        picture.file: old[picture.file]
-        for picture in pictures
+    settled = [
+        picture.keeping(old[picture.file])
         if picture.file in old and old[picture.file].content_hash == picture.content_hash
-    }
+        else picture
+        for picture in pictures
+    ]
     connection.executemany("DELETE FROM pictures WHERE file = ?", files)
     now = int(time.time())
     connection.executemany(
@@ -69,15 +70,13 @@ def insert(connection: sqlite3.Connection, pictures: Sequence[Picture], vectors:
             (
                 picture.file,
                 picture.camera,
-                same[picture.file].inserted_at
-                if picture.file in same
-                else picture.inserted_at or now,
+                picture.inserted_at or now,
                 picture.content_hash,
                 vector.astype("<f4").tobytes(),
-                *(_tracklet(picture, same.get(picture.file)) or (None, None)),
-                _taken_at(picture, same.get(picture.file)),
+                *(picture.tracklet or (None, None)),
+                picture.taken_at,
             )
-            for picture, vector in zip(pictures, vectors, strict=True)
+            for picture, vector in zip(settled, vectors, strict=True)
         ),
     )
     return len(old)
@@ -160,11 +159,3 @@ def _same_picture(connection: sqlite3.Connection, picture: Picture) -> str | Non
         (picture.content_hash, picture.camera, picture.file),
     ).fetchone()
     return row[0] if row else None
-
-
-def _tracklet(picture: Picture, old: Picture | None) -> Tracklet | None:
-    return old.tracklet if picture.tracklet is None and old is not None else picture.tracklet
-
-
-def _taken_at(picture: Picture, old: Picture | None) -> float | None:
-    return old.taken_at if picture.taken_at is None and old is not None else picture.taken_at

@@ -31,7 +31,7 @@ def within(store: Gallery, args: argparse.Namespace) -> Selection:
             "before the other",
             arguments={"after": args.after},
         )
-    check_cameras(store, args.camera)
+    _check_cameras(store, args.camera)
     found = Selection(cameras=tuple(args.camera), taken_after=after, taken_before=before)
     if found.by_time:
         _note_without_time(store)
@@ -50,6 +50,7 @@ def _known_cameras(store: Gallery) -> list[str]:
 
 
 def note_unknown(store: Gallery, names: Collection[str | None]) -> None:
+    """Tells which cameras of queries, to be left out, the gallery has no picture of."""
     known = _known_cameras(store)
     unknown = sorted({name for name in names if name is not None and name not in known})
     if unknown:
@@ -59,7 +60,7 @@ def note_unknown(store: Gallery, names: Collection[str | None]) -> None:
         )
 
 
-def check_cameras(store: Gallery, names: Collection[str]) -> None:
+def _check_cameras(store: Gallery, names: Collection[str]) -> None:
     known = _known_cameras(store)
     for camera in names:
         if camera not in known:

@@ -1,5 +1,6 @@
 """What a run of official size does, counted by hand."""
 
+from arn_tf.strong import camera_statistics
 from arn_tf.strong.settings import StrongSettings
 from benchmarks import official_run
 
@@ -15,6 +16,10 @@ def test_what_a_run_does():
         "clusterings of the target": 3,
         "choices of a stage": 1,
     }
+
+
+def test_as_many_pictures_make_statistics_as_in_a_run():
+    assert official_run.STATISTICS_OF == camera_statistics.MOST_PICTURES
 
 
 def test_settings_count():
