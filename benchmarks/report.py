@@ -123,7 +123,7 @@ def finish(report: Report, where: dict[str, str | int | float], path: str | None
     if others is not None:
         where = where | {OTHER_WORK: round(others, 2)}
     found = {
-        "command": shlex.join(["python", "-m", _module(), *sys.argv[1:]]),
+        "command": shlex.join(["python", *_program(), *sys.argv[1:]]),
         "machine": where,
         **dataclasses.asdict(report),
     }
@@ -145,9 +145,10 @@ def loaded(found: dict[str, Any]) -> tuple[Report, dict[str, str | int | float],
     return report, found["machine"], found["command"]
 
 
-def _module() -> str:
-    name: str = sys.modules["__main__"].__spec__.name  # of `python -m`
-    return name
+def _program() -> list[str]:
+    """Returns what Python runs, as its command line names it: a module, or a file."""
+    spec = sys.modules["__main__"].__spec__
+    return ["-m", spec.name] if spec else sys.argv[:1]
 
 
 def _processor() -> str:

@@ -23,4 +23,4 @@ def test_the_table(tmp_path):
     assert lines[-1].startswith("5 pictures of 64x32, each by a camera, batches of 2")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:4]]
     assert [row[0] for row in rows] == folders
-    assert rows[0][1] == rows[0][2] == "1.00" and float(rows[1][4]) > 0
+    assert rows[0][1] == rows[0][2] == "1.00" and float(rows[1][4].replace(",", "")) > 0
