@@ -12,7 +12,7 @@ from absl import flags
 
 from arn_tf import recipes
 from arn_tf.errors import ArgumentError
-from arn_tf.run import command_line
+from arn_tf.run import command_line, outputs
 from arn_tf.run.settings import DATASETS, RunSettings
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _check_picture(path: str) -> None:
 
     if os.path.splitext(path)[1].lower() not in Image.registered_extensions():
         raise ArgumentError("ranked_lists", path, "name a PNG file, such as ranked_lists.png")
-    _check_writable("ranked_lists", path)
+    outputs.check_writable("ranked_lists", path)
 
 
 def _check_page(path: str) -> None:
@@ -104,7 +104,7 @@ def _check_page(path: str) -> None:
     other = os.path.exists(path) and not os.path.isfile(path)
     if other or not path.lower().endswith((".html", ".htm")):
         raise ArgumentError("report", path, "name an HTML file, such as report.html")
-    _check_writable("report", path)
+    outputs.check_writable("report", path)
 
 
 def _check_place(argument: str, path: str, run: "RunDir", *given: "RunSettings | Labelled") -> None:
@@ -121,15 +121,6 @@ def _check_place(argument: str, path: str, run: "RunDir", *given: "RunSettings |
                 raise ArgumentError(
                     argument, path, f"lies among the pictures of {name}; name a folder elsewhere"
                 )
-
-
-def _check_writable(argument: str, path: str) -> None:
-    from datasets.files import atomic_files
-
-    try:
-        atomic_files.check_writable(os.path.dirname(path) or ".")
-    except OSError as error:
-        raise ArgumentError(argument, path, f"can't be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -25,14 +25,18 @@ _PRECISIONS = ("float32", "bfloat16", "int8")
 _PICTURES = 32
 
 
-def _pictures(run: "RunDir", settings: RunSettings, count: int) -> list[bytes]:
-    """Returns unlabelled training pictures of the target, evenly spread, `count` or all."""
+def _pictures(run: "RunDir", settings: RunSettings, count: int) -> tuple[list[bytes], list[int]]:
+    """Returns unlabelled training pictures of the target and their cameras.
+
+    They are evenly spread, `count` or all.
+    """
     import numpy as np
 
     from arn_tf.run.data import reopened
 
-    images = reopened(settings, "target", run).split("train").images
-    return images[np.unique(np.linspace(0, len(images) - 1, count).astype(int))].tolist()
+    split = reopened(settings, "target", run).split("train")
+    rows = np.unique(np.linspace(0, len(split) - 1, count).astype(int))
+    return split.images[rows].tolist(), split.camera_id[rows].tolist()
 
 
 def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
@@ -92,11 +96,11 @@ def main() -> None:
         model, "float32" if int8 else arguments.precision
     )
     if int8:
-        runtime = openvino_int8.Int8(_pictures(run, settings, openvino_int8.PICTURES))
+        runtime = openvino_int8.Int8(*_pictures(run, settings, openvino_int8.PICTURES))
         served = runtime.served(served)
         # Nobody has measured those of the quantised model.
         facts["metrics_precision"] = "float32"
-    pictures = _pictures(run, settings, _PICTURES)
+    pictures, _ = _pictures(run, settings, _PICTURES)
     folder, sidecar = publish.export(served, arguments.export_dir, pictures, facts, runtime)
     agreement = sidecar["agreement"]
     print(f"exported {folder}" + (f" for {arguments.format}" if runtime else ""))

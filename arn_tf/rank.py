@@ -11,8 +11,8 @@ import os
 
 from absl import flags
 
-from arn_tf.errors import ArgumentError, UserError
-from arn_tf.run import command_line
+from arn_tf.errors import UserError
+from arn_tf.run import command_line, outputs
 
 _NEEDED = ("query", "gallery")
 _TITLE = "embeddings"
@@ -30,12 +30,7 @@ def main() -> None:
             raise UserError(f"{name}: name a folder that arn_tf.embed wrote", [name])
     path = os.path.expanduser(arguments.json)
     if path:
-        try:
-            if os.path.isdir(path):
-                raise ArgumentError("json", path, "is a folder; name a file, such as scores.json")
-            atomic_files.check_writable(os.path.dirname(path) or ".")
-        except OSError as error:
-            raise ArgumentError("json", path, f"can't be written: {error.strerror}") from error
+        outputs.check_writable("json", path)
     folders = {name: os.path.expanduser(getattr(arguments, name)) for name in _NEEDED}
     result = shards.rank(**folders, same_camera=arguments.same_camera)
     rows = {_TITLE: scores.metrics([result])}
@@ -51,7 +46,7 @@ def main() -> None:
         try:
             atomic_files.replace_text(path, json.dumps(folders | {"rows": rows}, indent=2) + "\n")
         except OSError as error:
-            raise ArgumentError("json", path, f"can't be written: {error.strerror}") from error
+            raise outputs.unwritable("json", path, error) from error
         print(f"scores: {printable(path)}")
 
 

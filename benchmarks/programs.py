@@ -68,9 +68,7 @@ PROGRAMS: Mapping[str, Program] = {
         ("--pictures=10000,30000,100000", "--method=graph"),
     ),
     "gallery_stores": Program("benchmarks.gallery_stores", package="pymilvus"),
-    "ray_job": Program(
-        "benchmarks.ray_job", (f"--model={inputs.SAVED_MODEL}", _PICTURES), True, "ray"
-    ),
+    "ray_job": Program("benchmarks.ray_job", (f"--model={inputs.SAVED_MODEL}",), True, "ray"),
     "official_run": Program("benchmarks.official_run"),
 }
 

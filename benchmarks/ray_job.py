@@ -2,9 +2,10 @@
 
 In turns: `arn_tf.embed` with the local engine, and the same job on nodes that `ray start` made on
 this machine, each of one CPU, of which the job leaves one. Pictures a second are those that the job
-prints: without Python's and TensorFlow's start, with that of Ray's actors. Nodes add the transport
-of pictures between processes, and no processor: on one machine they can't be faster than one
-process that uses all cores. The shards of both must be the same to the byte.
+prints: without Python's and TensorFlow's start, with that of Ray's actors, which takes seconds: so
+there are pictures for a minute, hard links of drawn crops. Nodes add the transport of pictures
+between processes, and no processor: on one machine they can't be faster than one process that uses
+all cores. The shards of both must be the same to the byte.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import flags, report
+from benchmarks import flags, inspect, report
 from benchmarks.ray_nodes import Nodes
 from benchmarks.report import Report, Target
 
@@ -60,17 +61,19 @@ def main() -> None:
     """Measures both in turns and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, help="as arn_tf.export wrote it")
-    parser.add_argument("--pictures", required=True, type=flags.folder, help="folder of pictures")
-    parser.add_argument("--rounds", type=flags.count, default=5)
+    parser.add_argument("--pictures", type=flags.count, default=16_384)
+    parser.add_argument("--rounds", type=flags.count, default=2)
     parser.add_argument("--nodes", type=flags.count, default=3)
     report.add_flag(parser)
     arguments = parser.parse_args()
     where = report.machine()
-    job = [f"--images={arguments.pictures}", f"--model={os.path.abspath(arguments.model)}"]
     nodes_of = f"{arguments.nodes} nodes of Ray"
     taken: dict[str, list[tuple[float, float]]] = {"one process": [], nodes_of: []}
     digests = set()
-    with Nodes(arguments.nodes) as nodes:
+    with tempfile.TemporaryDirectory() as folder, Nodes(arguments.nodes) as nodes:
+        crops = os.path.join(folder, "crops")
+        inspect.link(inspect.draw_crops(folder), crops, arguments.pictures)
+        job = [f"--images={crops}", f"--model={os.path.abspath(arguments.model)}"]
         for round_ in range(arguments.rounds + 1):
             for name, engine in (("one process", "local"), (nodes_of, "ray")):
                 rate, seconds, count, digest = embed(job, engine, nodes)

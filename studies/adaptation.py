@@ -7,13 +7,17 @@ RUN_DIR is a finished run of `arn_tf.train --preset=strong --source=none --self_
 whose target is a folder. From its calibrated model each row trains rounds of its own:
 
     clusters    clusters of all cameras together, no loss between cameras
+    entropy     the same clusters, each weighed by how evenly cameras share it
+    memory      the same clusters, rows that follow every picture in place of a classifier
+    average     the same clusters, found and scored by a moving average of the weights
     proxies     the same clusters, and the loss between cameras
     joined      the clusters of `target_clusters`, no loss between cameras
     both        these clusters and the loss between cameras: what `arn_tf.train` does
     labels      ORACLE: the target's persons in place of clusters, and the loss between cameras
 
-Prints mAP and rank-1 of row (b), camera statistics and mirror image, after the last round, and the
-paired difference to the calibrated model. A later call goes on, with more rows and seeds too.
+Prints mAP and rank-1 of row (b), camera statistics and mirror image, after the last round, the
+paired difference to the calibrated model, and mAP after each round. A later call goes on, with
+more rows and seeds too.
 """
 
 import argparse
@@ -21,15 +25,16 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from arn_tf import recipes
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.ranking import intervals, scores
+from arn_tf.ranking import scores
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
@@ -47,10 +52,11 @@ from arn_tf.strong.model import StrongModel
 from arn_tf.strong.rounds import ADAPTED
 from arn_tf.strong.settings import StrongSettings
 from datasets.files.atomic_files import replace_text
+from studies import adaptation_table, components
+from studies.adaptation_table import START
 from studies.places import place_of
 
-START = "calibrated"
-ROWS = ("clusters", "proxies", "joined", "both", "labels")
+ROWS = ("clusters", "entropy", "memory", "average", "proxies", "joined", "both", "labels")
 
 
 def labels_of(
@@ -69,7 +75,7 @@ def labels_of(
     """
     if row == "labels":
         return oracle.labels(split.person_id, split.camera_id)[0]
-    if row in ("clusters", "proxies"):
+    if row not in ("joined", "both"):
         labels, counts = clustering.cluster(
             embeddings, split.camera_id, tracklet=split.tracklet, time=split.time, eps=eps
         )
@@ -78,32 +84,55 @@ def labels_of(
     return None if found.stop_reason else found.labels
 
 
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """What a row has after a round.
+
+    Attributes:
+        trained: what the next round goes on with.
+        shown: what is scored, and finds the next round's clusters; the same, or an average of it.
+    """
+
+    trained: StrongModel
+    shown: StrongModel
+
+
 def trained(
-    model: StrongModel,
+    before: Models,
     settings: StrongSettings,
     row: str,
     number: int,
     split: Split,
     pictures: np.ndarray,
-) -> StrongModel | None:
-    """Returns a model after another round, with statistics anew; None where there can't be one.
+) -> Models | None:
+    """Returns the models after another round, with statistics anew; None where it can't be.
 
     Args:
-        model: before it.
+        before: those before it.
         settings: of the run; `seed` is the row's.
         row: of `ROWS`.
         number: of the round, from 1.
         split: the target's training split.
         pictures: of it, uint8 [N, height, width, 3].
     """
-    embeddings = embed_by_camera(model, pictures, split.camera_id)
+    embeddings = embed_by_camera(before.shown, pictures, split.camera_id)
     labels = labels_of(row, embeddings, split, settings.cluster_eps or clustering.EPS)
     if labels is None:
         return None
-    between = row not in ("clusters", "joined")
+    between = row in ("proxies", "both", "labels")
     trainer = round_training.trainer(
-        model, settings, number, embeddings, labels, split.camera_id, between
+        before.trained, settings, number, embeddings, labels, split.camera_id, between
     )
+    if row in ("entropy", "memory"):
+        weights = components.camera_entropy_weights(labels, split.camera_id)
+        trainer = (
+            components.MemoryTrainer(trainer)
+            if row == "memory"
+            else components.EntropyTrainer(trainer, weights)
+        )
+        rate = settings.self_training_learning_rate
+        trainer.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+    average = components.Average(trainer.model.encoder_i, before.shown.encoder_i.get_weights())
     sampler = round_training.pairs(settings, labels, split)
     steps = settings.steps_of_round(len(split))
     first = (number - 1) * steps
@@ -112,8 +141,13 @@ def trained(
         steps_per_epoch=steps,
         shuffle=False,
         verbose=2,
+        callbacks=[average] if row == "average" else [],
     )
-    return camera_statistics.estimate(trainer.model, pictures, split.camera_id)[0]
+    found = camera_statistics.estimate(trainer.model, pictures, split.camera_id)[0]
+    if row != "average":
+        return Models(found, found)
+    shown = components.averaged(trainer.model, average.weights)
+    return Models(found, camera_statistics.estimate(shown, pictures, split.camera_id)[0])
 
 
 def scored_by(
@@ -132,6 +166,11 @@ def scored_by(
     ]
     found = scores.score(*embeddings, *splits).per_query()
     return {name: value.tolist() for name, value in found.items()}
+
+
+def mean_ap(found: Mapping[str, Sequence[float]]) -> float:
+    """Returns mAP of what `scored_by` returns."""
+    return float(np.mean(found["mean_ap"]))
 
 
 def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) -> dict:
@@ -158,57 +197,26 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
     if row == "labels":
         oracle.check_pictures(split.person_id, split.camera_id)
     pictures, *searched = (batches.decoded(each, settings.image_size) for each in (split, *splits))
-    model, rounds, began = begun.load_model(ADAPTED), [], time.process_time()
+    model = begun.load_model(ADAPTED)
+    models, seconds, found = Models(model, model), 0.0, [scored_by(model, splits, searched)]
+    rounds: list[float] = []
     for number in range(1, 1 + (options.rounds if row != START else 0)):
-        following = trained(model, settings, row, number, split, pictures)
+        began = time.process_time()
+        following = trained(models, settings, row, number, split, pictures)
         if following is None:
             break
-        model = following
-        rounds.append(time.process_time() - began)
-        print(f"{name}, {row}, seed {seed}, round {number}: {rounds[-1]:.0f} CPU s", flush=True)
+        models, seconds = following, seconds + time.process_time() - began
+        rounds.append(seconds)
+        found.append(scored_by(models.shown, splits, searched))
+        print(
+            f"{name}, {row}, seed {seed}, round {number}: mAP {100 * mean_ap(found[-1]):.1f}, "
+            f"{seconds:.0f} CPU s",
+            flush=True,
+        )
     figures = {"run": name, "row": row, "seed": seed, "cpu_seconds": rounds}
-    figures |= scored_by(model, list(splits), searched)
+    figures |= {"after_rounds": [mean_ap(each) for each in found[1:]]} | found[-1]
     replace_text(path, json.dumps(figures) + "\n")
     return figures
-
-
-def report(figures: Sequence[dict]) -> str:
-    """Returns a table for each run as Markdown, over the seeds of each row.
-
-    Args:
-        figures: as `measured` returns them.
-    """
-    lines = []
-    for run in dict.fromkeys(each["run"] for each in figures):
-        own = [each for each in figures if each["run"] == run]
-        lines += [
-            f"{run}:",
-            "",
-            "| row | seeds | rank-1 | mAP | less calibrated | CPU minutes |",
-            "|---|---|---|---|---|---|",
-        ]
-        [start] = [np.array(each["mean_ap"]) for each in own if each["row"] == START]
-        for row in (START, *ROWS):
-            found = [each for each in own if each["row"] == row]
-            if not found:
-                continue
-            precision = np.array([each["mean_ap"] for each in found])
-            cells = [row, str(len(found))]
-            for name in ("rank-1", "mean_ap"):
-                means = [100 * np.mean(each[name]) for each in found]
-                spread = f" ± {np.std(means, ddof=1):.1f}" if len(found) > 1 else ""
-                cells.append(f"{np.mean(means):.1f}{spread}")
-            if row == START:
-                cells += ["", ""]
-            else:
-                before = np.broadcast_to(start, precision.shape)
-                mean, (low, high) = intervals.difference(precision, before)
-                cells.append(f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]")
-                spent = [each["cpu_seconds"][-1] / 60 for each in found if each["cpu_seconds"]]
-                cells.append(f"{np.mean(spent):.1f}" if spent else "no round")
-            lines.append(f"| {' | '.join(cells)} |")
-        lines.append("")
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -241,7 +249,7 @@ def main() -> None:
     for seed in range(options.seeds):
         for row in options.rows:
             figures.append(measured(begun, row, seed, options))
-            print(report(figures), flush=True)
+            print(adaptation_table.report(figures), flush=True)
 
 
 if __name__ == "__main__":

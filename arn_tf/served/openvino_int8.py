@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import tensorflow as tf
 
 from arn_tf.data.images import decode
 from arn_tf.errors import UserError
-from arn_tf.layers.normalization import TARGET
 from arn_tf.served import openvino_package, runtime_graphs, to_openvino
 from arn_tf.served.graph import ServedModel, embedding_space
 from arn_tf.served.runtime_graphs import BY_CAMERA, CAMERA_ROW, IMAGES
@@ -43,9 +43,11 @@ class Int8:
 
     Attributes:
         calibration: encoded pictures [N], best `PICTURES` of the target's.
+        camera_id: of each, int [N]; the whole target's statistics are those of an unknown one.
     """
 
     calibration: Sequence[bytes]
+    camera_id: Sequence[int]
     NAME = to_openvino.NAME
 
     def versions(self) -> dict[str, str]:
@@ -54,7 +56,7 @@ class Int8:
 
     def served(self, served: ServedModel) -> ServedModel:
         """Returns a float32 model under the embedding space of its quantised graphs."""
-        pictures = hashlib.sha256()
+        pictures = hashlib.sha256(np.array(self.camera_id, np.int64).tobytes())
         for picture in self.calibration:
             pictures.update(hashlib.sha256(picture).digest())
         space = embedding_space(
@@ -83,12 +85,12 @@ class Int8:
         return to_openvino.weights_bytes(folder)
 
     def _inputs(self, name: str, served: ServedModel) -> Iterator[dict[str, np.ndarray]]:
-        """Yields a graph's inputs, picture by picture; cameras take turns."""
-        rows = [TARGET, *runtime_graphs.camera_rows(served).values()]
-        for place, picture in enumerate(self.calibration):
+        """Yields a graph's inputs, picture by picture, each by its own camera."""
+        for picture, camera in zip(self.calibration, self.camera_id, strict=True):
             inputs = {IMAGES: decode(picture, served.input_size).numpy()[None]}
-            if name == BY_CAMERA:
-                inputs[CAMERA_ROW] = np.array([rows[place % len(rows)]], np.int32)
+            if name == BY_CAMERA and served.table is not None:
+                _, row = served.table.known_and_rows(tf.constant([camera], tf.int64))
+                inputs[CAMERA_ROW] = row.numpy()
             yield inputs
 
 

@@ -54,10 +54,8 @@ class SelfTrainer(keras.Model):
                 head = model.neck, model.classifier
                 found, _ = model.identity_losses(features[0], batch["source_labels"], head)
                 losses = [found]
-            found, normalized = model.identity_losses(
-                tf.concat(features[-2:], axis=0),
-                tf.tile(batch["target_labels"], [2]),
-                (self.neck, self.classifier),
+            found, normalized = self.target_losses(
+                tf.concat(features[-2:], axis=0), tf.tile(batch["target_labels"], [2])
             )
             losses.append(found)
             terms = [sum(each) for each in zip(*losses, strict=True)]
@@ -83,6 +81,17 @@ class SelfTrainer(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return [*self.model.metrics, self._between]
+
+    def target_losses(
+        self, features: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """Returns what the clusters cost, as `StrongModel.identity_losses` returns it.
+
+        Args:
+            features: one replica's of both cameras, float [B, D].
+            labels: their clusters, int [B].
+        """
+        return self.model.identity_losses(features, labels, (self.neck, self.classifier))
 
     def _between_cameras(self, normalized: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the loss between cameras, of all replicas' pictures behind the normalisation."""

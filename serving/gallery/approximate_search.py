@@ -1,11 +1,9 @@
 """A graph over a gallery's embeddings that finds most of the nearest without visiting all.
 
-HNSW (Malkov and Yashunin, 2016) in faiss's version, kept in the gallery's folder in two
-files: `approximate.faiss`, and `approximate.json`, which says of what revision of the gallery
-it is and how good. Every search reads and checks the whole index, so it pays only for many
-queries at once in a large gallery. Measured on 2 cores, 200 000 pictures of 512 numbers: 1000
-queries 1.2 s (exact 2.1 s), one 0.7 s (0.8 s); 60 000 of 2048: 1000 queries 2 s (1.6 s), one
-0.75 s (0.4 s).
+That of `serving.gallery.graph`, kept in the gallery's folder in two files: `approximate.faiss`,
+and `approximate.json`, which says of what revision of the gallery it is and how good. Every search
+reads and checks the whole index, so it pays only for many queries at once in a large gallery
+(benchmarks/gallery_stores.py).
 
 The graph holds the embeddings themselves, so `GalleryStore` removes both files before it changes
 a row, and they are written only while nobody else can write. That way an erased embedding can't
@@ -28,35 +26,14 @@ import faiss
 import numpy as np
 
 from serving.errors import GalleryError
-from serving.gallery.inner_products import as_hits, nearest, ordered
+from serving.gallery import graph
+from serving.gallery.inner_products import as_hits
+from serving.gallery.quality import Quality
 from serving.gallery.records import Hit
 from serving.gallery.search import exact
 from serving.gallery.store import DERIVED, GalleryStore
 
 _INDEX, _NOTE = DERIVED + "faiss", DERIVED + "json"
-_NEIGHBOURS = 32  # of each picture in the graph
-_BUILD_REACH = 80  # candidates kept while the graph is built
-_SEARCH_REACH = 128  # candidates kept while it is searched, if `top` isn't larger
-_RECALL_QUERIES = 256
-_RECALL_TOP = 10
-# Scores of equal embeddings differ by float32 rounding between the two searches.
-_SAME_SCORE = 1e-5
-
-
-@dataclasses.dataclass(frozen=True)
-class Quality:
-    """How good an index is.
-
-    Attributes:
-        recall: share of the exact `top` nearest that the index finds, for pictures of the
-            gallery themselves, each without itself.
-        top: length of the lists compared.
-        queries: how many pictures were asked for.
-    """
-
-    recall: float
-    top: int
-    queries: int
 
 
 def search(
@@ -86,7 +63,7 @@ def search(
     quality = Quality(**note["quality"])
     with store.snapshot():
         _check_revision(store, note["revision"])
-        scores, rows = _walk(index, vectors, top)
+        scores, rows = graph.walk(index, vectors, top, note["reach"])
         if (rows >= 0).all():
             ids = store.ids()[rows]
             pictures = store.pictures_by_id(ids.ravel().tolist())
@@ -111,11 +88,12 @@ def _build(store: GalleryStore) -> tuple[Any, dict[str, Any]]:
         _, vectors = store.load()
     if not len(vectors):
         raise GalleryError("is empty; add pictures first", store.folder)
-    index = faiss.IndexHNSWFlat(vectors.shape[1], _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = _BUILD_REACH
-    index.add(vectors)
-    measured = dataclasses.asdict(_measure(index, vectors))
-    note: dict[str, Any] = {"revision": revision, "quality": measured}
+    index, measured, reach = graph.built(vectors)
+    note: dict[str, Any] = {
+        "revision": revision,
+        "quality": dataclasses.asdict(measured),
+        "reach": reach,
+    }
     del vectors
     path = os.path.join(store.folder, _INDEX)
     try:
@@ -156,45 +134,14 @@ def _not_kept(store: GalleryStore, why: object) -> GalleryError:
     )
 
 
-def _measure(index: Any, vectors: np.ndarray) -> Quality:
-    """Returns the quality of an index over these vectors."""
-    count = min(_RECALL_QUERIES, len(vectors))
-    top = min(_RECALL_TOP, len(vectors) - 1)
-    if not top:
-        return Quality(1.0, 0, 0)
-    chosen = np.linspace(0, len(vectors) - 1, count).astype(np.int64)
-    truth, _ = _without(chosen, *nearest(vectors[chosen], vectors, top + 1))
-    found, _ = _without(chosen, *_walk(index, vectors[chosen], top + 1))
-    right = found >= truth[:, -1:] - _SAME_SCORE
-    return Quality(float(right.mean()), top, count)
-
-
-def _without(
-    own: np.ndarray, scores: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Drops each query's own row, or the last one where it wasn't found."""
-    drop = np.where((rows == own[:, None]).any(axis=1), (rows == own[:, None]).argmax(axis=1), -1)
-    keep = np.ones(rows.shape, bool)
-    keep[np.arange(len(rows)), drop] = False
-    shape = (len(rows), rows.shape[1] - 1)
-    return scores[keep].reshape(shape), rows[keep].reshape(shape)
-
-
-def _walk(index: Any, vectors: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns scores and rows as `nearest` does; row -1 where nothing was found."""
-    top = min(top, index.ntotal)
-    reach = faiss.SearchParametersHNSW(efSearch=max(_SEARCH_REACH, 2 * top))
-    vectors = np.ascontiguousarray(vectors)
-    return ordered(*index.search(vectors, top, params=reach))
-
-
 def _read_note(store: GalleryStore) -> dict[str, Any] | None:
     """Returns the note of an index for the gallery as it is now, or None. Needs a snapshot."""
     try:
         with open(os.path.join(store.folder, _NOTE), encoding="utf-8") as file:
             note = json.load(file)
         Quality(**note["quality"])
-        return note if note["revision"] == store.revision() and note["sha256"] else None
+        reach = isinstance(note["reach"], int)  # earlier notes have none
+        return note if reach and note["revision"] == store.revision() and note["sha256"] else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from serving.gallery.approximate_search import Quality
 from serving.gallery.milvus_gallery import MilvusGallery
+from serving.gallery.quality import SAME_SCORE, Quality
 from serving.gallery.records import Hit, Selection
 
 # Visited of each segment's; more until enough of the exact nearest are found.
@@ -11,7 +11,6 @@ _LISTS = (16, 32, 64, 128)
 _ENOUGH = 0.95
 _QUERIES = 64
 _TOP = 10
-_SAME_SCORE = 1e-5  # rounding between two searches
 
 
 def search(
@@ -48,5 +47,5 @@ def recall(truth: list[list[Hit]], found: list[list[Hit]]) -> Quality:
     wanted = sum(map(len, truth))
     right = 0
     for exact, near in zip(truth, found, strict=True):
-        right += sum(hit.score >= exact[-1].score - _SAME_SCORE for hit in near) if exact else 0
+        right += sum(hit.score >= exact[-1].score - SAME_SCORE for hit in near) if exact else 0
     return Quality(right / wanted if wanted else 1.0, _TOP, len(truth))

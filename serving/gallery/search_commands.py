@@ -18,9 +18,9 @@ from serving.gallery import (
     text_report,
     tracklet_search,
 )
-from serving.gallery.approximate_search import Quality
 from serving.gallery.gallery import Gallery
 from serving.gallery.notes import note, note_cameras
+from serving.gallery.quality import Quality
 from serving.gallery.records import Hit, Selection
 from serving.gallery.search import Result, by_filter, exact
 from serving.gallery.store import GalleryStore

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from serving.command import examples, printable
 from serving.gallery import sqlite_file
-from serving.gallery.approximate_search import Quality
 from serving.gallery.check import Report
 from serving.gallery.file_state import FileState, gone
 from serving.gallery.gallery import Gallery
 from serving.gallery.outcome import Outcome
+from serving.gallery.quality import Quality
 from serving.gallery.records import Picture
 from serving.gallery.search import Result
 from serving.gallery.store import GalleryStore

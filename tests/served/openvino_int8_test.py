@@ -17,11 +17,14 @@ def test_it_is_near_smaller_and_another_space(tmp_path):
     pytest.importorskip("nncf")
     model = small_strong.model()
     served = small_export.served(model)
-    runtime = Int8(PICTURES)
+    cameras = [small_strong.CAMERAS[place % 3] for place in range(len(PICTURES))]
+    runtime = Int8(PICTURES, cameras)
     quantized = runtime.served(served)
     assert quantized.embedding_space != served.embedding_space
-    # Other pictures give other ranges.
-    assert Int8(PICTURES[:4]).served(served).embedding_space != quantized.embedding_space
+    # Other pictures give other ranges, and so do other cameras.
+    others = Int8(PICTURES[:4], cameras[:4]), Int8(PICTURES, [*cameras[1:], cameras[0]])
+    spaces = {each.served(served).embedding_space for each in (runtime, *others)}
+    assert len(spaces) == 3
     folder, sidecar = publish.export(quantized, tmp_path / "int8", PICTURES, runtime=runtime)
     _, exact = publish.export(served, tmp_path / "float32", PICTURES, runtime=to_openvino)
     assert sidecar["precision"] == "int8" and "nncf" in sidecar["versions"]

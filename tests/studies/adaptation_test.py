@@ -8,7 +8,7 @@ import pytest
 from arn_tf.data.split import Split
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import clustering, target_clusters
-from studies import adaptation
+from studies import adaptation, adaptation_table
 from studies.places import place_of
 from tests.support import small_domains, small_strong
 from tests.support.small_people import filmed
@@ -27,6 +27,9 @@ def test_what_each_row_trains_on():
     assert joined.joined
     expected = {
         "clusters": together,
+        "entropy": together,
+        "memory": together,
+        "average": together,
         "proxies": together,
         "joined": joined.labels,
         "both": joined.labels,
@@ -54,7 +57,9 @@ def test_a_round_trains_a_copy_and_is_a_function_of_the_seed():
     before = begun.encoder_i.get_weights()
     settings = small_strong.settings("runs/none", source="none", self_training_steps=2)
     found = [
-        adaptation.trained(begun, settings, row, 1, split_of(person, camera), pictures)
+        adaptation.trained(
+            adaptation.Models(begun, begun), settings, row, 1, split_of(person, camera), pictures
+        ).shown
         for row in ("labels", "labels")
     ]
     for left, right in zip(before, begun.encoder_i.get_weights(), strict=True):
@@ -66,7 +71,7 @@ def test_a_round_trains_a_copy_and_is_a_function_of_the_seed():
 
 
 def test_the_table_by_hand():
-    def figures(row, seed, mean_ap, rank, seconds=()):
+    def figures(row, seed, mean_ap, rank, seconds=(), after=()):
         return {
             "run": "pku",
             "row": row,
@@ -74,19 +79,22 @@ def test_the_table_by_hand():
             "mean_ap": mean_ap,
             "rank-1": rank,
             "cpu_seconds": list(seconds),
+            "after_rounds": list(after),
         }
 
-    text = adaptation.report(
+    text = adaptation_table.report(
         [
             figures("calibrated", 0, [0.5, 0.5], [1.0, 0.0]),
-            figures("both", 0, [0.6, 0.6], [1.0, 1.0], [60.0, 120.0]),
-            figures("both", 1, [0.8, 0.8], [1.0, 1.0], [60.0, 240.0]),
             figures("clusters", 0, [0.5, 0.5], [1.0, 0.0]),
+            figures("both", 0, [0.6, 0.6], [1.0, 1.0], [60.0, 120.0], [0.5, 0.6]),
+            figures("both", 1, [0.8, 0.8], [1.0, 1.0], [240.0], [0.8]),
         ]
     )
-    assert "| calibrated | 1 | 50.0 | 50.0 |  |  |" in text
-    assert "| both | 2 | 100.0 ± 0.0 | 70.0 ± 14.1 | +20.0 [+20.0, +20.0] | 3.0 |" in text
-    assert "| clusters | 1 | 50.0 | 50.0 | +0.0 [+0.0, +0.0] | no round |" in text
+    assert "| calibrated | 1 | 50.0 | 50.0 |  |  |  |" in text
+    assert (
+        "| both | 2 | 100.0 ± 0.0 | 70.0 ± 14.1 | +20.0 [+20.0, +20.0] | 3.0 | 65.0, 60.0 |" in text
+    )
+    assert "| clusters | 1 | 50.0 | 50.0 | +0.0 [+0.0, +0.0] | no round |  |" in text
     assert text.index("| clusters") < text.index("| both")
 
 

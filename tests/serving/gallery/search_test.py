@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.errors import GalleryError
-from serving.gallery import approximate_search, inner_products, search
+from serving.gallery import approximate_search, search
 from serving.gallery.records import Binding, Picture, Selection
 from serving.gallery.store import GalleryStore
 
@@ -121,20 +121,6 @@ def test_the_index_is_built_once_kept_and_as_good_as_it_says(large, tmp_path):
         scores = [hit.score for hit in found]
         assert scores == sorted(scores, reverse=True)
         assert np.isclose(scores[0], 1) and len(found) == 10
-
-
-def test_recall_counts_what_a_bad_index_misses(large, monkeypatch):
-    store, vectors = large
-
-    def blind(index, queries, top):
-        """Finds every other of the true list, and then what is worst."""
-        scores, rows = inner_products.nearest(queries, vectors, top)
-        scores[:, 1::2], rows[:, 1::2] = -1, 0
-        return inner_products.ordered(scores, rows)
-
-    monkeypatch.setattr(approximate_search, "_walk", blind)
-    # Of 11 found the first is the picture itself; of the other 10 every second is missed.
-    assert approximate_search.search(store, vectors[:1], 10, Progress())[1].recall == 0.5
 
 
 @pytest.mark.parametrize("change", ["add", "remove"])

@@ -1,0 +1,128 @@
+"""Parts of other systems, each in a round of self-training: by hand, and by plain NumPy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from arn_tf.data.split import Split
+from arn_tf.strong.self_training import SelfTrainer
+from studies import adaptation, components
+from tests.support import small_domains, small_strong
+
+
+def small_trainer() -> SelfTrainer:
+    keras.utils.set_random_seed(0)
+    model = small_strong.model(num_identities=0, cameras=[0, 1])
+    centroids = np.random.default_rng(1).normal(size=(4, model.embedding_dim))
+    return SelfTrainer(model, centroids.astype(np.float32))
+
+
+def features_and_labels(trainer: SelfTrainer) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(2)
+    labels = np.array([0, 1, 1, 3, 0, 2], np.int32)
+    return rng.normal(size=(6, trainer.model.embedding_dim)).astype(np.float32), labels
+
+
+def normalized(features: np.ndarray) -> np.ndarray:
+    """A new neck has scale 1 and no shift."""
+    return (features - features.mean(axis=0)) / np.sqrt(features.var(axis=0) + 1e-3)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def test_weights_by_the_entropy_of_cameras_by_hand():
+    # Cluster 0: two cameras, two pictures each; 1: one camera; 2: three pictures and one.
+    labels = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2, -1])
+    camera = np.array([0, 0, 7, 7, 7, 7, 0, 0, 0, 7, 0])
+    skewed = np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
+    mean = (4 * 2 + 2 * 1 + 4 * skewed) / 10
+    np.testing.assert_allclose(
+        components.camera_entropy_weights(labels, camera), np.array([2, 1, skewed]) / mean, 1e-6
+    )
+
+
+def test_a_weighted_loss_beside_numpy():
+    trainer = small_trainer()
+    weights = np.array([0.5, 2, 1, 1.5], np.float32)
+    weighted = components.EntropyTrainer(trainer, weights)
+    features, labels = features_and_labels(trainer)
+    (cost, triplet), _ = weighted.target_losses(tf.constant(features), tf.constant(labels))
+    (_, expected), _ = trainer.target_losses(tf.constant(features), tf.constant(labels))
+    np.testing.assert_allclose(triplet, expected, rtol=1e-6)
+    logs = log_softmax(normalized(features) @ trainer.classifier.kernel.numpy())
+    of_each = -0.9 * logs[np.arange(6), labels] - 0.1 * logs.mean(axis=1)
+    np.testing.assert_allclose(cost, np.mean(weights[labels] * of_each), rtol=1e-5)
+
+
+def test_equal_weights_are_the_plain_loss():
+    trainer = small_trainer()
+    features, labels = map(tf.constant, features_and_labels(trainer))
+    weighted = components.EntropyTrainer(trainer, np.ones(4, np.float32))
+    for left, right in zip(
+        weighted.target_losses(features, labels)[0],
+        trainer.target_losses(features, labels)[0],
+        strict=True,
+    ):
+        np.testing.assert_allclose(left, right, rtol=1e-6)
+
+
+def test_the_loss_of_a_memory_beside_numpy():
+    trainer = small_trainer()
+    features, labels = features_and_labels(trainer)
+    memory = components.MemoryTrainer(trainer)
+    (cost, _), _ = memory.target_losses(tf.constant(features), tf.constant(labels))
+    directions = normalized(features)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    logs = log_softmax(directions @ memory.rows.numpy().T / 0.05)
+    np.testing.assert_allclose(cost, -np.mean(logs[np.arange(6), labels]), rtol=1e-4)
+
+
+def test_rows_follow_each_picture_in_turn_by_hand():
+    rows = np.eye(3, 2, dtype=np.float32)
+    rows[2] = [0.6, 0.8]
+    directions = np.array([[0, 1], [0.6, 0.8], [1, 0]], np.float32)
+    first = np.array([0.1, 0.9]) / np.hypot(0.1, 0.9)
+    second = 0.1 * first + 0.9 * np.array([1, 0])
+    expected = [second / np.linalg.norm(second), [0.1 * 0 + 0.54, 0.1 + 0.72], rows[2]]
+    expected[1] /= np.linalg.norm(expected[1])
+    found = components.followed(tf.constant(rows), tf.constant(directions), tf.constant([0, 1, 0]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_an_average_of_weights_by_hand():
+    trainer = small_trainer()
+    encoder = trainer.model.encoder_i
+    begun = encoder.get_weights()
+    average = components.Average(encoder, begun)
+    for value in (1.0, 2.0):
+        encoder.set_weights([np.full_like(each, value) for each in begun])
+        average.on_train_batch_end(0)
+    for mean, first in zip(average.weights, begun, strict=True):
+        np.testing.assert_allclose(mean, (0.99 * first + 0.01) * 0.99 + 0.02, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("row", ["clusters", "entropy", "memory", "average"])
+def test_a_round_of_each(row, monkeypatch):
+    rng = np.random.default_rng(0)
+    person, camera = np.tile(np.arange(12), 8), np.repeat([0, 1], 48)
+    pictures = rng.integers(0, 256, (96, *small_domains.SIZE, 3)).astype(np.uint8)
+    split = Split(np.empty(96, object), person + 1, camera, [f"{at}.jpg" for at in range(96)])
+    monkeypatch.setattr(adaptation, "labels_of", lambda *_: person)
+    begun = small_strong.model(num_identities=0, cameras=[0, 1])
+    settings = small_strong.settings("runs/none", source="none", self_training_steps=2)
+    before = adaptation.Models(begun, begun)
+    found = adaptation.trained(before, settings, row, 1, split, pictures)
+    start, trained, shown = (
+        np.concatenate([each.ravel() for each in model.encoder_i.get_weights()])
+        for model in (begun, found.trained, found.shown)
+    )
+    moved = np.abs(trained - start).max()
+    assert moved > 0
+    if row == "average":
+        # Two steps of a hundredth each leave it near where it began.
+        assert 0 < np.abs(shown - start).max() < 0.1 * moved
+    else:
+        assert found.shown is found.trained
