@@ -52,7 +52,7 @@ def walk(index: Any, vectors: np.ndarray, top: int, reach: int) -> tuple[np.ndar
 
 def _order(count: int) -> tuple[np.ndarray, int]:
     """Returns the rows in the graph's order, and the place of the first that were held out."""
-    held_out = min(_HELD_OUT, count // 4)
+    held_out = min(_HELD_OUT, (count + 2) // 4)
     chosen = np.linspace(0, count - 1, held_out).astype(np.int64)
     return np.concatenate([np.setdiff1d(np.arange(count), chosen), chosen]), count - held_out
 

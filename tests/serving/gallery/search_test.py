@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.errors import GalleryError
-from serving.gallery import approximate_search, search
+from serving.gallery import approximate_search, graph, search
 from serving.gallery.records import Binding, Picture, Selection
 from serving.gallery.store import GalleryStore
 
@@ -194,15 +194,15 @@ def test_a_damaged_index_is_built_again(large, tmp_path, spoil):
 
 def test_an_index_built_while_a_picture_is_erased_is_not_written(large, tmp_path, monkeypatch):
     store, vectors = large
-    measure = approximate_search._measure
+    built = graph.built
 
-    def erase_meanwhile(index, rows):
+    def erase_meanwhile(rows):
         with GalleryStore(store.folder) as other:
             other.remove(Selection(files=("/00000.jpg",)))
             other.finish_erasure()
-        return measure(index, rows)
+        return built(rows)
 
-    monkeypatch.setattr(approximate_search, "_measure", erase_meanwhile)
+    monkeypatch.setattr(graph, "built", erase_meanwhile)
     with pytest.raises(GalleryError, match="changed while its approximate index"):
         approximate_search.search(store, vectors[:1], 3, Progress())
     assert [path.name for path in (tmp_path / "gal").iterdir()] == ["gallery.sqlite"]
@@ -212,7 +212,7 @@ def test_an_index_built_while_a_picture_is_erased_is_not_written(large, tmp_path
 def test_an_index_that_cannot_be_kept_is_reported_before_it_is_built(large, monkeypatch):
     store, vectors = large
     monkeypatch.setattr(approximate_search.os, "access", lambda *arguments: False)
-    monkeypatch.setattr(approximate_search, "_measure", None)
+    monkeypatch.setattr(graph, "built", None)
     with pytest.raises(GalleryError, match=r"can't be kept there .no right to write.*leave"):
         approximate_search.search(store, vectors[:1], 3, Progress())
 
@@ -236,14 +236,14 @@ def test_too_few_found_falls_to_exact_search_and_says_so(large, monkeypatch):
     store, vectors = large
     progress = Progress()
     approximate_search.search(store, vectors[:1], 3, progress)
-    walk = approximate_search._walk
+    walk = graph.walk
 
     def lose_one(*arguments):
         scores, rows = walk(*arguments)
         rows[0, -1] = -1
         return scores, rows
 
-    monkeypatch.setattr(approximate_search, "_walk", lose_one)
+    monkeypatch.setattr(graph, "walk", lose_one)
     progress.clear()
     hits, _ = approximate_search.search(store, vectors[:2], 7, progress)
     assert hits == search.exact(store, vectors[:2], 7)
