@@ -19,9 +19,11 @@ from arn_tf.embedding_jobs.exported_model import ExportedModel
 from arn_tf.embedding_jobs.plan import Plan, Wanted
 from arn_tf.embedding_jobs.progress import Progress
 from benchmarks import flags, report, running
-from benchmarks.report import Report
+from benchmarks.report import Report, Target
 from datasets import tensorflow_process
 from datasets.embedding_shards import job_file
+
+_RATE, _IDLE = 0.95, 5.0
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:
@@ -94,7 +96,7 @@ def main(arguments: argparse.Namespace) -> None:
             found = timed(way)
             if round_:  # the first warms up
                 taken[name].append(found)
-    bare, rows = np.array(taken["bare forward"]), []
+    bare, rows = np.array(taken["bare forward"]), list[list[report.Cell]]()
     for name, times in taken.items():
         clock, cpu = np.median(np.array(times), 0) / workload.pictures
         ratios = np.median(bare / np.array(times), 0)
@@ -103,7 +105,11 @@ def main(arguments: argparse.Namespace) -> None:
     notes = [
         f"{workload.pictures} pictures, {arguments.rounds} rounds in turns, ratios within a round."
     ]
-    report.finish(Report(COLUMNS, rows, notes), where, arguments.json)
+    targets = (
+        Target("pictures/s of CPU of a job to the bare forward's", _RATE, rows[-1][1]),
+        Target("forward idle, % of the clock", _IDLE, rows[-1][-1], at_most=True),
+    )
+    report.finish(Report(COLUMNS, rows, notes, targets), where, arguments.json)
 
 
 def _arguments() -> argparse.Namespace:

@@ -13,16 +13,19 @@ class OtherWork:
     def __init__(self) -> None:
         self._began = _now()
 
-    def cores(self) -> float | None:
+    def cores(self, unwaited: float = 0.0) -> float | None:
         """Returns how many cores others kept busy on average: 0 is a quiet machine.
 
         The processes that this one started count as its own once they have been waited for.
+
+        Args:
+            unwaited: seconds of CPU of its own that nobody waited for.
         """
         now = _now()
         if now is None or self._began is None:
             return None
         clock, all_, own = (after - before for after, before in zip(now, self._began, strict=True))
-        return max(all_ - own, 0.0) / max(clock, 1e-9)
+        return max(all_ - own - unwaited, 0.0) / max(clock, 1e-9)
 
 
 def _now() -> tuple[float, float, float] | None:

@@ -99,7 +99,7 @@ def main() -> None:
         ),
         (Target(f"pictures/s of {nodes_of} to one process's", _WANTED, ratio),),
     )
-    report.finish(found, where, arguments.json)
+    report.finish(found, where, arguments.json, nodes.cpu_seconds())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from typing import Self
 
@@ -16,6 +17,7 @@ _START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--di
 _SIZES = ["--num-cpus=1", "--object-store-memory=100000000", "--include-log-monitor=false"]
 _PATIENCE = 300.0  # seconds for a node to join
 _TICKS = os.sysconf("SC_CLK_TCK")
+_LOOKS = 0.5  # seconds between looks at what processes have taken
 
 
 class Nodes:
@@ -36,6 +38,11 @@ class Nodes:
         self._folder = tempfile.TemporaryDirectory(prefix="ray_")
         self._log = pathlib.Path(self._folder.name, "printed")
         self._nodes: list[subprocess.Popen[bytes]] = []
+        # {process: ticks when it was last seen}; Ray's nodes keep no count of those that ended.
+        self._taken: dict[int, int] = {}
+        self._closed = threading.Event()
+        self._watch = threading.Thread(target=self._look_on, daemon=True)
+        self._watch.start()
         try:
             head = ["--head", f"--port={port}", "--include-dashboard=false", "--no-monitor"]
             self._start(*head, f"--temp-dir={self._folder.name}")
@@ -53,8 +60,13 @@ class Nodes:
         self.close()
 
     def cpu_seconds(self) -> float:
-        """Returns what all processes of the nodes, ended ones too, have taken so far."""
-        return sum(_ticks(pid) for node in self._nodes for pid in _tree(node.pid)) / _TICKS
+        """Returns what all processes of the nodes, ended ones too, have taken so far.
+
+        Of a process that ended, its last half second is missing.
+        """
+        if not self._closed.is_set():
+            self._look()
+        return sum(self._taken.values()) / _TICKS
 
     def commands(self, number: int) -> list[str]:
         """Returns the command lines of a node's processes; node 0 is the head."""
@@ -71,9 +83,22 @@ class Nodes:
 
     def close(self) -> None:
         """Kills all nodes."""
+        self._look()
+        self._closed.set()
+        self._watch.join()
         for number in reversed(range(len(self._nodes))):
             self.kill(number)
         self._folder.cleanup()
+
+    def _look_on(self) -> None:
+        while not self._closed.wait(_LOOKS):
+            self._look()
+
+    def _look(self) -> None:
+        for node in list(self._nodes):
+            for pid in _tree(node.pid):
+                if ticks := _ticks(pid):
+                    self._taken[pid] = ticks
 
     def _start(self, *flags: str) -> None:
         """Starts a node, and waits until it has joined."""
@@ -107,10 +132,10 @@ def _tree(root: int) -> dict[int, str]:
 
 
 def _ticks(pid: int) -> int:
-    """Returns the ticks of a process and of its children that have ended; 0 if it is gone."""
+    """Returns the ticks of a process alone; 0 if it is gone."""
     try:
         text = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return 0
-    # The name, in brackets, may hold spaces; utime, stime, cutime and cstime are 14 to 17 of all.
-    return sum(map(int, text.rpartition(")")[2].split()[11:15]))
+    # The name, in brackets, may hold spaces; utime and stime are 14 and 15 of all.
+    return sum(map(int, text.rpartition(")")[2].split()[11:13]))

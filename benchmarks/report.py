@@ -105,13 +105,19 @@ def add_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def finish(report: Report, where: dict[str, str | int | float], path: str | None) -> None:
+def finish(
+    report: Report,
+    where: dict[str, str | int | float],
+    path: str | None,
+    unwaited: float = 0.0,
+) -> None:
     """Prints a report and keeps it.
 
     Args:
         report: what was found.
         where: `machine()`; how busy other work kept it since the start is added.
         path: of a JSON file, or nothing.
+        unwaited: seconds of CPU of processes that were measured, and that nobody waited for.
 
     Raises:
         SystemExit: the file can't be written.
@@ -119,7 +125,7 @@ def finish(report: Report, where: dict[str, str | int | float], path: str | None
     print(markdown(report), flush=True)
     if path is None:
         return
-    others = _OTHERS.cores()
+    others = _OTHERS.cores(unwaited)
     if others is not None:
         where = where | {OTHER_WORK: round(others, 2)}
     found = {

@@ -14,7 +14,9 @@ from serving.gallery.inner_products import nearest, ordered
 from serving.gallery.quality import SAME_SCORE, Quality
 
 _NEIGHBOURS = 32  # of each picture in the graph
-_BUILD_REACH = 80  # candidates kept while the graph is built
+# Candidates kept while the graph is built. With 80 the pictures of a person are linked to little
+# else: of 100,000 embeddings 128 candidates found .83 of the nearest ones, with 200 .93.
+_BUILD_REACH = 200
 # Candidates kept while it is searched, if `top` isn't larger.
 _REACHES = (128, 256, 512, 1024)
 _ENOUGH = 0.95

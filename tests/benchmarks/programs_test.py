@@ -82,10 +82,11 @@ def test_shares_are_taken_within_a_round():
 
 def test_other_work_is_what_neither_this_process_nor_its_children_did(monkeypatch):
     # Clock, all of the CPU, this process.
-    times = iter([(10.0, 100.0, 5.0), (20.0, 115.0, 8.0), (30.0, 101.0, 9.0)])
+    times = iter([(10.0, 100.0, 5.0), *[(20.0, 115.0, 8.0)] * 2, (30.0, 101.0, 9.0)])
     monkeypatch.setattr(other_work, "_now", lambda: next(times))
     others = other_work.OtherWork()
     assert others.cores() == pytest.approx(1.2)
+    assert others.cores(unwaited=5) == pytest.approx(0.7)
     assert others.cores() == 0  # ticks are rounded
 
 
