@@ -15,7 +15,6 @@ FOLDER = os.path.join("runs", "bench", "inputs")
 PICTURES = os.path.join(FOLDER, "pictures")
 SAVED_MODEL = os.path.join(FOLDER, "models", "arn")
 OPENVINO = os.path.join(FOLDER, "models", "arn_openvino")
-INT8 = os.path.join(FOLDER, "models", "arn_int8")
 COUNT = 256
 _CAMERAS, _NETWORK = 8, "duke"
 _RUN = os.path.join(FOLDER, "run")
@@ -64,8 +63,6 @@ def commands(pictures: str | None) -> list[list[str]]:
     exports = [["--format=saved_model", f"--export_dir={SAVED_MODEL}"]]
     if importlib.util.find_spec("openvino"):
         exports.append(["--format=openvino", f"--export_dir={OPENVINO}"])
-    if importlib.util.find_spec("nncf"):
-        exports.append(["--format=openvino", "--precision=int8", f"--export_dir={INT8}"])
     return [write, train, *(["arn_tf.export", f"--model_dir={_RUN}", *flags] for flags in exports)]
 
 

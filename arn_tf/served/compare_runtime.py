@@ -11,7 +11,7 @@ from arn_tf.served.runtime_graphs import BY_CAMERA, PLAIN, Embed
 
 # Least cosine of any picture's two embeddings, in float32.
 LEAST_COSINE = 0.9999
-# Least mean cosine of what is quantised: below it something is broken.
+# Least mean cosine of what is quantised: below it something is broken, or costs too much.
 LEAST_MEAN_COSINE = 0.95
 
 
@@ -58,13 +58,18 @@ def compare(
     }
     # Written so that NaN is refused.
     kind, least = "least", LEAST_COSINE
+    way_out = "Are the installed packages those of the requirements files?"
     if not served.exact:
         kind, least = "mean", LEAST_MEAN_COSINE
+        way_out = (
+            f"This network doesn't bear precision={served.precision} on these pictures: leave "
+            "precision out"
+        )
     if not agreement[f"{kind}_cosine"] >= least:
         raise UserError(
             f"{runtime} computes other embeddings than the Keras model on {len(pictures)} pictures "
             f"({kind} cosine {agreement[f'{kind}_cosine']:.6f}, must be {least}; largest "
-            f"difference {agreement['max_difference']:.2g}); nothing was published. Are the "
-            "installed packages those of the requirements files?"
+            f"difference {agreement['max_difference']:.2g}); nothing was published. {way_out}",
+            [] if served.exact else ["precision"],
         )
     return agreement

@@ -1,9 +1,12 @@
 """OpenVINO's form of an export in int8: quantised after training by NNCF, from unlabelled pictures.
 
-Weights and activations become 8-bit integers with one scale for each channel or tensor (Jacob et
-al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-CVPR 2018); the ranges of activations are those of the calibration pictures. Embeddings differ from
-the model's, so they are a space of their own.
+Weights and inputs of convolutions become 8-bit integers with one scale for each channel or tensor
+(Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", CVPR 2018); the ranges of inputs are those of the calibration
+pictures. All else stays in float32: the variances of cameras, which span decades, the moments of
+instance normalisations, sums, gates, and what follows the pooling cost a network of the Open Model
+Zoo 8 points of mAP in 8 bits, its convolutions half a point. Embeddings differ from the model's, so
+they are a space of their own.
 """
 
 import dataclasses
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 # NNCF's own default; more changes its ranges little.
 PICTURES = 300
+# Types of OpenVINO's operations.
+_QUANTIZED = ("Convolution", "GroupConvolution")
+_NO_OPERATIONS = ("Constant", "Parameter", "Result")
 
 
 def versions() -> dict[str, str]:
@@ -72,7 +78,17 @@ class Int8:
         def quantized(name: str, model: "openvino.Model") -> "openvino.Model":
             nncf = _nncf()
             inputs = nncf.Dataset(list(self._inputs(name, served)))
-            return nncf.quantize(model, inputs, subset_size=len(self.calibration))
+            in_float = nncf.IgnoredScope(
+                names=[
+                    each.get_friendly_name()
+                    for each in model.get_ops()
+                    if each.get_type_name() not in (*_QUANTIZED, *_NO_OPERATIONS)
+                ],
+                validate=False,
+            )
+            return nncf.quantize(
+                model, inputs, subset_size=len(self.calibration), ignored_scope=in_float
+            )
 
         to_openvino.write(served, folder, quantized)
 

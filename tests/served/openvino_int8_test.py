@@ -1,5 +1,6 @@
 """An int8 export is near the model, smaller, and of another embedding space."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from arn_tf.data.images import decode
 from arn_tf.errors import UserError
-from arn_tf.served import openvino_int8, publish, to_openvino
+from arn_tf.served import compare_runtime, openvino_int8, publish, to_openvino
 from arn_tf.served.openvino_int8 import Int8
 from tests.support import small_export, small_strong
 from tests.support.small_export import PICTURES, SIZE
@@ -45,3 +46,20 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(UserError, match=r"package nncf: pip install -r requirements-int8\.txt"):
         openvino_int8.versions()
+
+
+def test_a_network_that_does_not_bear_it_is_refused():
+    served = small_export.served(small_strong.model())
+    served = dataclasses.replace(served, precision="int8", exact=False)
+    examples = served.examples(PICTURES)
+
+    def wrong(images: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+        name = compare_runtime.PLAIN if rows is None else compare_runtime.BY_CAMERA
+        return -examples[name][1]["embedding"][: len(images)]
+
+    graphs = dict.fromkeys((compare_runtime.PLAIN, compare_runtime.BY_CAMERA), wrong)
+    with pytest.raises(
+        UserError, match=r"mean cosine -.*nothing was published\. .* bear precision=int8 .*leave"
+    ) as refused:
+        compare_runtime.compare(served, graphs, PICTURES, "openvino")
+    assert refused.value.arguments == ("precision",)
