@@ -13,6 +13,7 @@ whose target is a folder. From its calibrated model each row trains rounds of it
     proxies     the same clusters, and the loss between cameras
     joined      the clusters of `target_clusters`, no loss between cameras
     both        these clusters and the loss between cameras: what `arn_tf.train` does
+    memory_proxies, memory_both: these two, with the rows of `memory`
     labels      ORACLE: the target's persons in place of clusters, and the loss between cameras
 
 Prints mAP and rank-1 of row (b), camera statistics and mirror image, after the last round, the
@@ -56,7 +57,9 @@ from studies import adaptation_table, components
 from studies.adaptation_table import START
 from studies.places import place_of
 
-ROWS = ("clusters", "entropy", "memory", "average", "proxies", "joined", "both", "labels")
+_ALL_CAMERAS = ("clusters", "entropy", "memory", "average", "proxies", "memory_proxies")
+_BETWEEN = ("proxies", "both", "memory_proxies", "memory_both", "labels")
+ROWS = (*_ALL_CAMERAS, "joined", "both", "memory_both", "labels")
 
 
 def labels_of(
@@ -75,7 +78,7 @@ def labels_of(
     """
     if row == "labels":
         return oracle.labels(split.person_id, split.camera_id)[0]
-    if row not in ("joined", "both"):
+    if row in _ALL_CAMERAS:
         labels, counts = clustering.cluster(
             embeddings, split.camera_id, tracklet=split.tracklet, time=split.time, eps=eps
         )
@@ -119,15 +122,15 @@ def trained(
     labels = labels_of(row, embeddings, split, settings.cluster_eps or clustering.EPS)
     if labels is None:
         return None
-    between = row in ("proxies", "both", "labels")
+    between, remembers = row in _BETWEEN, row.startswith("memory")
     trainer = round_training.trainer(
         before.trained, settings, number, embeddings, labels, split.camera_id, between
     )
-    if row in ("entropy", "memory"):
+    if remembers or row == "entropy":
         weights = components.camera_entropy_weights(labels, split.camera_id)
         trainer = (
             components.MemoryTrainer(trainer)
-            if row == "memory"
+            if remembers
             else components.EntropyTrainer(trainer, weights)
         )
         rate = settings.self_training_learning_rate

@@ -31,8 +31,10 @@ def test_what_each_row_trains_on():
         "memory": together,
         "average": together,
         "proxies": together,
+        "memory_proxies": together,
         "joined": joined.labels,
         "both": joined.labels,
+        "memory_both": joined.labels,
         "labels": person,
     }
     assert set(expected) == set(adaptation.ROWS)

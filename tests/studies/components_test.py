@@ -104,7 +104,7 @@ def test_an_average_of_weights_by_hand():
         np.testing.assert_allclose(mean, (0.99 * first + 0.01) * 0.99 + 0.02, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("row", ["clusters", "entropy", "memory", "average"])
+@pytest.mark.parametrize("row", ["clusters", "entropy", "memory", "memory_both", "average"])
 def test_a_round_of_each(row, monkeypatch):
     rng = np.random.default_rng(0)
     person, camera = np.tile(np.arange(12), 8), np.repeat([0, 1], 48)
