@@ -66,7 +66,7 @@ def evaluated(labelled, tmp_path_factory):
     found = strong_evaluate.evaluate(run, settings, rerank=False, labelled=labelled)
     model = recipes.recipe_of(settings).served_model(run.load_model("model.keras"), None)
     folder = root / "models" / "arn"
-    publish.export(model, folder, export._pictures(run, settings, 2), {})
+    publish.export(model, folder, export._pictures(run, settings, 2)[0], {})
     return found, folder
 
 
