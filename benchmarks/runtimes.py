@@ -102,8 +102,8 @@ def compare(arguments: argparse.Namespace) -> None:
         clock, cpu = np.median(_turns(taken), axis=0) / len(pictures)
         ratios = np.median(first / _turns(taken), axis=0)
         rows.append([export, ratios[1], ratios[0], 1e3 * cpu, 1 / clock])
-        if kinds[0][0] == "saved_model" and kind[0] == "openvino":
-            wanted = _WANTED[kind[1]]
+        wanted = _WANTED.get(kind[1]) if kind[0] == "openvino" else None
+        if wanted and kinds[0][0] == "saved_model":
             targets.append(Target(f"OpenVINO, {kind[1]}, to the SavedModel", wanted, ratios[1]))
     cameras = ", each by a camera" if arguments.by_camera else ""
     notes = [

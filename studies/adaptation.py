@@ -28,7 +28,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -122,19 +121,18 @@ def trained(
     labels = labels_of(row, embeddings, split, settings.cluster_eps or clustering.EPS)
     if labels is None:
         return None
-    between, remembers = row in _BETWEEN, row.startswith("memory")
+    between = row in _BETWEEN
     trainer = round_training.trainer(
         before.trained, settings, number, embeddings, labels, split.camera_id, between
     )
-    if remembers or row == "entropy":
+    plain = trainer
+    if row.startswith("memory"):
+        trainer = components.MemoryTrainer(plain)
+    elif row == "entropy":
         weights = components.camera_entropy_weights(labels, split.camera_id)
-        trainer = (
-            components.MemoryTrainer(trainer)
-            if remembers
-            else components.EntropyTrainer(trainer, weights)
-        )
-        rate = settings.self_training_learning_rate
-        trainer.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+        trainer = components.EntropyTrainer(plain, weights)
+    if trainer is not plain:
+        trainer.compile(optimizer=plain.optimizer, jit_compile=False)
     average = components.Average(trainer.model.encoder_i, before.shown.encoder_i.get_weights())
     sampler = round_training.pairs(settings, labels, split)
     steps = settings.steps_of_round(len(split))
@@ -201,7 +199,7 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
         oracle.check_pictures(split.person_id, split.camera_id)
     pictures, *searched = (batches.decoded(each, settings.image_size) for each in (split, *splits))
     model = begun.load_model(ADAPTED)
-    models, seconds, found = Models(model, model), 0.0, [scored_by(model, splits, searched)]
+    models, seconds, found = Models(model, model), 0.0, list[dict[str, list[float]]]()
     rounds: list[float] = []
     for number in range(1, 1 + (options.rounds if row != START else 0)):
         began = time.process_time()
@@ -217,7 +215,8 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
             flush=True,
         )
     figures = {"run": name, "row": row, "seed": seed, "cpu_seconds": rounds}
-    figures |= {"after_rounds": [mean_ap(each) for each in found[1:]]} | found[-1]
+    last = found[-1] if found else scored_by(model, splits, searched)
+    figures |= {"after_rounds": [mean_ap(each) for each in found]} | last
     replace_text(path, json.dumps(figures) + "\n")
     return figures
 

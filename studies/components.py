@@ -61,11 +61,11 @@ class EntropyTrainer(SelfTrainer):
     ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
         """Returns what the clusters cost; see `SelfTrainer.target_losses`."""
         (_, triplet), normalized = super().target_losses(features, labels)
-        logs = tf.nn.log_softmax(self.classifier(normalized))
-        gathered, smoothing = replicas.gather(labels), self.model.label_smoothing
-        right = tf.gather(logs, gathered, axis=1, batch_dims=1)
-        cost = -(1 - smoothing) * right - smoothing * tf.reduce_mean(logs, axis=1)
-        return (tf.reduce_mean(tf.gather(self._weights, gathered) * cost), triplet), normalized
+        gathered = replicas.gather(labels)
+        costs = losses.smoothed_costs(
+            self.classifier(normalized), gathered, self.model.label_smoothing
+        )
+        return (tf.reduce_mean(tf.gather(self._weights, gathered) * costs), triplet), normalized
 
 
 class MemoryTrainer(SelfTrainer):

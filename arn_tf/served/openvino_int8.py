@@ -22,7 +22,7 @@ from arn_tf.data.images import decode
 from arn_tf.errors import UserError
 from arn_tf.served import openvino_package, runtime_graphs, to_openvino
 from arn_tf.served.graph import ServedModel, embedding_space
-from arn_tf.served.runtime_graphs import BY_CAMERA, CAMERA_ROW, IMAGES
+from arn_tf.served.runtime_graphs import BY_CAMERA
 
 if TYPE_CHECKING:
     import openvino
@@ -102,12 +102,14 @@ class Int8:
 
     def _inputs(self, name: str, served: ServedModel) -> Iterator[dict[str, np.ndarray]]:
         """Yields a graph's inputs, picture by picture, each by its own camera."""
-        for picture, camera in zip(self.calibration, self.camera_id, strict=True):
-            inputs = {IMAGES: decode(picture, served.input_size).numpy()[None]}
-            if name == BY_CAMERA and served.table is not None:
-                _, row = served.table.known_and_rows(tf.constant([camera], tf.int64))
-                inputs[CAMERA_ROW] = row.numpy()
-            yield inputs
+        rows = None
+        if name == BY_CAMERA and served.table is not None:
+            cameras = tf.constant(self.camera_id, tf.int64)
+            rows = served.table.known_and_rows(cameras)[1].numpy()
+        for place, picture in enumerate(self.calibration):
+            image = decode(picture, served.input_size).numpy()[None]
+            row = None if rows is None else rows[place : place + 1]
+            yield runtime_graphs.inputs(image, row)
 
 
 def _nncf() -> types.ModuleType:

@@ -6,7 +6,12 @@ import tensorflow as tf
 def smoothed_classification(
     logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.1
 ) -> tf.Tensor:
-    """Returns the mean cross-entropy with smoothed targets (Szegedy et al., CVPR 2016, section 7).
+    """Returns the mean of `smoothed_costs`, a scalar."""
+    return tf.reduce_mean(smoothed_costs(logits, labels, smoothing))
+
+
+def smoothed_costs(logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.1) -> tf.Tensor:
+    """Returns each cross-entropy with smoothed targets (Szegedy et al., CVPR 2016, section 7).
 
     Args:
         logits: float [N, K].
@@ -14,12 +19,12 @@ def smoothed_classification(
         smoothing: share of the target that is spread evenly over all K identities.
 
     Returns:
-        scalar.
+        float [N].
     """
     log_probabilities = tf.nn.log_softmax(logits)
     right = tf.gather(log_probabilities, labels, axis=1, batch_dims=1)
     even = tf.reduce_mean(log_probabilities, axis=1)
-    return -tf.reduce_mean((1 - smoothing) * right + smoothing * even)
+    return -((1 - smoothing) * right + smoothing * even)
 
 
 def batch_hard_triplet(features: tf.Tensor, labels: tf.Tensor, margin: float = 0.3) -> tf.Tensor:

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 
 from serving.gallery.inner_products import nearest, ordered
-from serving.gallery.quality import SAME_SCORE, Quality
+from serving.gallery.quality import ENOUGH, SAME_SCORE, TOP, Quality
 
 _NEIGHBOURS = 32  # of each picture in the graph
 # Candidates kept while the graph is built. With 80 the pictures of a person are linked to little
@@ -19,9 +19,7 @@ _NEIGHBOURS = 32  # of each picture in the graph
 _BUILD_REACH = 200
 # Candidates kept while it is searched, if `top` isn't larger.
 _REACHES = (128, 256, 512, 1024)
-_ENOUGH = 0.95
 _HELD_OUT = 256  # a quarter of all at most
-_TOP = 10
 _BLOCK = 65536  # rows that are copied into the graph at once
 
 
@@ -35,7 +33,7 @@ def built(vectors: np.ndarray) -> tuple[Any, Quality, int]:
     index.hnsw.efConstruction = _BUILD_REACH
     order, last = _order(len(vectors))
     _add(index, vectors, order[:last])
-    quality, reach = _measured(index, vectors, order[last:])
+    quality, reach = _measured(index, vectors, order, order[last:])
     _add(index, vectors, order[last:])
     return index, quality, reach
 
@@ -56,7 +54,7 @@ def _order(count: int) -> tuple[np.ndarray, int]:
     """Returns the rows in the graph's order, and the place of the first that were held out."""
     held_out = min(_HELD_OUT, (count + 2) // 4)
     chosen = np.linspace(0, count - 1, held_out).astype(np.int64)
-    return np.concatenate([np.setdiff1d(np.arange(count), chosen), chosen]), count - held_out
+    return np.concatenate([np.delete(np.arange(count), chosen), chosen]), count - held_out
 
 
 def _add(index: Any, vectors: np.ndarray, rows: np.ndarray) -> None:
@@ -64,19 +62,20 @@ def _add(index: Any, vectors: np.ndarray, rows: np.ndarray) -> None:
         index.add(vectors[rows[start : start + _BLOCK]])
 
 
-def _measured(index: Any, vectors: np.ndarray, held_out: np.ndarray) -> tuple[Quality, int]:
+def _measured(
+    index: Any, vectors: np.ndarray, order: np.ndarray, held_out: np.ndarray
+) -> tuple[Quality, int]:
     """Returns the quality of an index that lacks some rows, and the reach that it takes."""
     if not len(held_out):
         return Quality(1.0, 0, 0), _REACHES[0]
-    order, top = _order(len(vectors))[0], min(_TOP, index.ntotal)
-    asked = vectors[held_out]
+    asked, top = vectors[held_out], min(TOP, index.ntotal)
     scores, rows = nearest(asked, vectors, top + len(held_out))
     scores = np.sort(np.where(np.isin(rows, held_out), -np.inf, scores), axis=1)
     least = scores[:, -top][:, None] - SAME_SCORE
     for reach in _REACHES:
         found, _ = _walk(index, asked, top, reach, order)
         quality = Quality(float((found >= least).mean()), top, len(held_out))
-        if quality.recall >= _ENOUGH:
+        if quality.recall >= ENOUGH:
             break
     return quality, reach
 

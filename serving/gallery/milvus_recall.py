@@ -3,14 +3,12 @@
 import numpy as np
 
 from serving.gallery.milvus_gallery import MilvusGallery
-from serving.gallery.quality import SAME_SCORE, Quality
+from serving.gallery.quality import ENOUGH, SAME_SCORE, TOP, Quality
 from serving.gallery.records import Hit, Selection
 
 # Visited of each segment's; more until enough of the exact nearest are found.
 _LISTS = (16, 32, 64, 128)
-_ENOUGH = 0.95
 _QUERIES = 64
-_TOP = 10
 
 
 def search(
@@ -29,10 +27,10 @@ def search(
         selection: which pictures.
     """
     asked = vectors[:_QUERIES]
-    truth = store.nearest(asked, _TOP, selection)
+    truth = store.nearest(asked, TOP, selection)
     for lists in _LISTS:
-        quality = recall(truth, store.search(asked, _TOP, selection, lists))
-        if quality.recall >= _ENOUGH:
+        quality = recall(truth, store.search(asked, TOP, selection, lists))
+        if quality.recall >= ENOUGH:
             break
     return store.search(vectors, top, selection, lists), quality
 
@@ -48,4 +46,4 @@ def recall(truth: list[list[Hit]], found: list[list[Hit]]) -> Quality:
     right = 0
     for exact, near in zip(truth, found, strict=True):
         right += sum(hit.score >= exact[-1].score - SAME_SCORE for hit in near) if exact else 0
-    return Quality(right / wanted if wanted else 1.0, _TOP, len(truth))
+    return Quality(right / wanted if wanted else 1.0, TOP, len(truth))

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+# Of the `TOP` nearest: more is visited until so much is found.
+ENOUGH, TOP = 0.95, 10
 # Scores of equal embeddings differ by float32 rounding between two searches.
 SAME_SCORE = 1e-5
 
