@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import keras
 
+from arn_tf.backbones.group_normalization import GroupNormalization
 from arn_tf.backbones.osnet_config import AFTER, INSIDE, OSNetConfig
 from arn_tf.errors import UserError
 
@@ -132,7 +133,7 @@ def _gate(config: OSNetConfig, name: str, inner: int) -> _Gate:
 
 def _grouped_gate(config: OSNetConfig, name: str, inner: int) -> _Gate:
     """A normalisation over groups of channels in place of the layers."""
-    shared = keras.layers.GroupNormalization(
+    shared = GroupNormalization(
         math.gcd(inner, config.gate_groups), epsilon=EPSILON, name=f"{name}.gate.gn"
     )
     return lambda own, x: shared(x)
@@ -178,9 +179,9 @@ def _batch(name: str) -> keras.layers.BatchNormalization:
     return keras.layers.BatchNormalization(epsilon=EPSILON, name=name)
 
 
-def _instance(name: str) -> keras.layers.GroupNormalization:
+def _instance(name: str) -> GroupNormalization:
     """Each picture's channels by their own mean and variance: one group for each."""
-    return keras.layers.GroupNormalization(groups=-1, epsilon=EPSILON, name=name)
+    return GroupNormalization(groups=-1, epsilon=EPSILON, name=name)
 
 
 def _averaged(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
