@@ -6,15 +6,15 @@
 RUN_DIR is a finished run of `arn_tf.train --preset=strong --source=none --self_training_rounds=0`
 whose target is a folder. From its calibrated model each row trains rounds of its own:
 
-    clusters    clusters of all cameras together, no loss between cameras
+    clusters    clusters of all cameras together, a classifier, no loss between cameras
     entropy     the same clusters, each weighed by how evenly cameras share it
-    memory      the same clusters, rows that follow every picture in place of a classifier
     average     the same clusters, found and scored by a moving average of the weights
     proxies     the same clusters, and the loss between cameras
     joined      the clusters of `target_clusters`, no loss between cameras
-    both        these clusters and the loss between cameras: what `arn_tf.train` does
-    memory_proxies, memory_both: these two, with the rows of `memory`
-    labels      ORACLE: the target's persons in place of clusters, and the loss between cameras
+    both        these clusters and the loss between cameras
+    memory, memory_proxies, memory_joined, memory_both: these, with a memory of clusters in place of
+                the classifier; the last is what `arn_tf.train` does
+    memory_labels  ORACLE: the last with the target's persons in place of clusters
 
 Prints mAP and rank-1 of row (b), camera statistics and mirror image, after the last round, the
 paired difference to the calibrated model, and mAP after each round. A later call goes on, with
@@ -56,9 +56,11 @@ from studies import adaptation_table, components
 from studies.adaptation_table import START
 from studies.places import place_of
 
-_ALL_CAMERAS = ("clusters", "entropy", "memory", "average", "proxies", "memory_proxies")
-_BETWEEN = ("proxies", "both", "memory_proxies", "memory_both", "labels")
-ROWS = (*_ALL_CAMERAS, "joined", "both", "memory_both", "labels")
+_MEMORY = "memory"
+_ALL_CAMERAS = ("clusters", "entropy", "average", "proxies", _MEMORY, "memory_proxies")
+_LABELS = "memory_labels"
+_BETWEEN = ("proxies", "both", "memory_proxies", "memory_both", _LABELS)
+ROWS = (*_ALL_CAMERAS, "joined", "both", "memory_joined", "memory_both", _LABELS)
 
 
 def labels_of(
@@ -75,7 +77,7 @@ def labels_of(
         split: the target's training split.
         eps: see `clustering.cluster`.
     """
-    if row == "labels":
+    if row == _LABELS:
         return oracle.labels(split.person_id, split.camera_id)[0]
     if row in _ALL_CAMERAS:
         labels, counts = clustering.cluster(
@@ -121,17 +123,13 @@ def trained(
     labels = labels_of(row, embeddings, split, settings.cluster_eps or clustering.EPS)
     if labels is None:
         return None
-    between = row in _BETWEEN
+    between, memory = row in _BETWEEN, row.startswith(_MEMORY)
     trainer = round_training.trainer(
-        before.trained, settings, number, embeddings, labels, split.camera_id, between
+        before.trained, settings, number, embeddings, labels, split.camera_id, between, memory
     )
-    plain = trainer
-    if row.startswith("memory"):
-        trainer = components.MemoryTrainer(plain)
-    elif row == "entropy":
-        weights = components.camera_entropy_weights(labels, split.camera_id)
+    if row == "entropy":
+        weights, plain = components.camera_entropy_weights(labels, split.camera_id), trainer
         trainer = components.EntropyTrainer(plain, weights)
-    if trainer is not plain:
         trainer.compile(optimizer=plain.optimizer, jit_compile=False)
     average = components.Average(trainer.model.encoder_i, before.shown.encoder_i.get_weights())
     sampler = round_training.pairs(settings, labels, split)
@@ -195,7 +193,7 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
     splits = scored.splits(settings, begun, labelled)
     if splits is None:
         raise UserError("no person of query and gallery is known", ["query", "gallery"])
-    if row == "labels":
+    if row == _LABELS:
         oracle.check_pictures(split.person_id, split.camera_id)
     pictures, *searched = (batches.decoded(each, settings.image_size) for each in (split, *splits))
     model = begun.load_model(ADAPTED)

@@ -107,7 +107,9 @@ class JointTrainer(keras.Model):
         features = pooled(source)
         energy = replicas.mean(tf.reduce_mean(tf.square(source)))
         head = strong.neck, strong.classifier
-        own, _ = strong.identity_losses(features, batch["source_labels"], head)
+        own, _ = strong.identity_losses(
+            features, batch["source_labels"], head, strong.label_smoothing
+        )
         terms = {"class": own[0], "triplet": own[1]}
 
         scale = tf.stop_gradient(tf.sqrt(energy))

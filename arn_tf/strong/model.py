@@ -12,15 +12,11 @@ import tensorflow as tf
 from arn_tf.backbones import networks
 from arn_tf.layers import replicas
 from arn_tf.layers.arithmetic import in_float32
-from arn_tf.layers.normalization import (
-    BatchStatistics,
-    DomainBatchNormalization,
-    PictureStatistics,
-    normalized_by,
-)
+from arn_tf.layers.normalization import BatchStatistics, PictureStatistics, normalized_by
 from arn_tf.strong import backbone as tuned_backbone
 from arn_tf.strong import losses
 from arn_tf.strong.camera_table import CameraTable
+from arn_tf.strong.heads import identity_head
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
@@ -208,22 +204,24 @@ class StrongModel(keras.Model):
         features: tf.Tensor,
         labels: tf.Tensor,
         head: tuple[keras.layers.Layer, keras.layers.Layer],
+        smoothing: float,
     ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
         """Returns cross-entropy behind a head and triplet loss, of all replicas' pictures together.
 
         Args:
             features: one replica's, float [B, D].
             labels: rows of the head's classifier, int [B].
-            head: normalisation and classifier, as `identity_head` makes them.
+            head: normalisation and classifier, as `heads.identity_head` makes them.
+            smoothing: of the labels; see `losses.smoothed_costs`.
 
         Returns:
             both losses, and all replicas' features behind the normalisation, float [N, D].
         """
-        neck, classifier = head
+        normalization, classifier = head
         features, labels = replicas.gather(features), replicas.gather(labels)
-        normalized = neck(features, training=True)
+        normalized = normalization(features, training=True)
         return (
-            losses.smoothed_classification(classifier(normalized), labels, self.label_smoothing),
+            losses.smoothed_classification(classifier(normalized), labels, smoothing),
             losses.batch_hard_triplet(features, labels, self.margin),
         ), normalized
 
@@ -237,7 +235,10 @@ class StrongModel(keras.Model):
         with tf.GradientTape() as tape:
             maps = self.batch_maps(batch["source_images"], update=True)
             terms, _ = self.identity_losses(
-                pooled(maps), batch["source_labels"], (self.neck, self.classifier)
+                pooled(maps),
+                batch["source_labels"],
+                (self.neck, self.classifier),
+                self.label_smoothing,
             )
             scaled = sum(terms) / replicas.count()
         self.descend(self.optimizer, tape.gradient(scaled, variables), variables)
@@ -296,20 +297,3 @@ class StrongModel(keras.Model):
 def pooled(maps: tf.Tensor) -> tf.Tensor:
     """Returns X, float [B, h, w, D], averaged over positions: float [B, D]."""
     return tf.reduce_mean(maps, axis=[1, 2])
-
-
-def identity_head(
-    width: int, identities: int, seed: int, name: str
-) -> tuple[keras.layers.Layer, keras.layers.Layer]:
-    """Returns a normalisation without shift and a classifier without bias, for float [B, width]."""
-    neck = DomainBatchNormalization(center=False, dtype="float32", name=f"{name}_neck")
-    neck.build((None, width))
-    classifier = keras.layers.Dense(
-        identities,
-        use_bias=False,
-        dtype="float32",
-        name=f"{name}_classifier",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001, seed=1000 * seed + 7),
-    )
-    classifier.build((None, width))
-    return neck, classifier

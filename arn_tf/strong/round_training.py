@@ -18,6 +18,7 @@ def trainer(
     labels: np.ndarray,
     camera_id: np.ndarray,
     between_cameras: bool,
+    memory: bool,
 ) -> SelfTrainer:
     """Returns a compiled trainer of a copy of a model, within the scope of the strategy in force.
 
@@ -29,6 +30,7 @@ def trainer(
         labels: int64 [N], clusters from 0; -1 for a picture that isn't used.
         camera_id: int [N]; below 0 is unknown.
         between_cameras: whether there is a loss between cameras.
+        memory: whether there is a memory of clusters in place of a classifier.
     """
     keras.utils.set_random_seed(settings.seed + number)
     order = np.argsort(labels, kind="stable")
@@ -41,7 +43,7 @@ def trainer(
         proxies = inter_camera.of_clusters(embeddings, labels, cameras)
     # A copy, whose variables the strategy knows.
     model = camera_statistics.with_cameras(before, before.cameras)
-    found = SelfTrainer(model, centroids, proxies)
+    found = SelfTrainer(model, centroids, proxies, memory)
     rate = settings.self_training_learning_rate
     found.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
     return found

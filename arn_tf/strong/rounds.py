@@ -168,12 +168,13 @@ class TargetRounds:
         """Returns the model of the round before, trained on both domains, or the target alone."""
         settings, camera_id = self._settings, self._split.camera_id
         steps = settings.steps_of_round(len(labels))
-        between = self._sampler is None and np.unique(camera_id[camera_id >= 0]).size > 1
+        alone = self._sampler is None
+        between = alone and np.unique(camera_id[camera_id >= 0]).size > 1
         shown = ["loss", "class", "triplet", *(["cameras"] if between else [])]
         before = self._model(number - 1)
         with self._strategy.scope():
             trainer = round_training.trainer(
-                before, settings, number, embeddings, labels, camera_id, between
+                before, settings, number, embeddings, labels, camera_id, between, alone
             )
         pairs = round_training.pairs(settings, labels, self._split)
         # Source batches that the source stage hasn't drawn.

@@ -14,7 +14,9 @@ import tensorflow as tf
 
 from arn_tf.layers import replicas
 from arn_tf.strong import inter_camera
-from arn_tf.strong.model import StrongModel, identity_head, pooled
+from arn_tf.strong.cluster_memory import ClusterMemory
+from arn_tf.strong.heads import identity_head, neck
+from arn_tf.strong.model import StrongModel, pooled
 
 
 class SelfTrainer(keras.Model):
@@ -23,20 +25,31 @@ class SelfTrainer(keras.Model):
     Args:
         model: the `StrongModel`, changed by training; without identities of a source it takes
             batches without a source.
-        centroids: float [K, D], mean feature of each cluster: the first target classifier.
+        centroids: float [K, D], mean feature of each cluster: where the target's classifier or
+            memory begins.
         proxies: of the clusters in each camera, where there is no source; None: there is no loss
             between cameras.
+        memory: whether clusters are learnt by a memory of them in place of a classifier.
     """
 
     def __init__(
-        self, model: StrongModel, centroids: np.ndarray, proxies: inter_camera.Proxies | None = None
+        self,
+        model: StrongModel,
+        centroids: np.ndarray,
+        proxies: inter_camera.Proxies | None = None,
+        memory: bool = False,
     ) -> None:
         super().__init__(name="self_trainer")
         self.model = model
         self.proxies = proxies
         self._between = keras.metrics.Mean(name="cameras")
-        self.neck, self.classifier = identity_head(model.embedding_dim, len(centroids), 0, "target")
-        self.classifier.kernel.assign(tf.math.l2_normalize(tf.transpose(centroids), axis=0))
+        width, name = model.embedding_dim, "target"
+        if memory:
+            self.neck = neck(width, name)
+            self.classifier = ClusterMemory(centroids, name=f"{name}_memory")
+        else:
+            self.neck, self.classifier = identity_head(width, len(centroids), 0, name)
+            self.classifier.kernel.assign(tf.math.l2_normalize(tf.transpose(centroids), axis=0))
         self.built = True
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -52,11 +65,12 @@ class SelfTrainer(keras.Model):
             losses = []
             if model.num_identities:
                 head = model.neck, model.classifier
-                found, _ = model.identity_losses(features[0], batch["source_labels"], head)
+                found, _ = model.identity_losses(
+                    features[0], batch["source_labels"], head, model.label_smoothing
+                )
                 losses = [found]
-            found, normalized = self.target_losses(
-                tf.concat(features[-2:], axis=0), tf.tile(batch["target_labels"], [2])
-            )
+            labels = tf.tile(batch["target_labels"], [2])
+            found, normalized = self.target_losses(tf.concat(features[-2:], axis=0), labels)
             losses.append(found)
             terms = [sum(each) for each in zip(*losses, strict=True)]
             if self.proxies:
@@ -72,6 +86,8 @@ class SelfTrainer(keras.Model):
         # TensorFlow's AddN begins with whichever buffer it may overwrite.
         of_encoder = [tf.reduce_sum(tf.stack(each), axis=0) for each in zip(*passes, strict=True)]
         model.descend(self.optimizer, of_encoder + of_heads, encoder + heads)
+        if isinstance(self.classifier, ClusterMemory):
+            self.classifier.follow(normalized, replicas.gather(labels))
         logged = model.logged(sum(terms), *terms[:2])
         if self.proxies:
             self._between.update_state(terms[2])
@@ -91,7 +107,9 @@ class SelfTrainer(keras.Model):
             features: one replica's of both cameras, float [B, D].
             labels: their clusters, int [B].
         """
-        return self.model.identity_losses(features, labels, (self.neck, self.classifier))
+        model = self.model
+        smoothing = 0.0 if isinstance(self.classifier, ClusterMemory) else model.label_smoothing
+        return model.identity_losses(features, labels, (self.neck, self.classifier), smoothing)
 
     def _between_cameras(self, normalized: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the loss between cameras, of all replicas' pictures behind the normalisation."""

@@ -4,7 +4,9 @@ Pictures of all cameras clustered together (`arn_tf.strong.clustering`) are the 
 the embeddings see through the cameras; clusters of each camera alone, joined across cameras
 (`arn_tf.strong.camera_clusters`), are the purer where they don't. Which it is shows without labels:
 within a camera the second kind hardly errs, so where it separates many pictures of one camera that
-the first kind has together, the first one mixes persons.
+the first kind has together, the first one mixes persons. Joined clusters must be the more, too: on
+six cameras of Market-1501, from ImageNet's weights, fewer of them had as many wrong pairs across
+cameras and half the right ones.
 """
 
 import dataclasses
@@ -83,7 +85,8 @@ def find(
     share = conflicts(labels, own[units.of_picture], camera_id)
     joined_reason = clustering.stop_reason(joined_counts)
     shared = counts.clusters / max(counts.clusters + counts.one_camera, 1)
-    take_joined = share > _MOST_CONFLICTS and not joined_reason
+    more = joined_counts.clusters > counts.clusters
+    take_joined = share > _MOST_CONFLICTS and more and not joined_reason
     if take_joined:
         labels, counts, reason = found, joined_counts, joined_reason
     # Both, for parts of one person in a camera would pass for strangers who are much alike.

@@ -65,6 +65,19 @@ def test_cameras_of_different_looks_are_clustered_alone_and_joined():
     assert firsts == sorted(firsts)
 
 
+def test_joined_clusters_that_find_fewer_persons_are_left():
+    embeddings, _, camera = filmed(40, cameras=5, look=1.5, noise=0.15)
+    found = target_clusters.find(embeddings, camera)
+    labels, counts = clustering.cluster(embeddings, camera)
+    assert found.conflicts > 0.25 and not found.joined and found.counts == counts
+    np.testing.assert_array_equal(found.labels, labels)
+    units = tracklets.units(camera)
+    own, _ = camera_clusters.in_cameras(embeddings, units)
+    _, joined_counts, _ = camera_clusters.joined(embeddings, units, own)
+    assert clustering.stop_reason(joined_counts) is None
+    assert joined_counts.clusters < counts.clusters
+
+
 def test_cameras_that_share_nobody_stop_training():
     embeddings, person, camera = filmed(120, pictures=8, look=0.5)
     apart = (person < 60) == (camera == 0)

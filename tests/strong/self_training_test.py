@@ -36,11 +36,13 @@ def without_source(data: dict[str, Any]) -> dict[str, Any]:
 def small_trainer(
     seed: int = 0, weight_decay: float = 5e-4, identities: int = 6
 ) -> tuple[SelfTrainer, np.ndarray]:
-    """Without a source the loss between cameras is there too."""
+    """Without a source the loss between cameras is there, and a memory, as in a run."""
     keras.utils.set_random_seed(seed)
     model = StrongModel(identities, "Tiny", "random", SIZE, weight_decay=weight_decay)
     centroids = np.random.default_rng(1).normal(size=(6, 24)).astype("f4")
-    return SelfTrainer(model, centroids, None if identities else small_proxies(24)), centroids
+    if identities:
+        return SelfTrainer(model, centroids), centroids
+    return SelfTrainer(model, centroids, small_proxies(24), memory=True), centroids
 
 
 def small_proxies(width: int) -> inter_camera.Proxies:
@@ -69,6 +71,14 @@ def test_what_trains():
         "target_classifier/kernel",
     }
     assert len({id(v) for v in trainer.trainable_variables}) == len(names)
+
+
+def test_what_trains_without_a_source():
+    trainer, centroids = small_trainer(identities=0)
+    names = [v.path for v in trainer.trainable_variables]
+    assert names == [v.path for v in trainer.model.trainable_variables] + ["target_neck/gamma"]
+    expected = centroids / np.linalg.norm(centroids, axis=1, keepdims=True)
+    np.testing.assert_allclose(trainer.classifier.directions, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_one_step_by_hand(data):
@@ -143,12 +153,13 @@ def test_one_step_without_a_source_by_hand(data):
         both = tf.concat(vectors, 0)
         mean, variance = tf.nn.moments(both, [0])
         codes = other.neck.gamma * (both - mean) / tf.sqrt(variance + 1e-3)
-        logits = tf.matmul(codes, other.classifier.kernel)
         directions = codes / tf.norm(codes, axis=1, keepdims=True)
+        memory = other.classifier.directions.numpy()
+        logits = tf.matmul(directions, memory, transpose_b=True) / 0.05
         proxies = small_proxies(24)
         cosines = tf.matmul(directions, proxies.directions, transpose_b=True)
         values = [
-            smoothed_classification(logits, labels, 0.1),
+            smoothed_classification(logits, labels, 0.0),
             batch_hard_triplet(both, labels, 0.3),
             0.5 * inter_camera.loss(cosines, labels, cameras, proxies),
         ]
@@ -166,6 +177,14 @@ def test_one_step_without_a_source_by_hand(data):
         np.testing.assert_allclose(
             new, old - 0.05 * (gradient + 0.01 * old), rtol=1e-3, atol=1e-5, err_msg=new.path
         )
+    # Of the step's own features: those of the weights before it.
+    for cluster in range(6):
+        of_cluster = directions.numpy()[labels.numpy() == cluster]
+        if len(of_cluster):
+            moved = of_cluster.mean(axis=0)
+            moved = 0.1 * memory[cluster] + 0.9 * moved / np.linalg.norm(moved)
+            memory[cluster] = moved / np.linalg.norm(moved)
+    np.testing.assert_allclose(trainer.classifier.directions, memory, rtol=1e-3, atol=1e-5)
     # The statistics that the weights came with.
     [layer] = normalizations(trainer.model.encoder_i)
     np.testing.assert_array_equal(layer.moving_mean, 0 * layer.moving_mean)
@@ -181,7 +200,9 @@ def test_equal_steps_give_equal_bits(identities):
     # A network that has much to do at a time.
     model = StrongModel(identities, "MobileNetV2", "random", (128, 64))
     centroids = random.normal(size=(6, 1280)).astype("f4")
-    trainer = SelfTrainer(model, centroids, None if identities else small_proxies(1280))
+    trainer = SelfTrainer(
+        model, centroids, None if identities else small_proxies(1280), memory=not identities
+    )
     trainer.compile(optimizer=keras.optimizers.SGD(0.001), jit_compile=False)
     batch = {
         f"{name}_images": tf.constant(random.uniform(0, 255, (count, 128, 64, 3)), tf.float32)

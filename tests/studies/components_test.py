@@ -69,29 +69,6 @@ def test_equal_weights_are_the_plain_loss():
         np.testing.assert_allclose(left, right, rtol=1e-6)
 
 
-def test_the_loss_of_a_memory_beside_numpy():
-    trainer = small_trainer()
-    features, labels = features_and_labels(trainer)
-    memory = components.MemoryTrainer(trainer)
-    (cost, _), _ = memory.target_losses(tf.constant(features), tf.constant(labels))
-    directions = normalized(features)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    logs = log_softmax(directions @ memory.rows.numpy().T / 0.05)
-    np.testing.assert_allclose(cost, -np.mean(logs[np.arange(6), labels]), rtol=1e-4)
-
-
-def test_rows_follow_each_picture_in_turn_by_hand():
-    rows = np.eye(3, 2, dtype=np.float32)
-    rows[2] = [0.6, 0.8]
-    directions = np.array([[0, 1], [0.6, 0.8], [1, 0]], np.float32)
-    first = np.array([0.1, 0.9]) / np.hypot(0.1, 0.9)
-    second = 0.1 * first + 0.9 * np.array([1, 0])
-    expected = [second / np.linalg.norm(second), [0.1 * 0 + 0.54, 0.1 + 0.72], rows[2]]
-    expected[1] /= np.linalg.norm(expected[1])
-    found = components.followed(tf.constant(rows), tf.constant(directions), tf.constant([0, 1, 0]))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
 def test_an_average_of_weights_by_hand():
     trainer = small_trainer()
     encoder = trainer.model.encoder_i
