@@ -18,6 +18,7 @@ def setting(
     changes_result: bool = True,
     more_than: float | None = None,
     less_than: float = float("inf"),
+    at_least: float = 0,
 ) -> Any:
     """Returns a field of a `RunSettings` with what its flag needs.
 
@@ -26,8 +27,9 @@ def setting(
         help_text: for --help.
         choices: the values that it may have, or None.
         changes_result: whether a run with another value is another run.
-        more_than: limit of a number; None: it must not be negative.
-        less_than: limit of a number.
+        more_than: limit of a number, or None.
+        less_than: likewise.
+        at_least: the least number.
     """
     return dataclasses.field(
         default=default,
@@ -37,6 +39,7 @@ def setting(
             "changes_result": changes_result,
             "more_than": more_than,
             "less_than": less_than,
+            "at_least": at_least,
         },
     )
 
@@ -219,8 +222,10 @@ class RunSettings:
             raise ArgumentError(name, value, f"choose one of {choices}")
         if not isinstance(value, float | int):
             return
-        if not 0 <= value < float("inf"):
-            raise ArgumentError(name, value, "must be a number that is not negative")
+        least = limits["at_least"]
+        if not least <= value < float("inf"):
+            wanted = f"of {least} or more" if least else "that is not negative"
+            raise ArgumentError(name, value, f"must be a number {wanted}")
         if limits["more_than"] is not None and value <= limits["more_than"]:
             raise ArgumentError(name, value, f"must be more than {limits['more_than']}")
         if value >= limits["less_than"]:

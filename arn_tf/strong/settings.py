@@ -1,11 +1,13 @@
 """The settings of a run of the strong recipe; flags are made from them."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
 from arn_tf.backbones import osnet_config
 from arn_tf.errors import ArgumentError
+from arn_tf.run import sources
 from arn_tf.run.settings import RunSettings, positive, setting
 
 # Pictures of the whole target that count among each camera's own: of 4 to 64 what loses least, for
@@ -16,6 +18,11 @@ PRIOR_PICTURES = 16
 FEW_PICTURES = 64
 # Of a round, for a target however small.
 LEAST_STEPS = 80
+# With a source: rounds, and passes over the target in each. Alone the target's clusters are poor at
+# first, and it is better to find them anew after half a pass (docs/results.md#parts-alone).
+_WITH_SOURCE, _ALONE = (3, 1.0), (6, 0.5)
+# Rounds that are as usual.
+_USUAL = -1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,9 +47,16 @@ class StrongSettings(RunSettings):
     precision: str = setting(
         "float32", "arithmetic of E_I; bfloat16 suits GPUs", ("float32", "bfloat16")
     )
-    self_training_rounds: int = setting(3, "rounds of clustering the target and training on it")
+    self_training_rounds: int = setting(
+        _USUAL,
+        f"rounds of clustering the target and training on it; {_USUAL}: {_WITH_SOURCE[0]}, and "
+        f"{_ALONE[0]} without a source",
+        at_least=_USUAL,
+    )
     self_training_steps: int = setting(
-        0, f"steps of a round; 0: a pass over the target, {LEAST_STEPS} at least"
+        0,
+        f"steps of a round; 0: a pass over the target, {LEAST_STEPS} at least, and half of that "
+        "without a source",
     )
     self_training_learning_rate: float = positive(3.5e-4, "of all rounds")
     cluster_eps: float = setting(
@@ -56,9 +70,18 @@ class StrongSettings(RunSettings):
         "train on the target's labels: an oracle, the bound that adaptation is measured against",
     )
 
+    def __post_init__(self) -> None:
+        if self.self_training_rounds == _USUAL:
+            object.__setattr__(self, "self_training_rounds", self._schedule[0])
+
+    @property
+    def _schedule(self) -> tuple[int, float]:
+        return _ALONE if self.source == sources.NONE else _WITH_SOURCE
+
     def steps_of_round(self, images: int) -> int:
         """Returns the steps of a round of self-training on a target of so many pictures."""
-        return self.self_training_steps or max(LEAST_STEPS, -(-images // self.batch_size))
+        steps = max(LEAST_STEPS, images / self.batch_size)
+        return self.self_training_steps or math.ceil(self._schedule[1] * steps)
 
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""

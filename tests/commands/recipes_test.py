@@ -61,6 +61,12 @@ def test_defaults_are_those_measured():
     # As many as a pass over the target has, 80 at least.
     assert [settings.steps_of_round(images) for images in (64, 2560, 2561)] == [80, 80, 81]
     assert dataclasses.replace(settings, self_training_steps=7).steps_of_round(9999) == 7
+    alone = StrongSettings(source="none")
+    assert (alone.self_training_rounds, alone.self_training_steps) == (6, 0)
+    # Half a pass, and half of 80.
+    assert [alone.steps_of_round(images) for images in (64, 2560, 2561)] == [40, 40, 41]
+    given = StrongSettings(source="none", self_training_rounds=2, self_training_steps=7)
+    assert (given.self_training_rounds, given.steps_of_round(9999)) == (2, 7)
     assert settings.self_training_learning_rate == 3.5e-4
 
 
@@ -88,7 +94,7 @@ def test_a_field_of_both_has_one_type():
         ({"cluster_eps": 1.0}, "--cluster_eps=1.0: must be less than 1"),
         ({"epochs": 0}, "--epochs=0: must be more than 0"),
         ({"self_training_steps": -1}, "--self_training_steps=-1: must be a number"),
-        ({"self_training_rounds": -1}, "--self_training_rounds=-1: must be a number"),
+        ({"self_training_rounds": -2}, "--self_training_rounds=-2: must be a number of -1 or more"),
         ({"adam_learning_rate": float("nan")}, "--adam_learning_rate=nan: must be a number"),
         ({"triplet_margin": float("inf")}, "--triplet_margin=inf: must be a number"),
         ({"batch_size": 30}, "--batch_size=30 is not a multiple of --images_per_identity=4"),
