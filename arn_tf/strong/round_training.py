@@ -46,6 +46,8 @@ def trainer(
     found = SelfTrainer(model, centroids, proxies, memory)
     rate = settings.self_training_learning_rate
     found.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+    # Made inside of the first step, its variables would have it traced twice.
+    found.optimizer.build(found.learnt)
     return found
 
 

@@ -85,7 +85,7 @@ class SelfTrainer(keras.Model):
         # One tape over all three passes would add up in an order that differs between runs:
         # TensorFlow's AddN begins with whichever buffer it may overwrite.
         of_encoder = [tf.reduce_sum(tf.stack(each), axis=0) for each in zip(*passes, strict=True)]
-        model.descend(self.optimizer, of_encoder + of_heads, encoder + heads)
+        model.descend(self.optimizer, of_encoder + of_heads, self.learnt)
         if isinstance(self.classifier, ClusterMemory):
             self.classifier.follow(normalized, replicas.gather(labels))
         logged = model.logged(sum(terms), *terms[:2])
@@ -93,6 +93,11 @@ class SelfTrainer(keras.Model):
             self._between.update_state(terms[2])
             logged["cameras"] = self._between.result()
         return logged
+
+    @property
+    def learnt(self) -> list[keras.Variable]:
+        """What a step changes by gradients: E_I, then the heads."""
+        return [*self.model.encoder_i.trainable_variables, *self._heads]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
