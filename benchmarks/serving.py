@@ -23,7 +23,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from arn_tf.data.images import decode
-from arn_tf.served import openvino_package
+from arn_tf.served import openvino_package, to_openvino
 from arn_tf.served.version_folders import published_versions
 from benchmarks import flags, picture_folder, report, running, server_process
 from benchmarks.report import Report
@@ -108,8 +108,7 @@ class Workload:
         network = tf.function(lambda x: images(images=x)["embedding"], input_signature=[spec])
         frozen = convert_variables_to_constants_v2(network.get_concrete_function())
         model = openvino.convert_model(frozen.graph)
-        # Otherwise it takes bfloat16 where the processor has it.
-        compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = openvino.compile_model(model, "CPU", to_openvino.CONFIG)
 
         def run() -> None:
             for start in range(0, len(self._images), BATCH_SIZE):

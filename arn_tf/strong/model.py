@@ -162,9 +162,11 @@ class StrongModel(keras.Model):
         """
         if rows is None:
             return tf.math.l2_normalize(pooled(self.feature_maps(images)), axis=1)
+        # OpenVINO has no fast path for TensorFlow's `reverse`.
+        mirrored = tf.gather(images, tf.range(images.shape[2] - 1, -1, -1), axis=2)
         both = [
             self.table.standardized(self.camera_features(view, rows), rows)
-            for view in (images, tf.reverse(images, axis=[2]))
+            for view in (images, mirrored)
         ]
         return tf.math.l2_normalize(both[0] + both[1], axis=1)
 

@@ -50,6 +50,13 @@ def test_every_picture_by_its_camera_s_row(model, exported):
     assert np.abs(expected - plain)[:2].max() > 0.01
 
 
+@pytest.mark.parametrize("path", to_openvino.FILES.values())
+def test_pictures_are_not_mirrored_by_a_plain_loop(exported, path):
+    """As OpenVINO would where a graph has TensorFlow's `reverse`."""
+    model = openvino.Core().read_model(os.path.join(exported[0], path))
+    assert "ReverseSequence" not in {each.get_type_name() for each in model.get_ops()}
+
+
 def test_the_decoder_is_the_product_s(exported):
     decoder = tf.saved_model.load(os.path.join(exported[0], to_openvino.DECODER))
     decode_all = decoder.signatures["serving_default"]

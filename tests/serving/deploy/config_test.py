@@ -205,7 +205,8 @@ def test_openvino_model_server_gets_what_the_documentation_exports():
     config = next(flag for flag in flags if flag.startswith("--plugin_config="))
     # As the development server and the comparison before publication compute.
     assert json.loads(config.removeprefix("--plugin_config=")) == {
-        "INFERENCE_PRECISION_HINT": "f32"
+        "INFERENCE_PRECISION_HINT": "f32",
+        "CPU_DENORMALS_OPTIMIZATION": "YES",
     }
     assert "--model_name=arn" in flags
 

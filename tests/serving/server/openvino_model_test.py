@@ -59,6 +59,11 @@ def test_its_threads_may_run_on_every_core(folder):
     assert not load(folder)._graphs["images"].get_property("ENABLE_CPU_PINNING")
 
 
+def test_the_least_numbers_are_nothing(folder):
+    """Weights that have decayed in some channels would make it ten times as slow."""
+    assert load(folder)._graphs["images"].get_property("CPU_DENORMALS_OPTIMIZATION")
+
+
 def change(folder, **changes):
     path = folder / publish.SIDECAR
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
