@@ -13,7 +13,7 @@ DIRECTIONS = {
     "duke_to_market": ("Duke to Market", charts.ORANGE),
 }
 # Targets of adaptation without a source: columns of its table, colour.
-TARGETS = {"PKU": charts.BLUE, "CUHK03": charts.ORANGE}
+TARGETS = {"PKU": charts.BLUE, "CUHK03": charts.ORANGE, "Market": charts.GREY}
 # Rows of the overview: (label, recipe, row of its tables).
 OVERVIEW = (
     ("untrained backbone", "paper", "untrained pooled backbone"),
@@ -64,19 +64,16 @@ def _directions(
 def _targets(axes: matplotlib.axes.Axes, table: str) -> int:
     """A bar for each row and target, with the interval over queries."""
     columns, rows = RESULTS[table]["columns"], RESULTS[table]["rows"]
-    for shift, (target, colour) in zip((-0.2, 0.2), TARGETS.items(), strict=True):
+    for shift, (target, colour) in zip((-0.27, 0, 0.27), TARGETS.items(), strict=True):
         for place, values in enumerate(rows.values()):
             cells = dict(zip(columns, values, strict=True))
             mean, interval = cells[f"{target} mAP"], cells[f"{target} mAP 95%"]
-            if mean is None:
-                continue
-            mean = _mean_and_spread(mean, interval)[0]
-            axes.barh(place + shift, mean, 0.38, color=colour, label=None if place else target)
+            axes.barh(place + shift, mean, 0.26, color=colour, label=None if place else target)
             _whisker(axes, place + shift, mean, interval["low"], interval["high"])
             axes.text(interval["high"] + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
     charts.name_rows(axes, list(rows), "mAP, percent, and 95% interval over queries")
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1), ncols=2)
-    return 2 * len(rows)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1), ncols=3)
+    return 3 * len(rows)
 
 
 def _differences(axes: matplotlib.axes.Axes, table: str, label: str) -> int:

@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--gallery", required=True, help="likewise")
     parser.add_argument("--names", default="", help="template of the paths in both")
     parser.add_argument("--output", required=True, help="folder for what was measured")
-    parser.add_argument("--rounds", type=int, default=3, help="of self-training")
+    parser.add_argument("--rounds", type=int, default=6, help="of self-training")
     parser.add_argument("--seeds", type=int, default=3, help="of each row")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="to be measured")
     options = parser.parse_args()
