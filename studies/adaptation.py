@@ -28,6 +28,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -128,9 +129,10 @@ def trained(
         before.trained, settings, number, embeddings, labels, split.camera_id, between, memory
     )
     if row == "entropy":
-        weights, plain = components.camera_entropy_weights(labels, split.camera_id), trainer
-        trainer = components.EntropyTrainer(plain, weights)
-        trainer.compile(optimizer=plain.optimizer, jit_compile=False)
+        weights = components.camera_entropy_weights(labels, split.camera_id)
+        trainer = components.EntropyTrainer(trainer, weights)
+        rate = settings.self_training_learning_rate
+        trainer.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
     average = components.Average(trainer.model.encoder_i, before.shown.encoder_i.get_weights())
     sampler = round_training.pairs(settings, labels, split)
     steps = settings.steps_of_round(len(split))
