@@ -94,7 +94,7 @@ class ScriptedServer(
       at_once, most_at_once: Predict calls under way, now and at most.
     """
 
-    def __init__(self, dim=4, image_size=(6, 5), credentials=None, port=0, cameras=None):
+    def __init__(self, dim=4, image_size=(6, 5), credentials=None, port=0, cameras=None, host=""):
         self.dim, self.version, self.space = dim, 1, SPACE
         self.faults, self.edit = [], lambda reply: None
         self.requests, self.attempts, self.most_at_once = [], [], 0
@@ -107,11 +107,14 @@ class ScriptedServer(
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(self, self.server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self, self.server)
+        # Of localhost's two addresses gRPC is content with one, and clients then find at the other
+        # whatever else has that port. Certificates are for its name.
+        host = host or ("localhost" if credentials else "127.0.0.1")
         if credentials:
-            self.port = self.server.add_secure_port(f"localhost:{port}", credentials)
+            self.port = self.server.add_secure_port(f"{host}:{port}", credentials)
         else:
-            self.port = self.server.add_insecure_port(f"localhost:{port}")
-        self.address = f"localhost:{self.port}"
+            self.port = self.server.add_insecure_port(f"{host}:{port}")
+        self.address = f"{host}:{self.port}"
 
     def __enter__(self):
         self.server.start()

@@ -264,7 +264,7 @@ def test_addresses_that_are_none(connect, server):
 
 
 def test_ipv6_addresses():
-    with ScriptedServer() as server, EmbeddingClient(f"[::1]:{server.port}") as client:
+    with ScriptedServer(host="[::1]") as server, EmbeddingClient(server.address) as client:
         assert client.describe().version == 1
 
 
