@@ -67,10 +67,11 @@ def _targets(axes: matplotlib.axes.Axes, table: str) -> int:
     for shift, (target, colour) in zip((-0.27, 0, 0.27), TARGETS.items(), strict=True):
         for place, values in enumerate(rows.values()):
             cells = dict(zip(columns, values, strict=True))
-            mean, interval = cells[f"{target} mAP"], cells[f"{target} mAP 95%"]
+            interval = cells[f"{target} mAP 95%"]
+            mean, low, high = _mean_and_spread(cells[f"{target} mAP"], interval)
             axes.barh(place + shift, mean, 0.26, color=colour, label=None if place else target)
-            _whisker(axes, place + shift, mean, interval["low"], interval["high"])
-            axes.text(interval["high"] + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
+            _whisker(axes, place + shift, mean, low, high)
+            axes.text(high + 1, place + shift, f"{mean:.1f}", va="center", fontsize=8)
     charts.name_rows(axes, list(rows), "mAP, percent, and 95% interval over queries")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.35, 1), ncols=3)
     return 3 * len(rows)

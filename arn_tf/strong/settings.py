@@ -16,7 +16,7 @@ from arn_tf.run.settings import RunSettings, positive, setting
 PRIOR_PICTURES = 16
 # A camera with fewer pictures is told: a fifth of its statistics, or more, isn't its own.
 FEW_PICTURES = 64
-# Of a round, for a target however small.
+# Of a pass over the target, however small.
 LEAST_STEPS = 80
 # With a source: rounds, and passes over the target in each. Alone the target's clusters are poor at
 # first, and it is better to find them anew after half a pass (docs/results.md#parts-alone).
