@@ -85,11 +85,7 @@ def measure(backbone: str) -> tuple[list[Any], bool]:
     pictures = tf.constant(random.integers(0, 256, (BATCH, *INPUT_SIZE, 3), np.uint8))
     camera_id = random.integers(1, 1 + CAMERAS, BATCH)
     rows = tf.constant(model.table.rows_of(camera_id))
-    images = tf.TensorSpec([None, *INPUT_SIZE, 3], tf.uint8)
-    plain = model.compiled_features
-    mixed = tf.function(
-        model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
-    )
+    plain, mixed = model.traced.features, model.traced.camera_features
 
     together = mixed(pictures, rows).numpy()
     alone = np.empty_like(together)

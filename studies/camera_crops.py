@@ -53,10 +53,6 @@ class Refilled:
     def __init__(self, model: StrongModel, found: Found, pictures: Found) -> None:
         self._found, self._pictures = found, pictures
         self._model = with_cameras(model, np.unique(found["train_camera_id"]).tolist())
-        images = tf.TensorSpec([None, *model.input_size, 3], tf.uint8)
-        rows = tf.TensorSpec([None], tf.int32)
-        self._moments = tf.function(self._model.batch_moments, input_signature=[images])
-        self._features = tf.function(self._model.camera_features, input_signature=[images, rows])
 
     def __call__(self, rows: Rows, share: float) -> Found:
         """Returns `found` with other features by "camera", and by "target" of training pictures.
@@ -87,12 +83,15 @@ class Refilled:
 
     def _of_layers(self, pictures: np.ndarray) -> Moments:
         parts = np.array_split(pictures, -(-len(pictures) // 128))
-        found = [[value.numpy() for value in self._moments(tf.constant(part))] for part in parts]
+        found = [
+            [value.numpy() for value in self._model.traced.moments(tf.constant(part))]
+            for part in parts
+        ]
         mean, variance = np.average(found, axis=0, weights=[len(part) for part in parts])
         return mean, variance
 
     def _embedded(self, pictures: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        return of_both_views(self._features, pictures, rows)
+        return of_both_views(self._model.traced.camera_features, pictures, rows)
 
 
 def by_number(

@@ -30,16 +30,15 @@ def features(model: StrongModel, split: Split, pictures: np.ndarray) -> dict[str
         split: of the pictures.
         pictures: uint8 [N, height, width, 3].
     """
-    images = tf.TensorSpec([None, *model.input_size, 3], tf.uint8)
-    compiled = tf.function(
-        model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
-    )
     rows_of = {
         "running": np.full(len(pictures), SOURCE, np.int32),
         "target": np.full(len(pictures), TARGET, np.int32),
         "camera": model.table.rows_of(split.camera_id),
     }
-    found = {layers: of_both_views(compiled, pictures, rows) for layers, rows in rows_of.items()}
+    found = {
+        layers: of_both_views(model.traced.camera_features, pictures, rows)
+        for layers, rows in rows_of.items()
+    }
     return found | {"person_id": split.person_id, "camera_id": split.camera_id}
 
 

@@ -3,6 +3,7 @@
 The functions of tensors are called by every replica inside a step; alone, it does nothing in them.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from arn_tf.errors import ArgumentError, UserError
@@ -83,6 +84,19 @@ def total(values: list[tf.Tensor]) -> list[tf.Tensor]:
     """Sums a list of tensors of each replica over replicas."""
     context = _context()
     return values if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def resizable(value: np.ndarray) -> tf.Variable:
+    """Returns a variable, [N, ...], that takes values of any other N; what is traced holds for all.
+
+    Of what the replicas assign to it the first one's counts.
+    """
+    return tf.Variable(
+        value,
+        trainable=False,
+        shape=[None, *value.shape[1:]],
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
 
 
 def _context() -> tf.distribute.ReplicaContext | None:

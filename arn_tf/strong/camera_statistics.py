@@ -17,7 +17,7 @@ of the persons that it will see (James and Stein, 1961). See `shrunk`.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -95,10 +95,27 @@ def estimate(
     Raises:
         ValueError: no pictures.
     """
+    found = _counted(camera_id)
+    # What the model had is forgotten, names too.
+    names = {camera: (names or {}).get(camera, str(camera)) for camera in found}
+    adapted = with_cameras(model, list(found), names)
+    estimate_again(adapted, pictures, camera_id, layers)
+    return adapted, _outcomes(found, names, [])
+
+
+def estimate_again(
+    model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray, layers: bool = True
+) -> None:
+    """Gives a model that was trained on new rows for the target and for its cameras, in place.
+
+    Arguments and error are those of `estimate`; the pictures' cameras are those that the model has.
+    """
     if not len(pictures):
         raise ValueError("there are no pictures to estimate statistics from")
-    model = with_cameras(model, [])
-    return _adapted(model, pictures, camera_id, names or {}, layers, whole_target=True)
+    # The source's embeddings stay as they are by its running statistics.
+    model.table.set_moments(SOURCE, *model.running_statistics())
+    cameras = _of_cameras(model, pictures, camera_id, [])
+    _fill(model, {TARGET: _Pictures(pictures)} | cameras, layers)
 
 
 def refresh(
@@ -114,7 +131,10 @@ def refresh(
     what it had, so that few pictures change little of it.
     """
     layers = _has_layers(model)
-    return _adapted(model, pictures, camera_id, names or {}, layers, whole_target=False)
+    found = _counted(camera_id)
+    adapted = with_cameras(model, sorted({*model.cameras, *found}), names)
+    _fill(adapted, _of_cameras(adapted, pictures, camera_id, model.cameras), layers)
+    return adapted, _outcomes(found, adapted.camera_names, model.cameras)
 
 
 def _has_layers(model: StrongModel) -> bool:
@@ -123,36 +143,32 @@ def _has_layers(model: StrongModel) -> bool:
     return not all(map(np.array_equal, source, target))
 
 
-def _adapted(
-    model: StrongModel,
-    pictures: np.ndarray,
-    camera_id: np.ndarray,
-    names: Mapping[int, str],
-    layers: bool,
-    whole_target: bool,
-) -> tuple[StrongModel, dict[int, Outcome]]:
+def _counted(camera_id: np.ndarray) -> dict[int, int]:
+    """Returns {camera_id: number of its pictures} of all cameras that are known, in order."""
     camera_id = np.asarray(camera_id)
     cameras, counts = np.unique(camera_id[camera_id != UNKNOWN_CAMERA], return_counts=True)
-    outcomes = {
-        camera: Outcome(
-            count,
-            min(count, MOST_PICTURES),
-            camera in model.cameras,
-            names.get(camera) or model.camera_names.get(camera, str(camera)),
-        )
-        for camera, count in zip(cameras.tolist(), counts.tolist(), strict=True)
+    return dict(zip(cameras.tolist(), counts.tolist(), strict=True))
+
+
+def _outcomes(
+    counts: Mapping[int, int], names: Mapping[int, str], known: Collection[int]
+) -> dict[int, Outcome]:
+    return {
+        camera: Outcome(count, min(count, MOST_PICTURES), camera in known, names[camera])
+        for camera, count in counts.items()
     }
-    adapted = with_cameras(model, sorted({*model.cameras, *outcomes}), names)
-    own = {}
-    for camera, outcome in outcomes.items():
-        [row] = adapted.table.rows_of([camera]).tolist()
-        own[row] = _Pictures(pictures[camera_id == camera], row if outcome.known else TARGET)
-    if whole_target:
-        # The source's embeddings stay as they are by its running statistics.
-        adapted.table.set_moments(SOURCE, *adapted.running_statistics())
-        own = {TARGET: _Pictures(pictures)} | own
-    _fill(adapted, own, layers)
-    return adapted, outcomes
+
+
+def _of_cameras(
+    model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray, known: Collection[int]
+) -> dict[int, "_Pictures"]:
+    """Returns what each camera's row is made from; a known one is shrunk toward what it was."""
+    found = {}
+    for camera in _counted(camera_id):
+        [row] = model.table.rows_of([camera]).tolist()
+        prior = row if camera in known else TARGET
+        found[row] = _Pictures(pictures[np.asarray(camera_id) == camera], prior)
+    return found
 
 
 def with_cameras(
@@ -224,12 +240,6 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures], layers: 
     Rows that others are shrunk toward come before them.
     """
     batches_of_row = {row: _batches(own.pictures) for row, own in pictures_of_row.items()}
-    # Traced once for all rows and batch sizes.
-    images = tf.TensorSpec([None, *model.input_size, 3], tf.uint8)
-    moments = tf.function(model.batch_moments, input_signature=[images])
-    features = tf.function(
-        model.camera_features, input_signature=[images, tf.TensorSpec([None], tf.int32)]
-    )
     count_all = sum(map(len, batches_of_row.values()))
     progress = keras.utils.Progbar((1 + layers) * count_all, unit_name="batch")
     for row, batches in batches_of_row.items():
@@ -238,7 +248,8 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures], layers: 
             shares = [len(batch) / count for batch in batches]
             totals = np.zeros((2, model.table.channels))
             for share, batch in zip(shares, batches, strict=True):
-                totals += share * np.stack([value.numpy() for value in moments(tf.constant(batch))])
+                found = model.traced.moments(tf.constant(batch))
+                totals += share * np.stack([value.numpy() for value in found])
                 progress.add(1)
             mean, variance = totals
             if prior is not None:
@@ -251,7 +262,7 @@ def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures], layers: 
         for batch in batches:
             own = tf.fill([len(batch)], row)
             for view in (batch, batch[:, :, ::-1]):
-                views.append(features(tf.constant(view), own).numpy())
+                views.append(model.traced.camera_features(tf.constant(view), own).numpy())
             progress.add(1)
         vectors = np.concatenate(views).astype(np.float64)
         mean, variance = vectors.mean(axis=0), vectors.var(axis=0)

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.layers import replicas
+
 TEMPERATURE, MOMENTUM = 0.05, 0.1
 
 
@@ -22,17 +24,25 @@ class ClusterMemory(keras.layers.Layer):
     """Logits of clusters, float [B, D] -> [B, K]: cosines over the temperature.
 
     Args:
-        centroids: float [K, D], mean embedding of each cluster, of any length above zero.
+        centroids: see `begin`.
+
+    Attributes:
+        directions: of the clusters, float32 [K, D], of unit length; no weight of the layer's.
     """
 
     def __init__(self, centroids: np.ndarray, **kwargs: Any) -> None:
         super().__init__(dtype="float32", **kwargs)
-        # All replicas move their copies alike: "mean" keeps them equal.
-        self.directions = self.add_weight(
-            name="directions", shape=centroids.shape, trainable=False, aggregation="mean"
-        )
-        self.directions.assign(tf.math.l2_normalize(centroids, axis=1))
+        self.directions = replicas.resizable(np.zeros_like(centroids, np.float32))
+        self.begin(centroids)
         self.built = True
+
+    def begin(self, centroids: np.ndarray) -> None:
+        """Forgets the clusters for others.
+
+        Args:
+            centroids: float [K, D], mean embedding of each cluster, of any length above zero.
+        """
+        self.directions.assign(tf.math.l2_normalize(tf.cast(centroids, tf.float32), axis=1))
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         """Returns cosines of features, of any length above zero, over the temperature."""
@@ -46,7 +56,7 @@ class ClusterMemory(keras.layers.Layer):
             features: of all replicas' pictures, float [B, D].
             labels: their clusters, int [B].
         """
-        clusters = self.directions.shape[0]
+        clusters = tf.shape(self.directions)[0]
         units = tf.math.l2_normalize(features, axis=1)
         means = tf.math.l2_normalize(tf.math.unsorted_segment_sum(units, labels, clusters), axis=1)
         # Of a cluster that the batch doesn't show the mean is 0, and its direction stays.

@@ -17,7 +17,7 @@ def embed_plain(model: StrongModel, pictures: np.ndarray) -> np.ndarray:
         model: `StrongModel`.
         pictures: uint8 [N, height, width, 3].
     """
-    features = _batched(pictures, model.compiled_features)
+    features = _batched(pictures, model.traced.features)
     return features / np.linalg.norm(features, axis=1, keepdims=True)
 
 
@@ -32,7 +32,7 @@ def embed_by_camera(model: StrongModel, pictures: np.ndarray, camera_id: np.ndar
         camera_id: int [N]; below 0 is unknown.
     """
     rows = model.table.rows_of(camera_id)
-    return _batched(pictures, model.compiled_call, rows)
+    return _batched(pictures, model.traced.embeddings, rows)
 
 
 def source_logits(model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def source_logits(model: StrongModel, pictures: np.ndarray, camera_id: np.ndarra
         pictures: uint8 [N, height, width, 3].
         camera_id: int [N]; below 0 is unknown.
     """
-    return _batched(pictures, model.compiled_logits, model.table.rows_of(camera_id))
+    return _batched(pictures, model.traced.logits, model.table.rows_of(camera_id))
 
 
 def _batched(

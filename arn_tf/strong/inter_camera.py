@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from arn_tf.layers import replicas
 from arn_tf.strong import directions
 
 TEMPERATURE, NEGATIVES, WEIGHT = 0.07, 50, 0.5
@@ -25,13 +26,26 @@ class Proxies:
     Attributes:
         directions: float32 [P, D], mean embedding of the cluster's pictures in the camera, at unit
             length.
-        cluster: int32 [P].
-        camera: int32 [P], index of the camera.
+        cluster: int64 [P].
+        camera: int64 [P], index of the camera.
     """
 
-    directions: np.ndarray
-    cluster: np.ndarray
-    camera: np.ndarray
+    directions: np.ndarray | tf.Variable
+    cluster: np.ndarray | tf.Variable
+    camera: np.ndarray | tf.Variable
+
+    def resizable(self) -> "Proxies":
+        """Returns the same as variables, for `begin`."""
+        return Proxies(*map(replicas.resizable, self._fields))
+
+    def begin(self, others: "Proxies") -> None:
+        """Forgets these, which are variables, for others."""
+        for own, other in zip(self._fields, others._fields, strict=True):
+            own.assign(other)
+
+    @property
+    def _fields(self) -> tuple[np.ndarray | tf.Variable, ...]:
+        return self.directions, self.cluster, self.camera
 
 
 def of_clusters(embeddings: np.ndarray, labels: np.ndarray, camera: np.ndarray) -> Proxies:
@@ -45,7 +59,7 @@ def of_clusters(embeddings: np.ndarray, labels: np.ndarray, camera: np.ndarray) 
     used = (labels >= 0) & (camera >= 0)
     keys, of_picture = np.unique([labels[used], camera[used]], axis=1, return_inverse=True)
     found = directions.means(embeddings[used], of_picture, keys.shape[1])
-    return Proxies(found.astype(np.float32), *keys.astype(np.int32))
+    return Proxies(found.astype(np.float32), *keys.astype(np.int64))
 
 
 def loss(
@@ -67,9 +81,10 @@ def loss(
         scalar; 0 where no picture has a positive.
     """
     scaled = similarities / TEMPERATURE
-    same = labels[:, None] == proxies.cluster
-    positive = same & (camera[:, None] != proxies.camera)
-    nearest = min(NEGATIVES, len(proxies.cluster))
+    cluster, seen_by = (tf.cast(each, tf.int32) for each in (proxies.cluster, proxies.camera))
+    same = labels[:, None] == cluster
+    positive = same & (camera[:, None] != seen_by)
+    nearest = tf.minimum(NEGATIVES, tf.size(cluster))
     negatives = tf.math.top_k(tf.where(same, _NONE, scaled), nearest).values
     total = tf.reduce_logsumexp(
         tf.concat([tf.where(positive, scaled, _NONE), negatives], axis=1), axis=1

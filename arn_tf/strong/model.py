@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,6 +17,7 @@ from arn_tf.strong import backbone as tuned_backbone
 from arn_tf.strong import losses
 from arn_tf.strong.camera_table import CameraTable
 from arn_tf.strong.heads import identity_head
+from arn_tf.strong.traced import Traced
 
 
 @keras.saving.register_keras_serializable(package="arn_tf")
@@ -119,6 +120,10 @@ class StrongModel(keras.Model):
         maps = self.encoder_i(self._preprocess(tf.cast(images, tf.float32)), training=False)
         return tf.cast(maps, tf.float32)
 
+    def plain_features(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns X by the running statistics, averaged over positions, float32 [B, D]."""
+        return pooled(self.feature_maps(images))
+
     def batch_maps(self, images: tf.Tensor, update: bool) -> tf.Tensor:
         """Returns X by the statistics of the batch, synchronised over replicas.
 
@@ -161,7 +166,7 @@ class StrongModel(keras.Model):
         its mirror image's standardised vectors.
         """
         if rows is None:
-            return tf.math.l2_normalize(pooled(self.feature_maps(images)), axis=1)
+            return tf.math.l2_normalize(self.plain_features(images), axis=1)
         # OpenVINO has no fast path for TensorFlow's `reverse`.
         mirrored = tf.gather(images, tf.range(images.shape[2] - 1, -1, -1), axis=2)
         both = [
@@ -171,33 +176,9 @@ class StrongModel(keras.Model):
         return tf.math.l2_normalize(both[0] + both[1], axis=1)
 
     @functools.cached_property
-    def compiled_call(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """`call` of uint8 images and rows, traced once for any batch size."""
-        return tf.function(self.call, input_signature=self._pictures_and_rows)
-
-    @functools.cached_property
-    def compiled_logits(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """Logits of the source's identities, of uint8 images and rows, traced once."""
-
-        def logits(images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            return self.classifier(self.neck(self.camera_features(images, rows)))
-
-        return tf.function(logits, input_signature=self._pictures_and_rows)
-
-    @functools.cached_property
-    def compiled_features(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """X by the running statistics, averaged over positions; traced once for any batch size."""
-        return tf.function(
-            lambda images: pooled(self.feature_maps(images)),
-            input_signature=self._pictures_and_rows[:1],
-        )
-
-    @property
-    def _pictures_and_rows(self) -> list[tf.TensorSpec]:
-        return [
-            tf.TensorSpec([None, *self.input_size, 3], tf.uint8),
-            tf.TensorSpec([None], tf.int32),
-        ]
+    def traced(self) -> Traced:
+        """What it computes of pictures, traced once."""
+        return Traced(self)
 
     # Training.
 

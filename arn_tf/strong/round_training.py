@@ -19,11 +19,13 @@ def trainer(
     camera_id: np.ndarray,
     between_cameras: bool,
     memory: bool,
+    last: SelfTrainer | None = None,
 ) -> SelfTrainer:
-    """Returns a compiled trainer of a copy of a model, within the scope of the strategy in force.
+    """Returns a compiled trainer of a round, within the scope of the strategy in force.
 
     Args:
-        before: the model after the round before; it is left as it is.
+        before: the model after the round before; without `last` it is left as it is, and a copy of
+            it is trained.
         settings: of the run.
         number: of the round, from 1.
         embeddings: of the target's training pictures by that model, float [N, D].
@@ -31,6 +33,8 @@ def trainer(
         camera_id: int [N]; below 0 is unknown.
         between_cameras: whether there is a loss between cameras.
         memory: whether there is a memory of clusters in place of a classifier.
+        last: the trainer of `before`, which goes on; with a memory it is traced once for all
+            rounds, which takes as long as training a small target for one.
     """
     keras.utils.set_random_seed(settings.seed + number)
     order = np.argsort(labels, kind="stable")
@@ -41,8 +45,11 @@ def trainer(
     if between_cameras:
         cameras = target_batches.indices(camera_id)
         proxies = inter_camera.of_clusters(embeddings, labels, cameras)
-    # A copy, whose variables the strategy knows.
-    model = camera_statistics.with_cameras(before, before.cameras)
+    if last and memory:
+        last.begin_again(centroids, proxies)
+        return last
+    # A copy has variables that the strategy knows.
+    model = last.model if last else camera_statistics.with_cameras(before, before.cameras)
     found = SelfTrainer(model, centroids, proxies, memory)
     rate = settings.self_training_learning_rate
     found.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)

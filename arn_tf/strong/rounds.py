@@ -30,6 +30,7 @@ from arn_tf.strong import (
 )
 from arn_tf.strong.embedding import embed_by_camera, source_logits
 from arn_tf.strong.model import StrongModel
+from arn_tf.strong.self_training import SelfTrainer
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
 
@@ -73,6 +74,8 @@ class TargetRounds:
         self._split = split
         # Of the last stage that was trained or loaded: (number, model).
         self._current: tuple[int, StrongModel] | None = None
+        # Of the model of the last round that was trained.
+        self._trainer: SelfTrainer | None = None
         # {round: (embeddings, alarm)}.
         self._assessed: dict[int, tuple[np.ndarray, str | None]] = {}
 
@@ -80,7 +83,15 @@ class TargetRounds:
         """Saves the source's model, or that without a source, with the target's cameras."""
         for note in target_notes.notes(self._split.camera_id, self._split.camera_names):
             print(note)
-        self._save_calibrated(tuned, 0)
+        adapted, _ = camera_statistics.estimate(
+            tuned,
+            self._pictures,
+            self._split.camera_id,
+            self._split.camera_names,
+            # As given the network keeps its layers.
+            layers=bool(self._settings.sources),
+        )
+        self._save(adapted, 0)
 
     def train(self) -> int:
         """Trains every round whose file is missing; returns the number of the last round."""
@@ -158,14 +169,20 @@ class TargetRounds:
         try:
             trained = self._trained(number, labels, embeddings)
         except NonFiniteError as error:
+            self._current = self._trainer = None
             reason = f"{error.what}; a lower self_training_learning_rate may help"
             round_labels.write(self._run, number, record | {"stopped": reason})
             return reason
-        self._save_calibrated(trained, number)
+        camera_statistics.estimate_again(trained, self._pictures, self._split.camera_id)
+        self._save(trained, number)
         return None
 
     def _trained(self, number: int, labels: np.ndarray, embeddings: np.ndarray) -> StrongModel:
-        """Returns the model of the round before, trained on both domains, or the target alone."""
+        """Trains the model of the round before on both domains, or the target alone.
+
+        Returns:
+            that model from the second round on that this process trains, or a copy.
+        """
         settings, camera_id = self._settings, self._split.camera_id
         steps = settings.steps_of_round(len(labels))
         alone = self._sampler is None
@@ -173,8 +190,16 @@ class TargetRounds:
         shown = ["loss", "class", "triplet", *(["cameras"] if between else [])]
         before = self._model(number - 1)
         with self._strategy.scope():
-            trainer = round_training.trainer(
-                before, settings, number, embeddings, labels, camera_id, between, alone
+            trainer = self._trainer = round_training.trainer(
+                before,
+                settings,
+                number,
+                embeddings,
+                labels,
+                camera_id,
+                between,
+                memory=alone,
+                last=self._trainer,
             )
         pairs = round_training.pairs(settings, labels, self._split)
         # Source batches that the source stage hasn't drawn.
@@ -200,14 +225,6 @@ class TargetRounds:
             )
         return trainer.model
 
-    def _save_calibrated(self, model: StrongModel, number: int) -> None:
-        adapted, _ = camera_statistics.estimate(
-            model,
-            self._pictures,
-            self._split.camera_id,
-            self._split.camera_names,
-            # As given the network keeps its layers.
-            layers=bool(number or self._settings.sources),
-        )
-        self._run.save_model(adapted, round_file(number))
-        self._current = number, adapted
+    def _save(self, model: StrongModel, number: int) -> None:
+        self._run.save_model(model, round_file(number))
+        self._current = number, model

@@ -18,6 +18,9 @@ from arn_tf.strong.cluster_memory import ClusterMemory
 from arn_tf.strong.heads import identity_head, neck
 from arn_tf.strong.model import StrongModel, pooled
 
+# Begins the names of its head.
+_TARGET = "target"
+
 
 class SelfTrainer(keras.Model):
     """Trains a `StrongModel` on source and clustered target together, or on the target alone.
@@ -41,16 +44,35 @@ class SelfTrainer(keras.Model):
     ) -> None:
         super().__init__(name="self_trainer")
         self.model = model
-        self.proxies = proxies
+        self.proxies = proxies.resizable() if proxies else None
         self._between = keras.metrics.Mean(name="cameras")
-        width, name = model.embedding_dim, "target"
         if memory:
-            self.neck = neck(width, name)
-            self.classifier = ClusterMemory(centroids, name=f"{name}_memory")
+            self.neck = self._new_neck()
+            self.classifier = ClusterMemory(centroids, name=f"{_TARGET}_memory")
         else:
-            self.neck, self.classifier = identity_head(width, len(centroids), 0, name)
+            width = model.embedding_dim
+            self.neck, self.classifier = identity_head(width, len(centroids), 0, _TARGET)
             self.classifier.kernel.assign(tf.math.l2_normalize(tf.transpose(centroids), axis=0))
         self.built = True
+
+    def begin_again(self, centroids: np.ndarray, proxies: inter_camera.Proxies | None) -> None:
+        """Begins another round with a memory of other clusters; what was traced stays.
+
+        The weights of E_I go on; head and optimizer forget what they have learnt.
+
+        Args:
+            centroids: as the trainer takes them.
+            proxies: None where the trainer was made without.
+        """
+        self.classifier.begin(centroids)
+        if self.proxies:
+            self.proxies.begin(proxies)
+        for own, new in zip(self.neck.weights, self._new_neck().weights, strict=True):
+            own.assign(new)
+        rate = self.optimizer.learning_rate
+        for variable in self.optimizer.variables:
+            if variable is not rate:
+                variable.assign(tf.zeros_like(variable))
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one step; returns the epoch's running means by name."""
@@ -133,6 +155,9 @@ class SelfTrainer(keras.Model):
         if self.model.num_identities:
             layers = [self.model.neck, self.model.classifier, *layers]
         return [variable for layer in layers for variable in layer.trainable_variables]
+
+    def _new_neck(self) -> keras.layers.Layer:
+        return neck(self.model.embedding_dim, _TARGET)
 
     def _features(self, images: tf.Tensor, update: bool) -> tuple[tf.Tensor, tf.GradientTape]:
         """Returns features by the statistics of their batch, and the tape that recorded them."""

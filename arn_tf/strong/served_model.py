@@ -22,13 +22,13 @@ def served_model(model: StrongModel, precision: str | None = None) -> ServedMode
     served = model if precision == own else _at_precision(model, precision)
 
     def reference(images: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
-        return model.compiled_call(images, model.table.rows_of(camera_id)).numpy()
+        return model.traced.embeddings(images, model.table.rows_of(camera_id)).numpy()
 
     named = ("backbone", "input_size", "last_stride", "network")
     facts = {key: config[key] for key in named if key in config}
     return ServedModel(
         # One traced function for all signatures: the network is stored once.
-        embed=served.compiled_call,
+        embed=served.traced.embeddings,
         reference=reference,
         table=served.table,
         camera_names=model.camera_names,

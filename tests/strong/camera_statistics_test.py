@@ -186,7 +186,7 @@ def test_the_row_of_the_source_is_that_of_training(model, estimated):
     found = estimated[0].camera_features(pictures, np.full(6, SOURCE))
     expected = pooled(model.feature_maps(pictures))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(model.compiled_features(pictures), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.traced.features(pictures), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_pictures_all_alike_stay_finite(model):

@@ -93,7 +93,7 @@ def test_embeddings_by_rows_by_hand(calibrated):
     found = calibrated(images, rows)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), np.ones(5), rtol=1e-6)
-    np.testing.assert_allclose(calibrated.compiled_call(images, rows), found, atol=1e-5)
+    np.testing.assert_allclose(calibrated.traced.embeddings(images, rows), found, atol=1e-5)
     cameras = [1, 77, 9, 4, -1]
     rows[1] = TARGET
     np.testing.assert_allclose(

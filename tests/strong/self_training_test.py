@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from arn_tf.layers import replicas
 from arn_tf.layers.normalization import BatchStatistics, normalized_by
-from arn_tf.strong import inter_camera
+from arn_tf.strong import camera_statistics, inter_camera
 from arn_tf.strong.losses import batch_hard_triplet, smoothed_classification
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
@@ -191,6 +191,37 @@ def test_one_step_without_a_source_by_hand(data):
     np.testing.assert_array_equal(layer.moving_variance, 0 * layer.moving_mean + 1)
 
 
+def test_a_trainer_begins_again_as_a_new_one_does(data):
+    """With other numbers of clusters and proxies, and traced once."""
+    trainer, _ = small_trainer(identities=0)
+    trainer.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
+    trainer.optimizer.build(trainer.learnt)
+    traces, train_step = [], trainer.train_step
+    trainer.train_step = lambda batch: (traces.append(1), train_step(batch))[1]
+    rng = np.random.default_rng(3)
+    fit(trainer, batches(**without_source(data), steps=3, first_step=0, seed=SEED), 3)
+    more = rng.normal(size=(9, 24)).astype("f4")
+    labels, camera = np.divmod(np.arange(14), 2)
+    proxies = inter_camera.of_clusters(rng.normal(size=(14, 24)), labels, camera)
+    again = SelfTrainer(
+        camera_statistics.with_cameras(trainer.model, []), more, proxies, memory=True
+    )
+    again.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
+    trainer.begin_again(more, proxies)
+    logs = [
+        fit(each, batches(**without_source(data), steps=3, first_step=3, seed=SEED), 3)
+        for each in (trainer, again)
+    ]
+    assert logs[0] == logs[1]
+    for left, right in zip(trainer.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(left, right, err_msg=left.path)
+    for left, right in zip(trainer.optimizer.variables, again.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(left, right, err_msg=left.path)
+    assert trainer.classifier.directions.shape[0] is None and len(traces) == 1
+    np.testing.assert_array_equal(trainer.classifier.directions, again.classifier.directions)
+    assert len(trainer.classifier.directions.numpy()) == 9
+
+
 @pytest.mark.parametrize("identities", [6, 0])
 def test_equal_steps_give_equal_bits(identities):
     """TensorFlow adds up gradients of three passes in an order that differs from time to time."""
@@ -214,6 +245,8 @@ def test_equal_steps_give_equal_bits(identities):
     start = trainer.get_weights()
     for _ in range(12):
         trainer.set_weights(start)
+        if not identities:
+            trainer.classifier.begin(centroids)
         step(batch)
         found.append([weight.tobytes() for weight in trainer.get_weights()])
     assert found[0] != [weight.tobytes() for weight in start]
@@ -273,7 +306,11 @@ def replicas_program() -> None:
             # With Adam, rounding decides the sign of a step where a gradient is 0.
             trainer.compile(optimizer=keras.optimizers.SGD(0.05, 0.9), jit_compile=False)
         logs = fit(trainer, batches(**data, steps=2, first_step=0, seed=SEED), 2)
-        results.append((logs, [(v.path, v.numpy()) for v in trainer.weights]))
+        learnt = [(v.path, v.numpy()) for v in trainer.weights]
+        if alone:
+            learnt.append(("memory", trainer.classifier.directions.numpy()))
+            initial.append(small_trainer(identities=0)[0].classifier.directions.numpy())
+        results.append((logs, learnt))
     (left_logs, left), (right_logs, right) = results
     assert right_logs == pytest.approx(left_logs, rel=1e-4)
     for (path, one), (_, two), old in zip(left, right, initial, strict=True):
