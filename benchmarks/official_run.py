@@ -25,7 +25,7 @@ from benchmarks import children, flags, report, running, strong_steps
 from benchmarks.report import Report
 
 SOURCE, TARGET, CAMERAS, TARGET_PERSONS = 12_936, 16_522, 8, 702
-# `camera_statistics.MOST_PICTURES`, which imports TensorFlow: its memory would count as that of
+# `row_pictures.MOST_PICTURES`, which imports TensorFlow: its memory would count as that of
 # the processes that this one starts.
 STATISTICS_OF = 1024
 # T multiply-adds a second: 909 pictures, forward and back, of 4.09 G each.
@@ -48,8 +48,8 @@ def counts(settings: StrongSettings) -> dict[str, int]:
         "steps of self-training": rounds * settings.steps_of_round(TARGET),
         # Embeddings of each stage, as each is clustered or chosen among; the source's classifier
         # looks at them too, once. A camera's statistics are read in one pass, and the embedding's
-        # in one more with its mirror image.
-        "pictures embedded by camera": (1 + rounds) * TARGET + statistics,
+        # in one more with its mirror image, after which its pictures are embedded.
+        "pictures embedded by camera": (1 + rounds) * (TARGET + STATISTICS_OF),
         "pictures through E_I alone": (1 + rounds) * TARGET + statistics,
         "clusterings of the target": rounds,
         "choices of a stage": 1,

@@ -21,16 +21,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
 from arn_tf.layers.normalization import SOURCE, TARGET, UNKNOWN_CAMERA
+from arn_tf.strong import row_pictures
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import FEW_PICTURES, PRIOR_PICTURES
 
-# More tell no more, and take longer.
-MOST_PICTURES = 1024
-_BATCH = 128
 # Variances of a dead channel would blow it up.
 _LEAST_DEVIATION = 1e-3
 # Mean and variance, float [D] each.
@@ -95,27 +92,28 @@ def estimate(
     Raises:
         ValueError: no pictures.
     """
-    found = _counted(camera_id)
-    # What the model had is forgotten, names too.
-    names = {camera: (names or {}).get(camera, str(camera)) for camera in found}
-    adapted = with_cameras(model, list(found), names)
-    estimate_again(adapted, pictures, camera_id, layers)
-    return adapted, _outcomes(found, names, [])
+    adapted = for_cameras(model, camera_id, names)
+    estimate_in_place(adapted, pictures, camera_id, layers)
+    return adapted, _outcomes(_counted(camera_id), adapted.camera_names, [])
 
 
-def estimate_again(
+def estimate_in_place(
     model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray, layers: bool = True
-) -> None:
-    """Gives a model that was trained on new rows for the target and for its cameras, in place.
+) -> dict[int, np.ndarray]:
+    """Fills a model's rows of the target and of its cameras, which are those of the pictures.
 
-    Arguments and error are those of `estimate`; the pictures' cameras are those that the model has.
+    Arguments and error are those of `estimate`; the model is changed.
+
+    Returns:
+        {row of a camera: embeddings of the pictures that it comes from, float32 [n, D]}, for
+        `embedding.embed_target`.
     """
     if not len(pictures):
         raise ValueError("there are no pictures to estimate statistics from")
     # The source's embeddings stay as they are by its running statistics.
     model.table.set_moments(SOURCE, *model.running_statistics())
-    cameras = _of_cameras(model, pictures, camera_id, [])
-    _fill(model, {TARGET: _Pictures(pictures)} | cameras, layers)
+    whole = {TARGET: _Origin(row_pictures.spread(len(pictures)))}
+    return _fill(model, pictures, whole | _of_cameras(model, camera_id, []), layers)
 
 
 def refresh(
@@ -133,7 +131,7 @@ def refresh(
     layers = _has_layers(model)
     found = _counted(camera_id)
     adapted = with_cameras(model, sorted({*model.cameras, *found}), names)
-    _fill(adapted, _of_cameras(adapted, pictures, camera_id, model.cameras), layers)
+    _fill(adapted, pictures, _of_cameras(adapted, camera_id, model.cameras), layers)
     return adapted, _outcomes(found, adapted.camera_names, model.cameras)
 
 
@@ -153,22 +151,42 @@ def _counted(camera_id: np.ndarray) -> dict[int, int]:
 def _outcomes(
     counts: Mapping[int, int], names: Mapping[int, str], known: Collection[int]
 ) -> dict[int, Outcome]:
+    most = row_pictures.MOST_PICTURES
     return {
-        camera: Outcome(count, min(count, MOST_PICTURES), camera in known, names[camera])
+        camera: Outcome(count, min(count, most), camera in known, names[camera])
         for camera, count in counts.items()
     }
 
 
 def _of_cameras(
-    model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray, known: Collection[int]
-) -> dict[int, "_Pictures"]:
-    """Returns what each camera's row is made from; a known one is shrunk toward what it was."""
+    model: StrongModel, camera_id: np.ndarray, known: Collection[int]
+) -> dict[int, "_Origin"]:
+    """Returns what each camera's row comes from; a known one is shrunk toward what it was."""
     found = {}
     for camera in _counted(camera_id):
         [row] = model.table.rows_of([camera]).tolist()
-        prior = row if camera in known else TARGET
-        found[row] = _Pictures(pictures[np.asarray(camera_id) == camera], prior)
+        own = np.flatnonzero(np.asarray(camera_id) == camera)
+        used = own[row_pictures.spread(len(own))]
+        found[row] = _Origin(used, row if camera in known else TARGET)
     return found
+
+
+def for_cameras(
+    model: StrongModel, camera_id: np.ndarray, names: Mapping[int, str] | None = None
+) -> StrongModel:
+    """Returns the same model with a table for some pictures' cameras alone, to be estimated.
+
+    Args:
+        model: `StrongModel`; it is left as it is.
+        camera_id: of every picture, int [N].
+        names: {camera_id: name} of cameras whose names are no numbers.
+    """
+    names = names or {}
+    return with_cameras(
+        model,
+        list(_counted(camera_id)),
+        {camera: names.get(camera, str(camera)) for camera in _counted(camera_id)},
+    )
 
 
 def with_cameras(
@@ -198,11 +216,13 @@ def _without_table(model: StrongModel) -> list[keras.Variable]:
     return [variable for variable in model.weights if id(variable) not in table]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pictures:
-    """Pictures that a row is made from, and the row that it is shrunk toward; None: it isn't."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Origin:
+    """Rows of the pictures that a row of the table comes from, int [n], and the row that it is
+    shrunk toward; None: it isn't.
+    """
 
-    pictures: np.ndarray
+    used: np.ndarray
     prior: int | None = None
 
 
@@ -234,55 +254,37 @@ def shrunk(own: Moments, prior: Moments, share: float) -> Moments:
     return mean, variance
 
 
-def _fill(model: StrongModel, pictures_of_row: Mapping[int, _Pictures], layers: bool) -> None:
+def _fill(
+    model: StrongModel, pictures: np.ndarray, origins: Mapping[int, _Origin], layers: bool
+) -> dict[int, np.ndarray]:
     """Sets rows from their pictures: moments of every layer first, then those of the embedding.
 
-    Rows that others are shrunk toward come before them.
+    Rows that others are shrunk toward come before them. Returns what `estimate_in_place` does.
     """
-    batches_of_row = {row: _batches(own.pictures) for row, own in pictures_of_row.items()}
-    count_all = sum(map(len, batches_of_row.values()))
+    found = {}
+    count_all = sum(len(row_pictures.batches(own.used)) for own in origins.values())
     progress = keras.utils.Progbar((1 + layers) * count_all, unit_name="batch")
-    for row, batches in batches_of_row.items():
-        count, prior = sum(map(len, batches)), pictures_of_row[row].prior
+    for row, own in origins.items():
+        share = own_share(len(own.used))
         if layers:
-            shares = [len(batch) / count for batch in batches]
-            totals = np.zeros((2, model.table.channels))
-            for share, batch in zip(shares, batches, strict=True):
-                found = model.traced.moments(tf.constant(batch))
-                totals += share * np.stack([value.numpy() for value in found])
-                progress.add(1)
-            mean, variance = totals
-            if prior is not None:
-                share = own_share(count)
-                mean, variance = shrunk((mean, variance), model.table.row_moments(prior), share)
+            mean, variance = row_pictures.layer_moments(model, pictures, own.used, progress.add)
+            if own.prior is not None:
+                prior = model.table.row_moments(own.prior)
+                mean, variance = shrunk((mean, variance), prior, share)
             model.table.set_moments(row, mean, variance)
         else:
             model.table.set_moments(row, *model.running_statistics())
-        views = []
-        for batch in batches:
-            own = tf.fill([len(batch)], row)
-            for view in (batch, batch[:, :, ::-1]):
-                views.append(model.traced.camera_features(tf.constant(view), own).numpy())
-            progress.add(1)
-        vectors = np.concatenate(views).astype(np.float64)
+        features = row_pictures.both_views(model, pictures, own.used, row, progress.add)
+        vectors = features.reshape(-1, features.shape[-1]).astype(np.float64)
         mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
-        if prior is not None:
-            other, deviation = model.table.embedding_statistics(prior)
-            share = own_share(count)
+        if own.prior is not None:
+            other, deviation = model.table.embedding_statistics(own.prior)
             mean, variance = shrunk((mean, variance), (other, deviation**2), share)
         if not layers:
             # One for all channels: cosines are those of embeddings less their camera's mean.
             variance = np.full_like(variance, variance.mean())
         deviation = np.maximum(np.sqrt(variance), _LEAST_DEVIATION)
         model.table.set_embedding_statistics(row, mean, deviation)
-
-
-def spread(count: int) -> np.ndarray:
-    """Returns rows of evenly spread pictures, all or `MOST_PICTURES` of `count`; int [<= count]."""
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_PICTURES)).astype(int))
-
-
-def _batches(pictures: np.ndarray) -> list[np.ndarray]:
-    """Returns evenly spread pictures, in batches of nearly equal size."""
-    rows = spread(len(pictures))
-    return np.array_split(pictures[rows], -(-len(rows) // _BATCH))
+        if row != TARGET:
+            found[row] = row_pictures.embeddings(model, features, row)
+    return found

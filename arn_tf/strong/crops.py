@@ -9,7 +9,7 @@ import tensorflow as tf
 from arn_tf.data.images import decode, guarded
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.layers.normalization import UNKNOWN_CAMERA
-from arn_tf.strong import camera_statistics
+from arn_tf.strong import row_pictures
 from datasets import camera_names
 from datasets.files import pictures, walk
 from datasets.files.printable import printable
@@ -21,7 +21,7 @@ def read_crops(
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Reads pictures of a folder and the folders below it, or of a table.
 
-    Of a camera that has more, `camera_statistics.MOST_PICTURES`, evenly spread, are read.
+    Of a camera that has more, `row_pictures.MOST_PICTURES`, evenly spread, are read.
 
     Args:
         images: folder of pictures, in any format that `datasets.files.formats` knows, or a table
@@ -41,7 +41,7 @@ def read_crops(
     paths = list(told)
     cameras = np.array([camera_names.number_of(camera) for camera in told.values()], np.int64)
     of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
-    rows = np.sort(np.concatenate([all[camera_statistics.spread(len(all))] for all in of_camera]))
+    rows = np.sort(np.concatenate([all[row_pictures.spread(len(all))] for all in of_camera]))
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         chosen = [paths[row] for row in rows]

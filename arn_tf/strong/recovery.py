@@ -16,8 +16,8 @@ from arn_tf.layers.normalization import (
     CameraBatchNormalization,
     normalized_by,
 )
-from arn_tf.strong.camera_statistics import spread
 from arn_tf.strong.model import StrongModel
+from arn_tf.strong.row_pictures import spread
 
 _BATCH = 64
 

@@ -28,7 +28,7 @@ from arn_tf.strong import (
     target_notes,
     unlabelled_scores,
 )
-from arn_tf.strong.embedding import embed_by_camera, source_logits
+from arn_tf.strong.embedding import embed_target, source_logits
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
 from arn_tf.strong.settings import StrongSettings
@@ -72,8 +72,9 @@ class TargetRounds:
         self._source = source
         self._pictures = pictures
         self._split = split
-        # Of the last stage that was trained or loaded: (number, model).
-        self._current: tuple[int, StrongModel] | None = None
+        # Of the last stage that was trained or loaded: number, model, and what `estimate_in_place`
+        # returned for it.
+        self._current: tuple[int, StrongModel, dict[int, np.ndarray] | None] | None = None
         # Of the model of the last round that was trained.
         self._trainer: SelfTrainer | None = None
         # {round: (embeddings, alarm)}.
@@ -83,15 +84,11 @@ class TargetRounds:
         """Saves the source's model, or that without a source, with the target's cameras."""
         for note in target_notes.notes(self._split.camera_id, self._split.camera_names):
             print(note)
-        adapted, _ = camera_statistics.estimate(
-            tuned,
-            self._pictures,
-            self._split.camera_id,
-            self._split.camera_names,
-            # As given the network keeps its layers.
-            layers=bool(self._settings.sources),
+        adapted = camera_statistics.for_cameras(
+            tuned, self._split.camera_id, self._split.camera_names
         )
-        self._save(adapted, 0)
+        # As given the network keeps its layers.
+        self._calibrate(adapted, 0, layers=bool(self._settings.sources))
 
     def train(self) -> int:
         """Trains every round whose file is missing; returns the number of the last round."""
@@ -120,15 +117,18 @@ class TargetRounds:
         return self._assess(number)[1]
 
     def _model(self, number: int) -> StrongModel:
+        return self._stage(number)[1]
+
+    def _stage(self, number: int) -> tuple[int, StrongModel, dict[int, np.ndarray] | None]:
         if self._current is None or self._current[0] != number:
-            self._current = number, self._run.load_model(round_file(number))
-        return self._current[1]
+            self._current = number, self._run.load_model(round_file(number)), None
+        return self._current
 
     def _assess(self, number: int) -> tuple[np.ndarray, str | None]:
         """Returns embeddings and alarm after a round; logs scores that need no labels."""
         if number not in self._assessed:
-            model = self._model(number)
-            found = embed_by_camera(model, self._pictures, self._split.camera_id)
+            _, model, known = self._stage(number)
+            found = embed_target(model, self._pictures, self._split.camera_id, known)
             # Standardising hides that all are the same.
             alarm = collapsed_statistics(*model.table.embedding_statistics(TARGET))
             alarm = alarm or collapsed(found)
@@ -173,8 +173,7 @@ class TargetRounds:
             reason = f"{error.what}; a lower self_training_learning_rate may help"
             round_labels.write(self._run, number, record | {"stopped": reason})
             return reason
-        camera_statistics.estimate_again(trained, self._pictures, self._split.camera_id)
-        self._save(trained, number)
+        self._calibrate(trained, number)
         return None
 
     def _trained(self, number: int, labels: np.ndarray, embeddings: np.ndarray) -> StrongModel:
@@ -225,6 +224,10 @@ class TargetRounds:
             )
         return trainer.model
 
-    def _save(self, model: StrongModel, number: int) -> None:
+    def _calibrate(self, model: StrongModel, number: int, layers: bool = True) -> None:
+        """Gives a model the statistics of the target's cameras, and saves it."""
+        known = camera_statistics.estimate_in_place(
+            model, self._pictures, self._split.camera_id, layers
+        )
         self._run.save_model(model, round_file(number))
-        self._current = number, model
+        self._current = number, model, known

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from arn_tf.layers.normalization import SOURCE, TARGET
-from arn_tf.strong import camera_statistics
+from arn_tf.strong import camera_statistics, row_pictures
 from arn_tf.strong.camera_statistics import Outcome, estimate, own_share, shrunk
+from arn_tf.strong.embedding import embed_by_camera, embed_target
 from arn_tf.strong.model import StrongModel, pooled
 from tests.support import small_dots
 from tests.support.small_data import assert_equal
@@ -218,7 +219,7 @@ def test_no_pictures(model):
 
 def test_more_pictures_than_are_taken(model, monkeypatch):
     """Evenly spread ones stand for all."""
-    monkeypatch.setattr(camera_statistics, "MOST_PICTURES", 5)
+    monkeypatch.setattr(row_pictures, "MOST_PICTURES", 5)
     pictures = crops(4, 17)
     adapted, outcomes = estimate(model, pictures, np.full(17, 1))
     assert (outcomes[1].pictures, outcomes[1].used) == (17, 5)
@@ -238,3 +239,20 @@ def test_statistics_bring_cameras_together(estimated):
     similarity, mixed = (np.sum(a * b, axis=1).mean() for a, b in (by_row, as_one))
     assert similarity > 0.9
     assert similarity > mixed + 0.2
+
+
+def test_the_target_is_embedded_as_its_statistics_were_estimated(model, cameras, monkeypatch):
+    """By camera, whatever else of a stage is at hand; the same bits if nothing is."""
+    monkeypatch.setattr(row_pictures, "MOST_PICTURES", 70)
+    pictures, camera_id = cameras[0], np.where(np.arange(190) % 19 == 0, -1, cameras[1])
+    adapted = camera_statistics.for_cameras(model, camera_id)
+    known = camera_statistics.estimate_in_place(adapted, pictures, camera_id)
+    assert sorted(known) == sorted(adapted.table.rows_of(adapted.cameras))
+    # Of a camera that has more, and one that hasn't.
+    assert {len(each) == 70 for each in known.values()} == {True, False}
+    found = embed_target(adapted, pictures, camera_id, known)
+    np.testing.assert_allclose(found, embed_by_camera(adapted, pictures, camera_id), atol=1e-5)
+    np.testing.assert_array_equal(embed_target(adapted, pictures, camera_id), found)
+    given = {row: np.zeros_like(each) for row, each in known.items()}
+    left = embed_target(adapted, pictures, camera_id, given)
+    assert (left.any(axis=1)).sum() == len(pictures) - sum(map(len, given.values()))

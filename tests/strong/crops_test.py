@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import camera_statistics
+from arn_tf.strong import row_pictures
 from arn_tf.strong.calibrate import calibrate
 from arn_tf.strong.crops import read_crops
 from datasets import camera_names
@@ -88,7 +88,7 @@ def test_of_many_pictures_of_a_camera_evenly_spread_ones_are_read(tmp_path, monk
     write_crops(tmp_path, 1, noise(0, 7))
     write_crops(tmp_path, 2, noise(1, 2))
     everything, cameras, _ = read_crops(str(tmp_path), PATTERN, SIZE)
-    monkeypatch.setattr(camera_statistics, "MOST_PICTURES", 3)
+    monkeypatch.setattr(row_pictures, "MOST_PICTURES", 3)
     pictures, fewer, _ = read_crops(str(tmp_path), PATTERN, SIZE)
     assert sorted(fewer.tolist()) == [1, 1, 1, 2, 2]
     rows = sorted([*np.flatnonzero(cameras == 1)[[0, 3, 6]], *np.flatnonzero(cameras == 2)])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from arn_tf.layers.normalization import BatchStatistics, normalized_by
-from arn_tf.strong import camera_statistics, recovery, train
+from arn_tf.strong import recovery, row_pictures, train
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
 from tests.support import small_data
@@ -98,7 +98,7 @@ def test_statistics_that_are_only_seen_move_nothing(models):
 
 
 def test_many_pictures_are_spread(monkeypatch):
-    monkeypatch.setattr(camera_statistics, "MOST_PICTURES", 3)
+    monkeypatch.setattr(row_pictures, "MOST_PICTURES", 3)
     few, spread = folded(), folded()
     recovery.recover(spread, PICTURES[:5])
     recovery.recover(few, PICTURES[[0, 2, 4]])
