@@ -106,7 +106,7 @@ def check_pictures(person_id: np.ndarray, camera_id: np.ndarray) -> None:
 
 def last(stages: int) -> Choice:
     """Returns the last of some stages: labels need no choice without them."""
-    reason = f"{MARK}: the last round that was trained on the target's labels, without a choice"
+    reason = f"{MARK}: the last stage that was trained on the target's labels, without a choice"
     if stages == 1:
         reason = f"{MARK}: no round was trained"
     return Choice(stages - 1, reason, (float("nan"),) * stages)

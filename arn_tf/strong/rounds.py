@@ -2,6 +2,7 @@
 
     adapted   the source's weights, with batch statistics of each target camera
     round N   clusters of the target, both domains trained together, statistics anew
+    average   without a source: the mean of the later half of the rounds, statistics anew
 
 Without a source they begin with the backbone as it is given, and the target is trained on alone.
 Each ends in a file of the run's folder. No label of the target is read, but for a diagnosis that
@@ -21,6 +22,7 @@ from arn_tf.run import stage_times, tensorboard
 from arn_tf.run.callbacks import NonFiniteError, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import (
+    averaging,
     camera_statistics,
     round_labels,
     round_training,
@@ -28,6 +30,7 @@ from arn_tf.strong import (
     target_notes,
     unlabelled_scores,
 )
+from arn_tf.strong.averaging import AVERAGE
 from arn_tf.strong.embedding import embed_target, source_logits
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
@@ -37,9 +40,23 @@ from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
 ADAPTED = "adapted.keras"
 
 
+# Rounds that a stage is chosen from: the embeddings of all of many would fill the memory.
+_COMPARED = 3
+
+
 def round_file(number: int) -> str:
     """Returns the name of the model after a round of self-training; `ADAPTED` after none."""
     return f"round_{number}.keras" if number else ADAPTED
+
+
+def compared(last: int) -> list[str]:
+    """Returns the files of the stages that one is chosen from: `ADAPTED` and some of the rounds.
+
+    Args:
+        last: number of the last round.
+    """
+    numbers = {round(last * part / _COMPARED) for part in range(_COMPARED + 1)}
+    return [round_file(number) for number in sorted(numbers)]
 
 
 class TargetRounds:
@@ -72,13 +89,13 @@ class TargetRounds:
         self._source = source
         self._pictures = pictures
         self._split = split
-        # Of the last stage that was trained or loaded: number, model, and what `estimate_in_place`
+        # Of the last stage that was trained or loaded: file, model, and what `estimate_in_place`
         # returned for it.
-        self._current: tuple[int, StrongModel, dict[int, np.ndarray] | None] | None = None
+        self._current: tuple[str, StrongModel, dict[int, np.ndarray] | None] | None = None
         # Of the model of the last round that was trained.
         self._trainer: SelfTrainer | None = None
-        # {round: (embeddings, alarm)}.
-        self._assessed: dict[int, tuple[np.ndarray, str | None]] = {}
+        # {file of a stage: (embeddings, alarm)}.
+        self._assessed: dict[str, tuple[np.ndarray, str | None]] = {}
 
     def adapt(self, tuned: StrongModel) -> None:
         """Saves the source's model, or that without a source, with the target's cameras."""
@@ -88,61 +105,63 @@ class TargetRounds:
             tuned, self._split.camera_id, self._split.camera_names
         )
         # As given the network keeps its layers.
-        self._calibrate(adapted, 0, layers=bool(self._settings.sources))
+        self._calibrate(adapted, ADAPTED, layers=bool(self._settings.sources))
 
-    def train(self) -> int:
-        """Trains every round whose file is missing; returns the number of the last round."""
-        for number in range(1, self._settings.self_training_rounds + 1):
-            if os.path.exists(self._run.file(round_file(number))):
-                continue
-            with stage_times.timed(self._run, f"round {number}"):
-                reason = self._train_round(number)
-            if reason:
-                print(
-                    f"self-training stops before round {number}: {reason}. What it has learnt "
-                    "until then is kept"
-                )
-                return number - 1
-        return self._settings.self_training_rounds
+    def train(self) -> list[str]:
+        """Trains every stage whose file is missing; returns the files of those to choose from."""
+        last = self._train_rounds()
+        stages = compared(last)
+        later = [round_file(number) for number in range(last // 2 + 1, last + 1)]
+        if self._sampler or len(later) < 2:
+            return stages
+        if not os.path.exists(self._run.file(AVERAGE)):
+            with stage_times.timed(self._run, "average"):
+                self._calibrate(averaging.mean_of(self._run, later), AVERAGE)
+        return [*stages, AVERAGE]
 
-    def embeddings(self, number: int) -> np.ndarray:
-        """Returns embeddings of the target's training pictures after a round, float32 [N, D].
+    def embeddings(self, stage: str) -> np.ndarray:
+        """Returns embeddings of the target's training pictures by a stage, float32 [N, D].
 
         Computed once: the next round clusters them, and the choice of a stage compares them.
+
+        Args:
+            stage: its file.
         """
-        return self._assess(number)[0]
+        return self._assess(stage)[0]
 
-    def alarm(self, number: int) -> str | None:
-        """Returns why the model after a round can't tell pictures apart; or None."""
-        return self._assess(number)[1]
+    def alarm(self, stage: str) -> str | None:
+        """Returns why a stage's model can't tell pictures apart; or None."""
+        return self._assess(stage)[1]
 
-    def _model(self, number: int) -> StrongModel:
-        return self._stage(number)[1]
+    def _model(self, stage: str) -> StrongModel:
+        return self._stage(stage)[0]
 
-    def _stage(self, number: int) -> tuple[int, StrongModel, dict[int, np.ndarray] | None]:
-        if self._current is None or self._current[0] != number:
-            self._current = number, self._run.load_model(round_file(number)), None
-        return self._current
+    def _stage(self, stage: str) -> tuple[StrongModel, dict[int, np.ndarray] | None]:
+        if self._current is None or self._current[0] != stage:
+            self._current = stage, self._run.load_model(stage), None
+        return self._current[1:]
 
-    def _assess(self, number: int) -> tuple[np.ndarray, str | None]:
-        """Returns embeddings and alarm after a round; logs scores that need no labels."""
-        if number not in self._assessed:
-            _, model, known = self._stage(number)
+    def _assess(self, stage: str) -> tuple[np.ndarray, str | None]:
+        """Returns embeddings and alarm of a stage; logs scores that need no labels."""
+        if stage not in self._assessed:
+            model, known = self._stage(stage)
             found = embed_target(model, self._pictures, self._split.camera_id, known)
             # Standardising hides that all are the same.
             alarm = collapsed_statistics(*model.table.embedding_statistics(TARGET))
             alarm = alarm or collapsed(found)
             if alarm:
-                print(f"WARNING: {round_file(number)}: {alarm}", flush=True)
+                print(f"WARNING: {stage}: {alarm}", flush=True)
                 scores, text = {}, alarm
             else:
                 scores = self._scores(model, found)
                 text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-                print(f"{round_file(number)}, without labels: {text}", flush=True)
+                print(f"{stage}, without labels: {text}", flush=True)
             curves = {f"unlabelled/{name}": value for name, value in scores.items()}
-            tensorboard.write_stage(self._run, "rounds", number, curves, text)
-            self._assessed[number] = found, alarm
-        return self._assessed[number]
+            rounds = self._settings.self_training_rounds
+            place = [*map(round_file, range(rounds + 1)), AVERAGE].index(stage)
+            tensorboard.write_stage(self._run, "rounds", place, curves, text)
+            self._assessed[stage] = found, alarm
+        return self._assessed[stage]
 
     def _scores(self, model: StrongModel, embeddings: np.ndarray) -> dict[str, float]:
         camera_id = self._split.camera_id
@@ -156,11 +175,31 @@ class TargetRounds:
             "similarity_entropy": unlabelled_scores.similarity_entropy(embeddings, camera_id),
         }
 
+    def _train_rounds(self) -> int:
+        """Trains every round whose file is missing; returns the number of the last one."""
+        rounds = self._settings.self_training_rounds
+        for number in range(1, rounds + 1):
+            if os.path.exists(self._run.file(round_file(number))):
+                continue
+            with stage_times.timed(self._run, f"round {number}"):
+                reason = self._train_round(number)
+            if reason:
+                print(
+                    f"self-training stops before round {number}: {reason}. What it has learnt "
+                    "until then is kept"
+                )
+                return number - 1
+            before = round_file(number - 1)
+            if before not in compared(rounds):
+                self._assessed.pop(before, None)
+        return rounds
+
     def _train_round(self, number: int) -> str | None:
         """Trains one round and saves its model; returns the reason why it could not."""
-        if self.alarm(number - 1):
-            return self.alarm(number - 1)
-        embeddings = self.embeddings(number - 1)
+        before = round_file(number - 1)
+        if self.alarm(before):
+            return self.alarm(before)
+        embeddings = self.embeddings(before)
         labels, record, reason = round_labels.find(
             self._settings, self._run, number, embeddings, self._split
         )
@@ -173,7 +212,7 @@ class TargetRounds:
             reason = f"{error.what}; a lower self_training_learning_rate may help"
             round_labels.write(self._run, number, record | {"stopped": reason})
             return reason
-        self._calibrate(trained, number)
+        self._calibrate(trained, round_file(number))
         return None
 
     def _trained(self, number: int, labels: np.ndarray, embeddings: np.ndarray) -> StrongModel:
@@ -187,7 +226,7 @@ class TargetRounds:
         alone = self._sampler is None
         between = alone and np.unique(camera_id[camera_id >= 0]).size > 1
         shown = ["loss", "class", "triplet", *(["cameras"] if between else [])]
-        before = self._model(number - 1)
+        before = self._model(round_file(number - 1))
         with self._strategy.scope():
             trainer = self._trainer = round_training.trainer(
                 before,
@@ -224,10 +263,10 @@ class TargetRounds:
             )
         return trainer.model
 
-    def _calibrate(self, model: StrongModel, number: int, layers: bool = True) -> None:
+    def _calibrate(self, model: StrongModel, stage: str, layers: bool = True) -> None:
         """Gives a model the statistics of the target's cameras, and saves it."""
         known = camera_statistics.estimate_in_place(
             model, self._pictures, self._split.camera_id, layers
         )
-        self._run.save_model(model, round_file(number))
-        self._current = number, model, known
+        self._run.save_model(model, stage)
+        self._current = stage, model, known

@@ -20,7 +20,7 @@ FEW_PICTURES = 64
 LEAST_STEPS = 80
 # With a source: rounds, and passes over the target in each. Alone the target's clusters are poor at
 # first, and it is better to find them anew after half a pass (docs/results.md#parts-alone).
-_WITH_SOURCE, _ALONE = (3, 1.0), (6, 0.5)
+_WITH_SOURCE, _ALONE = (3, 1.0), (12, 0.5)
 # Rounds that are as usual.
 _USUAL = -1
 

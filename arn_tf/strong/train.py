@@ -3,9 +3,10 @@
     source    E_I and a classifier, tuned on the labelled source; a checkpoint after every epoch
     adapted   the same weights, with batch statistics of each target camera
     round N   clusters of the unlabelled target, then both domains together; statistics anew
+    average   without a source: the mean of the later half of the rounds; statistics anew
     result    the stage to keep, chosen without a label of the target
 
-With `oracle_labels` the target's persons stand in for its clusters, and the last round is kept.
+With `oracle_labels` the target's persons stand in for its clusters, and the last stage is kept.
 Without a source there is no source stage: `adapted` has the weights that the backbone is given.
 Each stage ends in a file of the run's folder, so the same call goes on from the last one.
 """
@@ -28,7 +29,7 @@ from arn_tf.run.callbacks import Checkpoints, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, oracle, recovery, stage_choice
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.rounds import ADAPTED, TargetRounds, round_file
+from arn_tf.strong.rounds import ADAPTED, TargetRounds
 from arn_tf.strong.settings import StrongSettings
 
 SOURCE, RESULT = "source.keras", "model.keras"
@@ -156,15 +157,14 @@ def _train(
     if not os.path.exists(run.file(ADAPTED)):
         with stage_times.timed(run, "calibration"):
             rounds.adapt(tuned or run.load_model(begun))
-    numbers = range(rounds.train() + 1)
+    stages = rounds.train()
     with stage_times.timed(run, "choice"):
         # Of an oracle too, which takes no choice by them: they say what became of the model.
-        alarms = [rounds.alarm(number) for number in numbers]
-        choice = oracle.last(len(numbers))
+        alarms = [rounds.alarm(stage) for stage in stages]
+        choice = oracle.last(len(stages))
         if not settings.oracle_labels:
-            embeddings = [rounds.embeddings(number) for number in numbers]
+            embeddings = [rounds.embeddings(stage) for stage in stages]
             choice = stage_choice.choose(embeddings, split.camera_id, alarms)
-    stages = [round_file(number) for number in numbers]
     stage_choice.record(run, stages, choice)
     run.copy_model(stages[choice.index], RESULT)
 

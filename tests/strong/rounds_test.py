@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from arn_tf.layers.normalization import TARGET
+from arn_tf.strong.rounds import compared
 from tests.support import small_tables
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
@@ -72,3 +73,11 @@ def test_no_rounds_at_all(run, tmp_path):
     other, printed = trained(none)
     assert "round" not in printed
     assert_equal(weights(other, "model"), weights(run, "adapted"))
+
+
+@pytest.mark.parametrize(
+    "last, numbers",
+    [(0, []), (1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (5, [2, 3, 5]), (12, [4, 8, 12])],
+)
+def test_of_many_rounds_three_are_compared(last, numbers):
+    assert compared(last) == ["adapted.keras", *(f"round_{number}.keras" for number in numbers)]

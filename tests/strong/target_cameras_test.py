@@ -106,12 +106,12 @@ def test_a_round_with_such_cameras(run, tmp_path, capsys, camera_id, cameras, pr
     rounds.adapt(run.load_model(strong_train.SOURCE))
     assert printed_first in capsys.readouterr().out
     assert copy.load_model(strong_rounds.ADAPTED).cameras == cameras
-    last = rounds.train()
+    last = rounds.train()[-1]
     printed = capsys.readouterr().out
     # A guard may stop it, in words; nothing else may.
-    assert last == 1 or "self-training stops before round 1: " in printed
-    if last:
-        assert copy.load_model("round_1.keras").cameras == cameras
+    assert last == "round_1.keras" or "self-training stops before round 1: " in printed
+    if last == "round_1.keras":
+        assert copy.load_model(last).cameras == cameras
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_round_on_the_target_alone_with_such_cameras(run, tmp_path, capsys, ca
     """Where there are no two cameras there is no loss between them."""
     rounds, copy = rounds_on(run, tmp_path / "run", camera_id, alone=True)
     rounds.adapt(small_strong.model(num_identities=0, cameras=[]))
-    assert rounds.train() == 1
+    assert rounds.train() == ["adapted.keras", "round_1.keras"]
     assert ("cameras: " in capsys.readouterr().out) == between
     for value in copy.load_model("round_1.keras").get_weights():
         assert np.isfinite(value).all()
@@ -144,9 +144,9 @@ def test_some_cameras_unknown():
 
 def test_a_stage_is_embedded_and_logged_once(run, tmp_path, capsys):
     rounds, _ = rounds_on(run, tmp_path / "run", lambda known: known)
-    first = rounds.embeddings(0)
+    first = rounds.embeddings(strong_rounds.ADAPTED)
     assert "adapted.keras, without labels: classifier_entropy" in capsys.readouterr().out
-    assert rounds.embeddings(0) is first
+    assert rounds.embeddings(strong_rounds.ADAPTED) is first
     assert capsys.readouterr().out == ""
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-5)
 
@@ -159,9 +159,9 @@ def test_a_collapsed_stage_raises_an_alarm(run, tmp_path, capsys):
     deviation.assign(tf.zeros_like(deviation) + 1e-3)
     columns["embedding_mean"].assign(tf.ones_like(deviation))
     copy.save_model(model, strong_rounds.ADAPTED)
-    rounds.embeddings(0)
+    rounds.embeddings(strong_rounds.ADAPTED)
     assert "WARNING: adapted.keras: the embeddings are nearly the same" in capsys.readouterr().out
-    assert rounds.alarm(0).startswith("the embeddings are nearly the same")
+    assert rounds.alarm(strong_rounds.ADAPTED).startswith("the embeddings are nearly the same")
     # Nothing can be clustered by it.
-    assert rounds.train() == 0
+    assert rounds.train() == ["adapted.keras"]
     assert "self-training stops before round 1: the embeddings are" in capsys.readouterr().out

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from arn_tf import recipes
+from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking.evaluation import Evaluation
 from arn_tf.run import results
 from arn_tf.run.folder import RunDir
+from arn_tf.strong import batches, camera_statistics
 from arn_tf.strong import evaluate as strong_evaluate
 from arn_tf.strong.evaluate import (
     ADAPTED,
@@ -24,14 +26,16 @@ from arn_tf.strong.evaluate import (
     SOURCE_ONLY_RERANKED,
     UNTRAINED_CAMERAS,
 )
+from arn_tf.strong.settings import StrongSettings
 from tests.support import small_data, small_strong
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
 from tests.support.user_errors import refused
 
-# Random weights with which both rounds have clusters enough.
-SEED = 10
-STAGES = ["adapted", "initial", "model", "round_1", "round_2"]
+# Random weights with which all three rounds have clusters enough.
+SEED, ROUNDS = 10, 3
+# In the order in which a run writes them.
+STAGES = ["initial", "adapted", "round_1", "round_2", "round_3", "average", "model"]
 ROWS = {
     SOURCE_ONLY: "as given (a) plain statistics",
     UNTRAINED_CAMERAS: "as given, standardised per camera",
@@ -43,9 +47,13 @@ ROWS = {
 }
 
 
+def alone(folder: pathlib.Path) -> StrongSettings:
+    return settings(folder, source="none", seed=SEED, self_training_rounds=ROUNDS)
+
+
 @pytest.fixture(scope="module")
 def finished() -> tuple[RunDir, str]:
-    return trained(settings(small_data.folder() / "without_source", source="none", seed=SEED))
+    return trained(alone(small_data.folder() / "without_source"))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +71,7 @@ def models(run: RunDir) -> list[str]:
 
 
 def test_there_is_no_source_stage_and_no_classifier(run, finished):
-    assert models(run) == [f"{name}.keras" for name in STAGES]
+    assert models(run) == sorted(f"{name}.keras" for name in STAGES)
     with open(run.file("data.json")) as file:
         assert set(json.load(file)) >= {"target train"}
         file.seek(0)
@@ -83,18 +91,31 @@ def test_there_is_no_source_stage_and_no_classifier(run, finished):
     model = run.load_model("model.keras")
     assert (model.num_identities, model.cameras) == (0, [1, 2])
     with open(run.file("choice.json")) as file:
-        assert list(json.load(file)["scores"]) == [
-            "adapted.keras",
-            "round_1.keras",
-            "round_2.keras",
-        ]
+        assert list(json.load(file)["scores"]) == [f"{name}.keras" for name in STAGES[1:-1]]
+
+
+def test_the_average_is_of_the_later_half_with_statistics_of_its_own(run):
+    """Of rounds 2 and 3; its statistics are those of no round."""
+    found, rounds = weights(run, "average"), [weights(run, f"round_{n}") for n in (2, 3)]
+    encoder = [name for name in found if name.startswith("encoder_i")]
+    for name in encoder:
+        mean = (rounds[0][name] + rounds[1][name].astype(np.float64)) / 2
+        np.testing.assert_allclose(found[name], mean, rtol=1e-6, atol=1e-9, err_msg=name)
+    assert any(np.any(rounds[0][name] != rounds[1][name]) for name in encoder)
+    model = run.load_model("average.keras")
+    values = recipes.settings_of(run)
+    target = ReidData("duke", values.data_dir, values.manual_dir).split("train")
+    pictures = batches.decoded(target, values.image_size)
+    expected, _ = camera_statistics.estimate(model, pictures, target.camera_id)
+    for left, right in zip(model.table.weights, expected.table.weights, strict=True):
+        np.testing.assert_array_equal(left, right, err_msg=left.path)
 
 
 def test_what_is_printed(finished):
     _, printed = finished
     assert "source" not in printed.replace("WARNING: without a source the target's clusters", "")
     assert "adapted.keras, without labels: other_camera_share" in printed
-    assert "round_2.keras, without labels: other_camera_share" in printed
+    assert "average.keras, without labels: other_camera_share" in printed
     assert "classifier_entropy" not in printed
 
 
@@ -132,15 +153,15 @@ def test_the_same_command_again_changes_nothing(run):
     assert files() == before
 
 
-@pytest.mark.parametrize("left", [1, 2, 3, 4])
+@pytest.mark.parametrize("left", range(1, len(STAGES)))
 def test_a_run_that_was_stopped_between_stages_ends_in_the_same_weights(run, tmp_path, left):
     """From the files of the first stages alone; of the next a part may be there."""
     folder = tmp_path / "run"
     shutil.copytree(run.path, folder)
-    for name in ["initial", "adapted", "round_1", "round_2", "model"][left:]:
+    for name in STAGES[left:]:
         os.remove(folder / f"{name}.keras")
     (folder / ".partial.keras").write_text("half of a model")
-    again, _ = trained(settings(folder, source="none", seed=SEED))
+    again, _ = trained(alone(folder))
     for name in STAGES:
         assert_equal(weights(run, name), weights(again, name))
 

@@ -1,0 +1,33 @@
+"""The mean of a run's last rounds, a stage of its own.
+
+At a constant rate the weights wander about what they look for, and their mean lies nearer to it
+(Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018).
+"""
+
+import numpy as np
+
+from arn_tf.run.folder import RunDir
+from arn_tf.strong.model import StrongModel
+
+AVERAGE = "average.keras"
+
+
+def mean_of(run: RunDir, files: list[str]) -> StrongModel:
+    """Returns a model with the mean of several models' weights of E_I; the rest is the last one's.
+
+    Its table is that of other weights, and must be estimated anew.
+
+    Args:
+        run: folder of the run.
+        files: names of the models' files.
+
+    Raises:
+        UserError: one is missing or broken.
+    """
+    sums: list[np.ndarray] = []
+    for name in files:
+        model = run.load_model(name)
+        weights = [each.astype(np.float64) for each in model.encoder_i.get_weights()]
+        sums = [total + each for total, each in zip(sums, weights, strict=True)] or weights
+    model.encoder_i.set_weights([total / len(files) for total in sums])
+    return model
