@@ -24,10 +24,10 @@ def mean_of(run: RunDir, files: list[str]) -> StrongModel:
     Raises:
         UserError: one is missing or broken.
     """
-    sums: list[np.ndarray] = []
+    sums = None
     for name in files:
         model = run.load_model(name)
         weights = [each.astype(np.float64) for each in model.encoder_i.get_weights()]
-        sums = [total + each for total, each in zip(sums, weights, strict=True)] or weights
+        sums = weights if sums is None else [a + b for a, b in zip(sums, weights, strict=True)]
     model.encoder_i.set_weights([total / len(files) for total in sums])
     return model
