@@ -40,7 +40,7 @@ def counts(settings: StrongSettings) -> dict[str, int]:
     Args:
         settings: of the run.
     """
-    rounds = settings.self_training_rounds
+    rounds = settings.rounds_on(TARGET)
     # The whole target and each camera, after the source and after each round.
     statistics = (1 + rounds) * (1 + CAMERAS) * STATISTICS_OF
     return {
@@ -88,7 +88,7 @@ def main(backbone: str, path: str | None) -> None:
     decoded = (SOURCE + TARGET) * np.prod(settings.image_size) * 3 / 2**20
     notes = [
         f"{backbone} at {settings.input_size}, {settings.epochs} epochs, "
-        f"{settings.self_training_rounds} rounds. CPU minutes are of all cores together: two cores "
+        f"{settings.rounds_on(TARGET)} rounds. CPU minutes are of all cores together: two cores "
         "that nothing else needs take a little more than half of them. Those of a GPU are "
         "arithmetic.",
         f"Most memory: {network:,.0f} MiB in a step, {apart['peak MiB']:,.0f} MiB in clustering "
@@ -115,7 +115,7 @@ def measure(width: int) -> None:
 
     embeddings = drawn(TARGET_PERSONS, _PERSON)[person] + drawn(CAMERAS, 1)[camera]
     embeddings += drawn(TARGET, _NOISE)
-    stages = 1 + StrongSettings().self_training_rounds
+    stages = 1 + StrongSettings().rounds_on(TARGET)
     found: Mapping[str, float] = {
         "clusterings of the target": _timed(lambda: clustering.cluster(embeddings, camera)),
         "choices of a stage": _timed(

@@ -89,6 +89,7 @@ class TargetRounds:
         self._source = source
         self._pictures = pictures
         self._split = split
+        self._rounds = settings.rounds_on(len(split))
         # Of the last stage that was trained or loaded: file, model, and what `estimate_in_place`
         # returned for it.
         self._current: tuple[str, StrongModel, dict[int, np.ndarray] | None] | None = None
@@ -157,7 +158,7 @@ class TargetRounds:
                 text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
                 print(f"{stage}, without labels: {text}", flush=True)
             curves = {f"unlabelled/{name}": value for name, value in scores.items()}
-            rounds = self._settings.self_training_rounds
+            rounds = self._rounds
             place = [*map(round_file, range(rounds + 1)), AVERAGE].index(stage)
             tensorboard.write_stage(self._run, "rounds", place, curves, text)
             self._assessed[stage] = found, alarm
@@ -177,7 +178,7 @@ class TargetRounds:
 
     def _train_rounds(self) -> int:
         """Trains every round whose file is missing; returns the number of the last one."""
-        rounds = self._settings.self_training_rounds
+        rounds = self._rounds
         for number in range(1, rounds + 1):
             if os.path.exists(self._run.file(round_file(number))):
                 continue

@@ -21,6 +21,8 @@ LEAST_STEPS = 80
 # With a source: rounds, and passes over the target in each. Alone the target's clusters are poor at
 # first, and it is better to find them anew after half a pass (docs/results.md#parts-alone).
 _WITH_SOURCE, _ALONE = (3, 1.0), (12, 0.5)
+# Alone, of all rounds together: more of a few hundred pictures teach a network these by heart.
+MOST_PASSES = 10
 # Rounds that are as usual.
 _USUAL = -1
 
@@ -50,7 +52,7 @@ class StrongSettings(RunSettings):
     self_training_rounds: int = setting(
         _USUAL,
         f"rounds of clustering the target and training on it; {_USUAL}: {_WITH_SOURCE[0]}, and "
-        f"{_ALONE[0]} without a source",
+        f"without a source {_ALONE[0]}, or fewer that show it {MOST_PASSES} times",
         at_least=_USUAL,
     )
     self_training_steps: int = setting(
@@ -71,17 +73,25 @@ class StrongSettings(RunSettings):
     )
 
     def __post_init__(self) -> None:
-        if self.self_training_rounds == _USUAL:
-            object.__setattr__(self, "self_training_rounds", self._schedule[0])
+        if self.self_training_rounds == _USUAL and not self._alone:
+            object.__setattr__(self, "self_training_rounds", _WITH_SOURCE[0])
 
     @property
-    def _schedule(self) -> tuple[int, float]:
-        return _ALONE if self.source == sources.NONE else _WITH_SOURCE
+    def _alone(self) -> bool:
+        return self.source == sources.NONE
+
+    def rounds_on(self, images: int) -> int:
+        """Returns the rounds of self-training on a target of so many pictures."""
+        if self.self_training_rounds != _USUAL:
+            return self.self_training_rounds
+        shown = self.steps_of_round(images) * self.batch_size
+        return min(max(MOST_PASSES * images // shown, _WITH_SOURCE[0]), _ALONE[0])
 
     def steps_of_round(self, images: int) -> int:
         """Returns the steps of a round of self-training on a target of so many pictures."""
         steps = max(LEAST_STEPS, images / self.batch_size)
-        return self.self_training_steps or math.ceil(self._schedule[1] * steps)
+        passes = _ALONE[1] if self._alone else _WITH_SOURCE[1]
+        return self.self_training_steps or math.ceil(passes * steps)
 
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
