@@ -50,8 +50,8 @@ from arn_tf.strong import (
 )
 from arn_tf.strong.embedding import embed_by_camera
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.rounds import ADAPTED
 from arn_tf.strong.settings import StrongSettings
+from arn_tf.strong.stages import ADAPTED
 from datasets.files.atomic_files import replace_text
 from studies import adaptation_table, components
 from studies.adaptation_table import START

@@ -50,8 +50,8 @@ from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, camera_statistics
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.rounds import ADAPTED
 from arn_tf.strong.settings import StrongSettings
+from arn_tf.strong.stages import ADAPTED
 from datasets.files.atomic_files import replace_text
 from studies.camera_crops import Refilled, by_number
 from studies.camera_features import (

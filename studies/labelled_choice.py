@@ -22,9 +22,9 @@ from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches
 from arn_tf.strong.embedding import embed_by_camera
-from arn_tf.strong.rounds import round_file
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import CHOICE_FILE
+from arn_tf.strong.stages import round_file
 
 
 def stages_of(run: RunDir) -> list[str]:

@@ -42,9 +42,9 @@ from arn_tf.run.settings import DATASETS
 from arn_tf.strong import batches, clustering
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_by_camera
-from arn_tf.strong.rounds import ADAPTED
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import CHOICE_FILE
+from arn_tf.strong.stages import ADAPTED
 from datasets.files.atomic_files import replace_text
 
 ROWS = ("without", "tracklets", "times")

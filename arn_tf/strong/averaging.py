@@ -9,8 +9,6 @@ import numpy as np
 from arn_tf.run.folder import RunDir
 from arn_tf.strong.model import StrongModel
 
-AVERAGE = "average.keras"
-
 
 def mean_of(run: RunDir, files: list[str]) -> StrongModel:
     """Returns a model with the mean of several models' weights of E_I; the rest is the last one's.

@@ -23,9 +23,9 @@ from arn_tf.strong import batches, camera_statistics, oracle, stage_choice, unla
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_by_camera, embed_plain
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.rounds import ADAPTED as ADAPTED_FILE
-from arn_tf.strong.rounds import round_file
 from arn_tf.strong.settings import StrongSettings
+from arn_tf.strong.stages import ADAPTED as ADAPTED_FILE
+from arn_tf.strong.stages import round_file
 
 UNTRAINED = "untrained"
 UNTRAINED_CAMERAS = "untrained_cameras"

@@ -29,8 +29,9 @@ from arn_tf.run.callbacks import Checkpoints, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, oracle, recovery, stage_choice
 from arn_tf.strong.model import StrongModel
-from arn_tf.strong.rounds import ADAPTED, TargetRounds
+from arn_tf.strong.rounds import TargetRounds
 from arn_tf.strong.settings import StrongSettings
+from arn_tf.strong.stages import ADAPTED
 
 SOURCE, RESULT = "source.keras", "model.keras"
 INITIAL = "initial.keras"
@@ -160,10 +161,10 @@ def _train(
     stages = rounds.train()
     with stage_times.timed(run, "choice"):
         # Of an oracle too, which takes no choice by them: they say what became of the model.
-        alarms = [rounds.alarm(stage) for stage in stages]
+        alarms = [rounds.stages.alarm(stage) for stage in stages]
         choice = oracle.last(len(stages))
         if not settings.oracle_labels:
-            embeddings = [rounds.embeddings(stage) for stage in stages]
+            embeddings = [rounds.stages.embeddings(stage) for stage in stages]
             choice = stage_choice.choose(embeddings, split.camera_id, alarms)
     stage_choice.record(run, stages, choice)
     run.copy_model(stages[choice.index], RESULT)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from arn_tf.layers.normalization import TARGET
-from arn_tf.strong.rounds import compared
+from arn_tf.strong.stages import compared
 from tests.support import small_tables
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights

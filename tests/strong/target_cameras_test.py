@@ -14,9 +14,10 @@ from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import batches, target_notes
-from arn_tf.strong import rounds as strong_rounds
 from arn_tf.strong import train as strong_train
+from arn_tf.strong.rounds import TargetRounds
 from arn_tf.strong.settings import StrongSettings
+from arn_tf.strong.stages import ADAPTED
 from tests.support import small_data, small_strong, small_tables
 
 UNKNOWN = -1
@@ -54,7 +55,7 @@ def rounds_on(
     folder: pathlib.Path,
     camera_id: Callable[[np.ndarray], np.ndarray],
     alone: bool = False,
-) -> tuple[strong_rounds.TargetRounds, RunDir]:
+) -> tuple[TargetRounds, RunDir]:
     """Returns the stages of the same run on a target with other cameras, and their folder.
 
     Args:
@@ -84,7 +85,7 @@ def rounds_on(
         sampler = None
         pictures[0] = None
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    return strong_rounds.TargetRounds(settings, copy, strategy, sampler, *pictures, split), copy
+    return TargetRounds(settings, copy, strategy, sampler, *pictures, split), copy
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_a_round_with_such_cameras(run, tmp_path, capsys, camera_id, cameras, pr
     rounds, copy = rounds_on(run, tmp_path / "run", camera_id)
     rounds.adapt(run.load_model(strong_train.SOURCE))
     assert printed_first in capsys.readouterr().out
-    assert copy.load_model(strong_rounds.ADAPTED).cameras == cameras
+    assert copy.load_model(ADAPTED).cameras == cameras
     last = rounds.train()[-1]
     printed = capsys.readouterr().out
     # A guard may stop it, in words; nothing else may.
@@ -144,24 +145,24 @@ def test_some_cameras_unknown():
 
 def test_a_stage_is_embedded_and_logged_once(run, tmp_path, capsys):
     rounds, _ = rounds_on(run, tmp_path / "run", lambda known: known)
-    first = rounds.embeddings(strong_rounds.ADAPTED)
+    first = rounds.stages.embeddings(ADAPTED)
     assert "adapted.keras, without labels: classifier_entropy" in capsys.readouterr().out
-    assert rounds.embeddings(strong_rounds.ADAPTED) is first
+    assert rounds.stages.embeddings(ADAPTED) is first
     assert capsys.readouterr().out == ""
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-5)
 
 
 def test_a_collapsed_stage_raises_an_alarm(run, tmp_path, capsys):
     rounds, copy = rounds_on(run, tmp_path / "run", lambda known: known)
-    model = copy.load_model(strong_rounds.ADAPTED)
+    model = copy.load_model(ADAPTED)
     columns = small_tables.columns(model)
     deviation = columns["embedding_deviation"]
     deviation.assign(tf.zeros_like(deviation) + 1e-3)
     columns["embedding_mean"].assign(tf.ones_like(deviation))
-    copy.save_model(model, strong_rounds.ADAPTED)
-    rounds.embeddings(strong_rounds.ADAPTED)
+    copy.save_model(model, ADAPTED)
+    rounds.stages.embeddings(ADAPTED)
     assert "WARNING: adapted.keras: the embeddings are nearly the same" in capsys.readouterr().out
-    assert rounds.alarm(strong_rounds.ADAPTED).startswith("the embeddings are nearly the same")
+    assert rounds.stages.alarm(ADAPTED).startswith("the embeddings are nearly the same")
     # Nothing can be clustered by it.
     assert rounds.train() == ["adapted.keras"]
     assert "self-training stops before round 1: the embeddings are" in capsys.readouterr().out
