@@ -4,6 +4,7 @@ OpenVINO Model Server takes the one .xml of a version's folder; by_camera/ is a 
 for that. Needs the package openvino, which requirements-openvino.txt pins.
 """
 
+import concurrent.futures
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -73,8 +74,10 @@ def write(
 def load(folder: str) -> dict[str, runtime_graphs.Embed]:
     """Returns {graph: function of NumPy arrays} of what `write` wrote, as a server would run it."""
     core = openvino_package.imported().Core()
+    # Small numbers become 0 in the thread that compiles, for good: it mustn't be the caller's.
+    thread = concurrent.futures.ThreadPoolExecutor(1)
     return {
-        name: _runner(core.compile_model(path, "CPU", CONFIG))
+        name: _runner(thread, thread.submit(core.compile_model, path, "CPU", CONFIG).result())
         for name, path in runtime_graphs.written(folder, FILES).items()
     }
 
@@ -98,8 +101,13 @@ def _converted(function: tf.types.experimental.ConcreteFunction) -> "openvino.Mo
     return model
 
 
-def _runner(compiled: "openvino.CompiledModel") -> runtime_graphs.Embed:
+def _runner(
+    thread: concurrent.futures.Executor, compiled: "openvino.CompiledModel"
+) -> runtime_graphs.Embed:
+    def computed(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return np.array(compiled(inputs)[EMBEDDING])
+
     def embed(images: np.ndarray, camera_row: np.ndarray | None) -> np.ndarray:
-        return np.array(compiled(runtime_graphs.inputs(images, camera_row))[EMBEDDING])
+        return thread.submit(computed, runtime_graphs.inputs(images, camera_row)).result()
 
     return embed

@@ -4,6 +4,7 @@ OpenVINO computes the embeddings; JPEG and PNG are decoded in this process by th
 them, a SavedModel without weights, so that a picture is the same to both forms of an export.
 """
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -62,6 +63,8 @@ class OpenVINOModel:
                 "requirements-openvino.txt",
                 file=folder,
             ) from error
+        # Small numbers become 0 in the thread that compiles, for good: it mustn't be the server's.
+        self._thread = concurrent.futures.ThreadPoolExecutor(1)
         with loaded_from(folder) as path:
             self._load(path, openvino.Core())
 
@@ -104,7 +107,7 @@ class OpenVINOModel:
                 f"{os.path.basename(path)} is of embedding space {space}, and arn.json says "
                 f"{self._space}"
             )
-        return core.compile_model(model, "CPU", _CONFIG)
+        return self._thread.submit(core.compile_model, model, "CPU", _CONFIG).result()
 
     def run(self, signature: str, inputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         """Returns {output: array} of one signature.
@@ -128,7 +131,7 @@ class OpenVINOModel:
             known, feed["camera_row"] = self._known_and_rows(inputs["camera_id"].numpy())
             outputs["camera_known"] = known
         # A copy: OpenVINO computes the next request into the same memory.
-        embedding = np.array(graph(feed)["embedding"])
+        embedding = self._thread.submit(lambda: np.array(graph(feed)["embedding"])).result()
         space = np.full(len(embedding), self._space.encode(), object)
         return outputs | {"embedding": embedding, "embedding_space": space}
 

@@ -132,3 +132,9 @@ def test_what_openvino_can_t_do_is_said(model, tmp_path, monkeypatch):
     ):
         export(model, tmp_path / "arn")
     assert os.listdir(tmp_path / "arn") == [".last_version"]
+
+
+def test_small_numbers_stay_what_they_are_outside(exported):
+    """OpenVINO takes them for 0, and would go on doing so in the thread that it was called by."""
+    to_openvino.load(exported[0])["images_by_camera"](IMAGES[:1], np.array([2], np.int32))
+    assert (np.full(64, 1e-42, np.float32) * np.ones(64, np.float32)).all()

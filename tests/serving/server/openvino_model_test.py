@@ -148,3 +148,10 @@ def test_without_the_package(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ServingError, match=r"pip install -r requirements-openvino\.txt"):
         load(folder)
+
+
+def test_small_numbers_stay_what_they_are_outside(folder):
+    """OpenVINO takes them for 0, and would go on doing so in the thread that it was called by."""
+    images = tf.zeros((2, *small_strong.SIZE, 3), tf.uint8)
+    assert load(folder).run("images", {"images": images})["embedding"].any()
+    assert (np.full(64, 1e-42, np.float32) * np.ones(64, np.float32)).all()
