@@ -1,4 +1,4 @@
-"""Several machines: Ray Data carries batches to readers, and on to actors that hold the model.
+"""Several machines: Ray Data carries batches to actors that hold the model and read the pictures.
 
 The driver alone writes, so the shards are those of one machine, and no worker that dies can leave
 half of one: Ray has its batches embedded again elsewhere.
@@ -111,24 +111,20 @@ def _embedded(ray: ModuleType, plan: Plan, version: str) -> Iterator[EmbeddedBat
     gpus = int(cluster.get("GPU", 0))
     # One is left: an actor of a node that died must find a CPU elsewhere.
     actors = max(1, min(gpus or int(cluster.get("CPU", 1)) - 1, blocks))
-    found = (
-        ray.data.from_items(batches, override_num_blocks=blocks)
-        # They wait for disks and stores. Asking for no CPU, they never wait for the actors'.
-        .map_batches(
-            ray_worker.read,
-            batch_size=None,
-            fn_args=(plan.job.root,),
-            num_cpus=0,
-            compute=ray.data.TaskPoolStrategy(size=actors + 1),
-        )
-        .map_batches(
-            ray_worker.Embedder,
-            batch_size=None,
-            fn_constructor_args=(version, plan.job.embedding_space, tf.__version__),
-            num_cpus=1,
-            num_gpus=1 if gpus else None,
-            compute=ray.data.ActorPoolStrategy(size=actors),
-        )
+    found = ray.data.from_items(batches, override_num_blocks=blocks).map_batches(
+        ray_worker.Embedder,
+        batch_size=None,
+        fn_constructor_args=(
+            plan.job.root,
+            version,
+            plan.job.embedding_space,
+            tf.__version__,
+        ),
+        num_cpus=1,
+        num_gpus=1 if gpus else None,
+        compute=ray.data.ActorPoolStrategy(size=actors),
+        # While one block is in the network the next is read.
+        max_concurrency=2,
     )
     for row in found.iter_rows():
         batch = pickle.loads(row["batch"])

@@ -1,4 +1,4 @@
-"""What runs on the nodes of a cluster: readers, and actors that hold the model.
+"""What runs on the nodes of a cluster: actors that hold the model.
 
 Batches cross as pickled bytes, one a row: Ray never divides a row, and so no batch. An error of the
 user's crosses in the place of a batch: of one that is raised Ray leaves a traceback's text.
@@ -17,33 +17,21 @@ from arn_tf.errors import UserError
 _Rows = dict[str, np.ndarray]
 
 
-def read(rows: _Rows, root: str) -> _Rows:
-    """Reads batches.
-
-    Args:
-        rows: {"batch": pickled `Batch` each}.
-        root: folder or address that the names of files begin at.
-
-    Returns:
-        {"batch": pickled `ReadBatch` each, or a `UserError` where disk or store don't answer}.
-    """
-    try:
-        with contextlib.closing(Reader(root)) as reader:
-            return _rows([reader.read(pickle.loads(batch)) for batch in rows["batch"]])
-    except UserError as error:
-        return _rows([error])
-
-
 class Embedder:
-    """Holds the model, loaded once, if this node has it, and the TensorFlow of the others.
+    """Reads batches and embeds them by a model that is loaded once.
+
+    What is wrong with a node is told by its first batch: whether it has the model, and the
+    TensorFlow of the others.
 
     Args:
+        root: folder or address that the names of files begin at.
         version: folder of the model's version.
         embedding_space: that it must have.
         tensorflow: version of TensorFlow that must be installed.
     """
 
-    def __init__(self, version: str, embedding_space: str, tensorflow: str) -> None:
+    def __init__(self, root: str, version: str, embedding_space: str, tensorflow: str) -> None:
+        self._root = root
         self._problem: UserError | None = None
         try:
             self._load(version, embedding_space, tensorflow)
@@ -51,10 +39,23 @@ class Embedder:
             self._problem = error
 
     def __call__(self, rows: _Rows) -> _Rows:
-        """Returns {"batch": pickled `EmbeddedBatch` each, or a `UserError`} of `read`'s rows."""
-        found = [pickle.loads(batch) for batch in rows["batch"]]
-        problems = [each for each in (self._problem, *found) if isinstance(each, UserError)]
-        return _rows(problems[:1] or list(self._embedding.batches(found)))
+        """Embeds batches.
+
+        Args:
+            rows: {"batch": pickled `Batch` each}.
+
+        Returns:
+            {"batch": pickled `EmbeddedBatch` each, or a `UserError` where the node has no such
+            model, or disk or store don't answer}.
+        """
+        if self._problem:
+            return _rows([self._problem])
+        try:
+            with contextlib.closing(Reader(self._root)) as reader:
+                read = map(reader.read, map(pickle.loads, rows["batch"]))
+                return _rows(list(self._embedding.batches(read)))
+        except UserError as error:
+            return _rows([error])
 
     def _load(self, version: str, embedding_space: str, tensorflow: str) -> None:
         from arn_tf.run import command_line

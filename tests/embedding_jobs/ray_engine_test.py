@@ -94,12 +94,13 @@ def test_what_a_worker_says_reaches_the_user(cluster, crops, tmp_path, monkeypat
 
 
 def test_a_worker_s_error_takes_the_place_of_its_batch(tmp_path):
-    read = ray_worker.read({"batch": np.array([b""], object)}, "nonsense://bucket")
-    [told] = map(pickle.loads, read["batch"])
-    assert isinstance(told, UserError) and told.arguments == ("images",)
-    embedder = ray_worker.Embedder("/nowhere", "0" * 16, "0.0")
-    [told] = map(pickle.loads, embedder({"batch": np.array([pickle.dumps(1)], object)})["batch"])
+    rows = {"batch": np.array([pickle.dumps(1)], object)}
+    embedder = ray_worker.Embedder("nonsense://bucket", "/nowhere", "0" * 16, "0.0")
+    [told] = map(pickle.loads, embedder(rows)["batch"])
     assert f"has TensorFlow {tf.__version__}, and the others 0.0" in str(told)
+    embedder._problem = None
+    [told] = map(pickle.loads, embedder(rows)["batch"])
+    assert isinstance(told, UserError) and told.arguments == ("images",)
 
 
 def test_a_worker_that_failed_as_nobody_foresaw():
