@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 
 from arn_tf.layers.normalization import TARGET
+from arn_tf.strong import row_pictures
 from arn_tf.strong.camera_statistics import Moments, shrunk, with_cameras
 from arn_tf.strong.model import StrongModel
 from studies.camera_features import SCORED, Found, moments, of_both_views, precision
@@ -82,12 +82,7 @@ class Refilled:
         return result
 
     def _of_layers(self, pictures: np.ndarray) -> Moments:
-        parts = np.array_split(pictures, -(-len(pictures) // 128))
-        found = [
-            [value.numpy() for value in self._model.traced.moments(tf.constant(part))]
-            for part in parts
-        ]
-        mean, variance = np.average(found, axis=0, weights=[len(part) for part in parts])
+        mean, variance = row_pictures.layer_moments(self._model, pictures, np.arange(len(pictures)))
         return mean, variance
 
     def _embedded(self, pictures: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -114,16 +114,12 @@ def _embedded(ray: ModuleType, plan: Plan, version: str) -> Iterator[EmbeddedBat
     found = ray.data.from_items(batches, override_num_blocks=blocks).map_batches(
         ray_worker.Embedder,
         batch_size=None,
-        fn_constructor_args=(
-            plan.job.root,
-            version,
-            plan.job.embedding_space,
-            tf.__version__,
-        ),
+        fn_constructor_args=(plan.job.root, version, plan.job.embedding_space, tf.__version__),
         num_cpus=1,
         num_gpus=1 if gpus else None,
         compute=ray.data.ActorPoolStrategy(size=actors),
-        # While one block is in the network the next is read.
+        # While one block is computed Ray takes the next apart and hands on the last; an actor's
+        # code has one thread all the same.
         max_concurrency=2,
     )
     for row in found.iter_rows():

@@ -182,11 +182,8 @@ def for_cameras(
         names: {camera_id: name} of cameras whose names are no numbers.
     """
     names = names or {}
-    return with_cameras(
-        model,
-        list(_counted(camera_id)),
-        {camera: names.get(camera, str(camera)) for camera in _counted(camera_id)},
-    )
+    own = {camera: names.get(camera, str(camera)) for camera in _counted(camera_id)}
+    return with_cameras(model, list(own), own)
 
 
 def with_cameras(

@@ -18,6 +18,10 @@ _BATCH = 128
 Advance = Callable[[int], object]
 
 
+def _untold(count: int) -> None:
+    """Tells nobody."""
+
+
 def spread(count: int) -> np.ndarray:
     """Returns rows of evenly spread pictures, all or `MOST_PICTURES` of `count`; int [<= count]."""
     return np.unique(np.linspace(0, count - 1, min(count, MOST_PICTURES)).astype(int))
@@ -29,7 +33,7 @@ def batches(used: np.ndarray) -> list[np.ndarray]:
 
 
 def layer_moments(
-    model: StrongModel, pictures: np.ndarray, used: np.ndarray, advance: Advance
+    model: StrongModel, pictures: np.ndarray, used: np.ndarray, advance: Advance = _untold
 ) -> np.ndarray:
     """Returns mean and variance of each normalisation, float64 [2, table.channels].
 
@@ -52,7 +56,7 @@ def both_views(
     pictures: np.ndarray,
     used: np.ndarray,
     row: int,
-    advance: Advance = lambda count: None,
+    advance: Advance = _untold,
 ) -> np.ndarray:
     """Returns features of pictures and of their mirror images by a row, float32 [2, n, D].
 
