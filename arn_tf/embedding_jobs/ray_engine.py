@@ -32,6 +32,9 @@ def imported() -> ModuleType:
     # Its notes on plans and resources; what matters comes as an error.
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Nobody but the user is told of his jobs; and the thread that asks for these statistics goes on
+    # when the cluster has been left.
+    os.environ["RAY_DATA_USAGE_DISABLED"] = "1"
     try:
         import ray.data
     except ImportError as error:
@@ -122,11 +125,13 @@ def _embedded(ray: ModuleType, plan: Plan, version: str) -> Iterator[EmbeddedBat
         # code has one thread all the same.
         max_concurrency=2,
     )
-    for row in found.iter_rows():
-        batch = pickle.loads(row["batch"])
-        if isinstance(batch, UserError):
-            raise batch
-        yield batch
+    # Nothing is fetched ahead: Ray's thread for that outlives a job that fails, and where it asks
+    # for a block of a cluster that was left, Ray ends the process without a word.
+    for block in found.iter_batches(batch_size=None, prefetch_batches=0):
+        for batch in map(pickle.loads, block["batch"]):
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
 
 
 def _told_where_stuck(ray: ModuleType, batches: Iterator[EmbeddedBatch]) -> Iterator[EmbeddedBatch]:
