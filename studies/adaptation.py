@@ -6,15 +6,13 @@
 RUN_DIR is a finished run of `arn_tf.train --preset=strong --source=none --self_training_rounds=0`
 whose target is a folder. From its calibrated model each row trains rounds of its own:
 
-    clusters    clusters of all cameras together, a classifier, no loss between cameras
+    clusters    clusters of all cameras together, no loss between cameras
     entropy     the same clusters, each weighed by how evenly cameras share it
     average     the same clusters, found and scored by a moving average of the weights
     proxies     the same clusters, and the loss between cameras
     joined      the clusters of `target_clusters`, no loss between cameras
-    both        these clusters and the loss between cameras
-    memory, memory_proxies, memory_joined, memory_both: these, with a memory of clusters in place of
-                the classifier; the last is what `arn_tf.train` does
-    memory_labels  ORACLE: the last with the target's persons in place of clusters
+    both        these clusters and the loss between cameras: what `arn_tf.train` does
+    labels      ORACLE: the last with the target's persons in place of clusters
 
 Prints mAP and rank-1 of row (b), camera statistics and mirror image, after the last round, the
 paired difference to the calibrated model, and mAP after each round. A later call goes on, with
@@ -57,11 +55,10 @@ from studies import adaptation_table, components
 from studies.adaptation_table import START
 from studies.places import place_of
 
-_MEMORY = "memory"
-_ALL_CAMERAS = ("clusters", "entropy", "average", "proxies", _MEMORY, "memory_proxies")
-_LABELS = "memory_labels"
-_BETWEEN = ("proxies", "both", "memory_proxies", "memory_both", _LABELS)
-ROWS = (*_ALL_CAMERAS, "joined", "both", "memory_joined", "memory_both", _LABELS)
+_ALL_CAMERAS = ("clusters", "entropy", "average", "proxies")
+_LABELS = "labels"
+_BETWEEN = ("proxies", "both", _LABELS)
+ROWS = (*_ALL_CAMERAS, "joined", "both", _LABELS)
 
 
 def labels_of(
@@ -124,9 +121,14 @@ def trained(
     labels = labels_of(row, embeddings, split, settings.cluster_eps or clustering.EPS)
     if labels is None:
         return None
-    between, memory = row in _BETWEEN, row.startswith(_MEMORY)
     trainer = round_training.trainer(
-        before.trained, settings, number, embeddings, labels, split.camera_id, between, memory
+        before.trained,
+        settings,
+        number,
+        embeddings,
+        labels,
+        split.camera_id,
+        between_cameras=row in _BETWEEN,
     )
     if row == "entropy":
         weights = components.camera_entropy_weights(labels, split.camera_id)

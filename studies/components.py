@@ -45,12 +45,13 @@ class EntropyTrainer(SelfTrainer):
     """Weighs each picture's cross-entropy by its cluster.
 
     Args:
-        like: a trainer of the same round with a classifier, which is taken over with its model.
+        like: a trainer of the same round without a loss between cameras, whose model and memory
+            are taken over.
         weights: float32 [K]; see `camera_entropy_weights`.
     """
 
     def __init__(self, like: SelfTrainer, weights: np.ndarray) -> None:
-        super().__init__(like.model, np.transpose(like.classifier.kernel), like.proxies)
+        super().__init__(like.model, like.memory.directions.numpy())
         self._weights = tf.constant(weights)
 
     def target_losses(
@@ -59,9 +60,7 @@ class EntropyTrainer(SelfTrainer):
         """Returns what the clusters cost; see `SelfTrainer.target_losses`."""
         (_, triplet), normalized = super().target_losses(features, labels)
         gathered = replicas.gather(labels)
-        costs = losses.smoothed_costs(
-            self.classifier(normalized), gathered, self.model.label_smoothing
-        )
+        costs = losses.smoothed_costs(self.memory(normalized), gathered, 0.0)
         return (tf.reduce_mean(tf.gather(self._weights, gathered) * costs), triplet), normalized
 
 

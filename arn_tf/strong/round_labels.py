@@ -1,7 +1,7 @@
 """What a round of self-training takes for persons, and its record in the run's folder.
 
-With a source, clusters of all the target's pictures. On the target alone the better of two ways to
-cluster it (`arn_tf.strong.target_clusters`). With `oracle_labels`, the target's persons.
+The better of two ways to cluster the target (`arn_tf.strong.target_clusters`); with
+`oracle_labels`, the target's persons.
 """
 
 import json
@@ -104,12 +104,7 @@ def _found(
     settings: StrongSettings, embeddings: np.ndarray, split: Split
 ) -> target_clusters.TargetClusters:
     eps = settings.cluster_eps or clustering.EPS
-    if not settings.sources:
-        return target_clusters.find(embeddings, split.camera_id, split.tracklet, split.time, eps)
-    labels, counts = clustering.cluster(
-        embeddings, split.camera_id, tracklet=split.tracklet, time=split.time, eps=eps
-    )
-    return target_clusters.TargetClusters(labels, counts, clustering.stop_reason(counts))
+    return target_clusters.find(embeddings, split.camera_id, split.tracklet, split.time, eps)
 
 
 def _persons(number: int, split: Split) -> tuple[np.ndarray, Record, dict[str, float], str]:

@@ -18,7 +18,6 @@ def trainer(
     labels: np.ndarray,
     camera_id: np.ndarray,
     between_cameras: bool,
-    memory: bool,
     last: SelfTrainer | None = None,
 ) -> SelfTrainer:
     """Returns a compiled trainer of a round, within the scope of the strategy in force.
@@ -32,9 +31,8 @@ def trainer(
         labels: int64 [N], clusters from 0; -1 for a picture that isn't used.
         camera_id: int [N]; below 0 is unknown.
         between_cameras: whether there is a loss between cameras.
-        memory: whether there is a memory of clusters in place of a classifier.
-        last: the trainer of `before`, which goes on; with a memory it is traced once for all
-            rounds, which takes as long as training a small target for one.
+        last: the trainer of `before`, which goes on: it is traced once for all rounds, which takes
+            as long as training a small target for one.
     """
     keras.utils.set_random_seed(settings.seed + number)
     order = np.argsort(labels, kind="stable")
@@ -45,12 +43,12 @@ def trainer(
     if between_cameras:
         cameras = target_batches.indices(camera_id)
         proxies = inter_camera.of_clusters(embeddings, labels, cameras)
-    if last and memory:
+    if last:
         last.begin_again(centroids, proxies)
         return last
     # A copy has variables that the strategy knows.
-    model = last.model if last else camera_statistics.with_cameras(before, before.cameras)
-    found = SelfTrainer(model, centroids, proxies, memory)
+    model = camera_statistics.with_cameras(before, before.cameras)
+    found = SelfTrainer(model, centroids, proxies)
     rate = settings.self_training_learning_rate
     found.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
     # Made inside of the first step, its variables would have it traced twice.

@@ -2,7 +2,7 @@
 
     adapted   the source's weights, with batch statistics of each target camera
     round N   clusters of the target, both domains trained together, statistics anew
-    average   without a source: the mean of the later half of the rounds, statistics anew
+    average   the mean of the later half of the rounds, statistics anew
 
 Without a source they begin with the backbone as it is given, and the target is trained on alone.
 No label of the target is read, but for a diagnosis that the log marks as such, and by a run with
@@ -87,7 +87,7 @@ class TargetRounds:
         last = self._train_rounds()
         stages = compared(last)
         later = [round_file(number) for number in range(last // 2 + 1, last + 1)]
-        if self._sampler or len(later) < 2:
+        if len(later) < 2:
             return stages
         if not os.path.exists(self._run.file(AVERAGE)):
             with stage_times.timed(self._run, "average"):
@@ -141,8 +141,7 @@ class TargetRounds:
         """
         settings, camera_id = self._settings, self._split.camera_id
         steps = settings.steps_of_round(len(labels))
-        alone = self._sampler is None
-        between = alone and np.unique(camera_id[camera_id >= 0]).size > 1
+        between = np.unique(camera_id[camera_id >= 0]).size > 1
         shown = ["loss", "class", "triplet", *(["cameras"] if between else [])]
         before = self.stages.model(round_file(number - 1))
         last = self._trainer if self._trainer and self._trainer.model is before else None
@@ -155,8 +154,7 @@ class TargetRounds:
                 labels,
                 camera_id,
                 between,
-                memory=alone,
-                last=last,
+                last,
             )
         pairs = round_training.pairs(settings, labels, self._split)
         # Source batches that the source stage hasn't drawn.

@@ -15,7 +15,7 @@ import tensorflow as tf
 from arn_tf.layers import replicas
 from arn_tf.strong import inter_camera
 from arn_tf.strong.cluster_memory import ClusterMemory
-from arn_tf.strong.heads import identity_head, neck
+from arn_tf.strong.heads import neck
 from arn_tf.strong.model import StrongModel, pooled
 
 # Begins the names of its head.
@@ -28,11 +28,8 @@ class SelfTrainer(keras.Model):
     Args:
         model: the `StrongModel`, changed by training; without identities of a source it takes
             batches without a source.
-        centroids: float [K, D], mean feature of each cluster: where the target's classifier or
-            memory begins.
-        proxies: of the clusters in each camera, where there is no source; None: there is no loss
-            between cameras.
-        memory: whether clusters are learnt by a memory of them in place of a classifier.
+        centroids: float [K, D], mean embedding of each cluster, where the memory of them begins.
+        proxies: of the clusters in each camera; None: there is no loss between cameras.
     """
 
     def __init__(
@@ -40,31 +37,26 @@ class SelfTrainer(keras.Model):
         model: StrongModel,
         centroids: np.ndarray,
         proxies: inter_camera.Proxies | None = None,
-        memory: bool = False,
     ) -> None:
         super().__init__(name="self_trainer")
         self.model = model
         self.proxies = proxies.resizable() if proxies else None
         self._between = keras.metrics.Mean(name="cameras")
-        if memory:
-            self.neck = self._new_neck()
-            self.classifier = ClusterMemory(centroids, name=f"{_TARGET}_memory")
-        else:
-            width = model.embedding_dim
-            self.neck, self.classifier = identity_head(width, len(centroids), 0, _TARGET)
-            self.classifier.kernel.assign(tf.math.l2_normalize(tf.transpose(centroids), axis=0))
+        self.neck = self._new_neck()
+        self.memory = ClusterMemory(centroids, name=f"{_TARGET}_memory")
         self.built = True
 
     def begin_again(self, centroids: np.ndarray, proxies: inter_camera.Proxies | None) -> None:
         """Begins another round with a memory of other clusters; what was traced stays.
 
-        The weights of E_I go on; head and optimizer forget what they have learnt.
+        The weights of E_I and the source's head go on; the target's neck and the optimizer forget
+        what they have learnt.
 
         Args:
             centroids: as the trainer takes them.
             proxies: None where the trainer was made without.
         """
-        self.classifier.begin(centroids)
+        self.memory.begin(centroids)
         if self.proxies:
             self.proxies.begin(proxies)
         for own, new in zip(self.neck.weights, self._new_neck().weights, strict=True):
@@ -108,8 +100,7 @@ class SelfTrainer(keras.Model):
         # TensorFlow's AddN begins with whichever buffer it may overwrite.
         of_encoder = [tf.reduce_sum(tf.stack(each), axis=0) for each in zip(*passes, strict=True)]
         model.descend(self.optimizer, of_encoder + of_heads, self.learnt)
-        if isinstance(self.classifier, ClusterMemory):
-            self.classifier.follow(normalized, replicas.gather(labels))
+        self.memory.follow(normalized, replicas.gather(labels))
         logged = model.logged(sum(terms), *terms[:2])
         if self.proxies:
             self._between.update_state(terms[2])
@@ -134,9 +125,7 @@ class SelfTrainer(keras.Model):
             features: one replica's of both cameras, float [B, D].
             labels: their clusters, int [B].
         """
-        model = self.model
-        smoothing = 0.0 if isinstance(self.classifier, ClusterMemory) else model.label_smoothing
-        return model.identity_losses(features, labels, (self.neck, self.classifier), smoothing)
+        return self.model.identity_losses(features, labels, (self.neck, self.memory), 0.0)
 
     def _between_cameras(self, normalized: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the loss between cameras, of all replicas' pictures behind the normalisation."""
@@ -151,7 +140,7 @@ class SelfTrainer(keras.Model):
 
     @property
     def _heads(self) -> list[keras.Variable]:
-        layers = [self.neck, self.classifier]
+        layers = [self.neck]
         if self.model.num_identities:
             layers = [self.model.neck, self.model.classifier, *layers]
         return [variable for layer in layers for variable in layer.trainable_variables]

@@ -16,13 +16,13 @@ from arn_tf.run.settings import RunSettings, positive, setting
 PRIOR_PICTURES = 16
 # A camera with fewer pictures is told: a fifth of its statistics, or more, isn't its own.
 FEW_PICTURES = 64
-# Of a pass over the target, however small.
-LEAST_STEPS = 80
-# With a source: rounds, and passes over the target in each. Alone the target's clusters are poor at
-# first, and it is better to find them anew after half a pass (docs/results.md#parts-alone).
-_WITH_SOURCE, _ALONE = (3, 1.0), (12, 0.5)
-# Alone, of all rounds together: more of a few hundred pictures teach a network these by heart.
-MOST_PASSES = 10
+# Of a round: half a pass over the target, or this on a small one. Clusters are poor at first, and it
+# is better to find them anew soon (docs/results.md#rounds-and-size).
+_LEAST_STEPS = 40
+_ROUNDS = 12
+# Without a source, over the target in all rounds together: more of a few hundred pictures teach a
+# network these by heart. Beside those of a source they are learnt from to the last round.
+_MOST_PASSES, _LEAST_ROUNDS = 10, 3
 # Rounds that are as usual.
 _USUAL = -1
 
@@ -51,14 +51,13 @@ class StrongSettings(RunSettings):
     )
     self_training_rounds: int = setting(
         _USUAL,
-        f"rounds of clustering the target and training on it; {_USUAL}: {_WITH_SOURCE[0]}, and "
-        f"without a source {_ALONE[0]}, or fewer that show it {MOST_PASSES} times",
+        f"rounds of clustering the target and training on it; {_USUAL}: {_ROUNDS}, and without a "
+        f"source fewer that show a small target {_MOST_PASSES} times, {_LEAST_ROUNDS} at least",
         at_least=_USUAL,
     )
     self_training_steps: int = setting(
         0,
-        f"steps of a round; 0: a pass over the target, {LEAST_STEPS} at least, and half of that "
-        "without a source",
+        f"steps of a round; 0: half a pass over the target, {_LEAST_STEPS} at least",
     )
     self_training_learning_rate: float = positive(3.5e-4, "of all rounds")
     cluster_eps: float = setting(
@@ -72,26 +71,19 @@ class StrongSettings(RunSettings):
         "train on the target's labels: an oracle, the bound that adaptation is measured against",
     )
 
-    def __post_init__(self) -> None:
-        if self.self_training_rounds == _USUAL and not self._alone:
-            object.__setattr__(self, "self_training_rounds", _WITH_SOURCE[0])
-
-    @property
-    def _alone(self) -> bool:
-        return self.source == sources.NONE
-
     def rounds_on(self, images: int) -> int:
         """Returns the rounds of self-training on a target of so many pictures."""
         if self.self_training_rounds != _USUAL:
             return self.self_training_rounds
+        if self.source != sources.NONE:
+            return _ROUNDS
         shown = self.steps_of_round(images) * self.batch_size
-        return min(max(MOST_PASSES * images // shown, _WITH_SOURCE[0]), _ALONE[0])
+        return min(max(_MOST_PASSES * images // shown, _LEAST_ROUNDS), _ROUNDS)
 
     def steps_of_round(self, images: int) -> int:
         """Returns the steps of a round of self-training on a target of so many pictures."""
-        steps = max(LEAST_STEPS, images / self.batch_size)
-        passes = _ALONE[1] if self._alone else _WITH_SOURCE[1]
-        return self.self_training_steps or math.ceil(passes * steps)
+        half = math.ceil(images / self.batch_size / 2)
+        return self.self_training_steps or max(_LEAST_STEPS, half)
 
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""

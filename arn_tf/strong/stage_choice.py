@@ -17,6 +17,8 @@ CHOICE_FILE = "choice.json"
 
 # Networks that work: mean cosine up to .93 (plain embeddings), effective rank from 26.
 _MOST_COSINE, _LEAST_RANK = 0.99, 3
+# Of consensus. Where the last round led the mean of the weights by less, the mean was better.
+_LEAST_LEAD = 0.01
 # Fewer pictures than this may well span few directions.
 _LEAST_PICTURES = 16
 
@@ -45,8 +47,8 @@ def choose(
     """Chooses the latest checkpoint that none clearly beats in consensus, and no collapsed one.
 
     Later rounds are better as a rule, so the burden of proof lies on an earlier one: it must
-    lead by more than one standard error (the one-standard-error rule of Breiman et al., CART,
-    1984), taken over clusters.
+    lead by a point and by more than one standard error (the one-standard-error rule of Breiman et
+    al., CART, 1984), taken over clusters.
 
     Args:
         candidates: real [N, D] each, embeddings of the target's training pictures by every
@@ -80,7 +82,7 @@ def choose(
     best = int(np.argmax(precision.mean(axis=1)))
     for row in reversed(range(len(sound))):
         lead, error = _paired(precision[best] - precision[row], labels)
-        if lead <= error:
+        if lead <= max(error, _LEAST_LEAD):
             break
         notes.insert(
             0,

@@ -2,7 +2,7 @@
 
     adapted   the source's weights, with batch statistics of each target camera
     round N   after a round of self-training
-    average   without a source: the mean of the later half of the rounds
+    average   the mean of the later half of the rounds
 
 Each is a file of the run's folder.
 """

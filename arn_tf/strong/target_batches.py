@@ -159,14 +159,13 @@ def batches(
         batch = {
             "first_images": random(target, target_rows[0], 1),
             "second_images": random(target, target_rows[1], 2),
+            "first_cameras": tf.gather(cameras, target_rows[0]),
+            "second_cameras": tf.gather(cameras, target_rows[1]),
             "target_labels": tf.gather(target_labels, target_rows[0]),
         }
         if source_sampler:
             batch["source_images"] = random(source, source_rows, 0)
             batch["source_labels"] = tf.gather(tf.constant(source_sampler.labels), source_rows)
-        else:
-            batch["first_cameras"] = tf.gather(cameras, target_rows[0])
-            batch["second_cameras"] = tf.gather(cameras, target_rows[1])
         return batch
 
     target_labels = tf.constant(target_sampler.labels, tf.int32)

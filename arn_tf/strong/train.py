@@ -3,7 +3,7 @@
     source    E_I and a classifier, tuned on the labelled source; a checkpoint after every epoch
     adapted   the same weights, with batch statistics of each target camera
     round N   clusters of the unlabelled target, then both domains together; statistics anew
-    average   without a source: the mean of the later half of the rounds; statistics anew
+    average   the mean of the later half of the rounds; statistics anew
     result    the stage to keep, chosen without a label of the target
 
 With `oracle_labels` the target's persons stand in for its clusters, and the last stage is kept.

@@ -28,15 +28,11 @@ def test_what_each_row_trains_on():
     expected = {
         "clusters": together,
         "entropy": together,
-        "memory": together,
         "average": together,
         "proxies": together,
-        "memory_proxies": together,
         "joined": joined.labels,
         "both": joined.labels,
-        "memory_joined": joined.labels,
-        "memory_both": joined.labels,
-        "memory_labels": person,
+        "labels": person,
     }
     assert set(expected) == set(adaptation.ROWS)
     for row, labels in expected.items():
@@ -63,7 +59,7 @@ def test_a_round_trains_a_copy_and_is_a_function_of_the_seed():
         adaptation.trained(
             adaptation.Models(begun, begun), settings, row, 1, split_of(person, camera), pictures
         ).shown
-        for row in ("memory_labels", "memory_labels")
+        for row in ("labels", "labels")
     ]
     for left, right in zip(before, begun.encoder_i.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
