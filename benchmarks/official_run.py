@@ -28,6 +28,8 @@ SOURCE, TARGET, CAMERAS, TARGET_PERSONS = 12_936, 16_522, 8, 702
 # `row_pictures.MOST_PICTURES`, which imports TensorFlow: its memory would count as that of
 # the processes that this one starts.
 STATISTICS_OF = 1024
+# A run of so few has no mean of later ones.
+_ROUNDS_WITHOUT_MEAN = 2
 # T multiply-adds a second: 909 pictures, forward and back, of 4.09 G each.
 _GPU = 909 * 3 * 4.09e-3
 # What makes an embedding: its person, its camera (1) and the rest of the picture.
@@ -41,16 +43,18 @@ def counts(settings: StrongSettings) -> dict[str, int]:
         settings: of the run.
     """
     rounds = settings.rounds_on(TARGET)
-    # The whole target and each camera, after the source and after each round.
-    statistics = (1 + rounds) * (1 + CAMERAS) * STATISTICS_OF
+    # The adapted one, each round, and the mean of several.
+    stages = 1 + rounds + (rounds > _ROUNDS_WITHOUT_MEAN)
+    # The whole target and each camera.
+    statistics = stages * (1 + CAMERAS) * STATISTICS_OF
     return {
         "steps on the source": settings.epochs * (SOURCE // settings.batch_size),
         "steps of self-training": rounds * settings.steps_of_round(TARGET),
         # Embeddings of each stage, as each is clustered or chosen among; the source's classifier
         # looks at them too, once. A camera's statistics are read in one pass, and the embedding's
         # in one more with its mirror image, after which its pictures are embedded.
-        "pictures embedded by camera": (1 + rounds) * (TARGET + STATISTICS_OF),
-        "pictures through E_I alone": (1 + rounds) * TARGET + statistics,
+        "pictures embedded by camera": stages * (TARGET + STATISTICS_OF),
+        "pictures through E_I alone": stages * TARGET + statistics,
         "clusterings of the target": rounds,
         "choices of a stage": 1,
     }
@@ -104,7 +108,7 @@ def measure(width: int) -> None:
     Args:
         width: numbers in an embedding.
     """
-    from arn_tf.strong import clustering, stage_choice
+    from arn_tf.strong import stage_choice, stages, target_clusters
 
     random = np.random.default_rng(0)
     person = np.arange(TARGET) % TARGET_PERSONS
@@ -115,12 +119,12 @@ def measure(width: int) -> None:
 
     embeddings = drawn(TARGET_PERSONS, _PERSON)[person] + drawn(CAMERAS, 1)[camera]
     embeddings += drawn(TARGET, _NOISE)
-    stages = 1 + StrongSettings().rounds_on(TARGET)
+    candidates = len(stages.compared(StrongSettings().rounds_on(TARGET))) + 1
     found: Mapping[str, float] = {
-        "clusterings of the target": _timed(lambda: clustering.cluster(embeddings, camera)),
+        "clusterings of the target": _timed(lambda: target_clusters.find(embeddings, camera)),
         "choices of a stage": _timed(
             lambda: stage_choice.choose(
-                [embeddings + drawn(TARGET, _STAGE) for _ in range(stages)], camera
+                [embeddings + drawn(TARGET, _STAGE) for _ in range(candidates)], camera
             )
         ),
         "peak MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

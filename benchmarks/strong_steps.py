@@ -107,7 +107,7 @@ def _train(model: Any, strategy: Any, kind: str, pictures: Any, clock: Clock) ->
 
     from arn_tf.data.sampling import Sampler
     from arn_tf.strong import batches as strong_batches
-    from arn_tf.strong import self_training, target_batches
+    from arn_tf.strong import inter_camera, self_training, target_batches
 
     labels = np.repeat(np.arange(_IDENTITIES, dtype=np.int32), len(pictures) // _IDENTITIES)
     sampler = Sampler(labels, len(pictures), _BATCH, 4, 0)
@@ -116,11 +116,13 @@ def _train(model: Any, strategy: Any, kind: str, pictures: Any, clock: Clock) ->
         trained = model
         batches = strong_batches.source_batches(sampler, pictures, range(10**6), 0)
     else:
-        pairs = target_batches.PairSampler(labels, np.arange(len(labels)) % 2, _BATCH, 0)
+        cameras = np.arange(len(labels)) % 2
+        pairs = target_batches.PairSampler(labels, cameras, _BATCH, 0)
         batches = target_batches.batches(sampler, pictures, pairs, pictures, steps, 0, 0)
         with strategy.scope():
             centroids = np.eye(_IDENTITIES, model.embedding_dim, dtype=np.float32)
-            trained = self_training.SelfTrainer(model, centroids)
+            proxies = inter_camera.of_clusters(centroids[labels], labels, cameras)
+            trained = self_training.SelfTrainer(model, centroids, proxies)
     with strategy.scope():
         trained.compile(optimizer=keras.optimizers.Adam(1e-4), jit_compile=False)
     trained.fit(

@@ -8,7 +8,7 @@ from arn_tf.data.sampling import Sampler
 from arn_tf.layers.normalization import DomainBatchNormalization
 from arn_tf.run.callbacks import NonFiniteGuard
 from arn_tf.strong import backbone as tuned_backbone
-from arn_tf.strong import batches, self_training, target_batches
+from arn_tf.strong import batches, inter_camera, self_training, target_batches
 from arn_tf.strong.embedding import embed_plain
 from arn_tf.strong.model import StrongModel
 from benchmarks import turns
@@ -78,11 +78,13 @@ def source_step(backbone: str, pictures: np.ndarray) -> None:
 def self_training_step(backbone: str, pictures: np.ndarray) -> None:
     """`SelfTrainer.train_step`."""
     model, strategy = _started(backbone)
-    pairs = target_batches.PairSampler(_labels(), np.arange(_PICTURES) % 2, _BATCH, 0)
+    cameras = np.arange(_PICTURES) % 2
+    pairs = target_batches.PairSampler(_labels(), cameras, _BATCH, 0)
     data = target_batches.batches(_sampler(), pictures, pairs, pictures, 10**6, 0, 0)
     with strategy.scope():
         centroids = np.eye(_IDENTITIES, model.embedding_dim, dtype=np.float32)
-        trainer = self_training.SelfTrainer(model, centroids)
+        proxies = inter_camera.of_clusters(centroids[_labels()], _labels(), cameras)
+        trainer = self_training.SelfTrainer(model, centroids, proxies)
         trainer.compile(keras.optimizers.Adam(1e-4), jit_compile=False)
     _fit(trainer, data)
 

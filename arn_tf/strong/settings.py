@@ -16,8 +16,8 @@ from arn_tf.run.settings import RunSettings, positive, setting
 PRIOR_PICTURES = 16
 # A camera with fewer pictures is told: a fifth of its statistics, or more, isn't its own.
 FEW_PICTURES = 64
-# Of a round: half a pass over the target, or this on a small one. Clusters are poor at first, and it
-# is better to find them anew soon (docs/results.md#rounds-and-size).
+# Of a round, which is half a pass over the target, or this on a small one: clusters are poor at
+# first, and it is better to find them anew soon (docs/results.md#rounds-and-size).
 _LEAST_STEPS = 40
 _ROUNDS = 12
 # Without a source, over the target in all rounds together: more of a few hundred pictures teach a

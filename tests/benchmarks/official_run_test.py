@@ -9,12 +9,12 @@ def test_what_a_run_does():
     found = official_run.counts(StrongSettings())
     assert found == {
         "steps on the source": 60 * 404,  # 12,936 / 32 = 404.25
-        "steps of self-training": 3 * 517,  # 16,522 / 32 = 516.3
-        # Four stages, and in each the target and, for its statistics as a whole, 1,024 again.
-        "pictures embedded by camera": 4 * (16_522 + 1024),
+        "steps of self-training": 12 * 259,  # 16,522 / 32 / 2 = 258.2
+        # Fourteen stages, and in each the target and, for its statistics as a whole, 1,024 again.
+        "pictures embedded by camera": 14 * (16_522 + 1024),
         # The source's classifier, and layers of the target and of eight cameras.
-        "pictures through E_I alone": 4 * 16_522 + 4 * 9 * 1024,
-        "clusterings of the target": 3,
+        "pictures through E_I alone": 14 * 16_522 + 14 * 9 * 1024,
+        "clusterings of the target": 12,
         "choices of a stage": 1,
     }
 

@@ -57,20 +57,18 @@ def test_defaults_are_those_measured():
     assert (settings.last_stride, settings.batch_size, settings.images_per_identity) == (1, 32, 4)
     assert (settings.label_smoothing, settings.triplet_margin) == (0.1, 0.3)
     assert (settings.adam_learning_rate, settings.weight_decay) == (3.5e-4, 5e-4)
-    assert (settings.self_training_rounds, settings.self_training_steps) == (3, 0)
-    # As many as a pass over the target has, 80 at least.
-    assert [settings.steps_of_round(images) for images in (64, 2560, 2561)] == [80, 80, 81]
-    assert dataclasses.replace(settings, self_training_steps=7).steps_of_round(9999) == 7
+    assert (settings.self_training_rounds, settings.self_training_steps) == (-1, 0)
+    assert [settings.rounds_on(images) for images in (64, 9999)] == [12, 12]
+    # Half a pass, 40 at least.
+    assert [settings.steps_of_round(images) for images in (64, 2560, 2561)] == [40, 40, 41]
     alone = StrongSettings(source="none")
-    assert (alone.self_training_rounds, alone.self_training_steps) == (-1, 0)
+    assert [alone.steps_of_round(images) for images in (64, 2560, 2561)] == [40, 40, 41]
     # 40 steps show 64 pictures 20 times, and 389 3.3 times: three rounds, and at most ten passes.
     found = [alone.rounds_on(images) for images in (64, 389, 511, 512, 1535, 1536, 9999)]
     assert found == [3, 3, 3, 4, 11, 12, 12]
-    # Half a pass, and half of 80.
-    assert [alone.steps_of_round(images) for images in (64, 2560, 2561)] == [40, 40, 41]
-    given = StrongSettings(source="none", self_training_rounds=2, self_training_steps=7)
-    assert (given.rounds_on(9999), given.steps_of_round(9999)) == (2, 7)
-    assert [settings.rounds_on(images) for images in (64, 9999)] == [3, 3]
+    for source in ("none", "market"):
+        given = StrongSettings(source=source, self_training_rounds=2, self_training_steps=7)
+        assert (given.rounds_on(64), given.steps_of_round(9999)) == (2, 7)
     assert settings.self_training_learning_rate == 3.5e-4
 
 

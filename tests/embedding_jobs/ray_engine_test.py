@@ -20,7 +20,6 @@ from benchmarks import ray_nodes
 from tests.support import small_data, small_jobs
 from tests.support.places import ROOT
 
-
 # Ray's thread that does so outlives a job that fails.
 _FETCHING_AHEAD = "ray.data._internal.block_batching.util.WaitBlockPrefetcher"
 

@@ -75,6 +75,28 @@ def test_no_rounds_at_all(run, tmp_path):
     assert_equal(weights(other, "model"), weights(run, "adapted"))
 
 
+def test_a_third_round_and_the_mean_of_the_last_two(run, tmp_path):
+    """The source's head is the last round's; the choice looks at the mean, too."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    os.remove(folder / "model.keras")
+    more = settings(folder, self_training_rounds=3)
+    more.save(folder / "settings.json")
+    again, printed = trained(more)
+    assert "round 3: " in printed and "round 2: " not in printed
+    assert "average.keras, without labels: classifier_entropy " in printed
+    rounds = [weights(again, f"round_{number}") for number in (2, 3)]
+    for name, value in weights(again, "average").items():
+        if name.startswith("encoder_i"):
+            mean = (rounds[0][name].astype(np.float64) + rounds[1][name]) / 2
+            np.testing.assert_allclose(value, mean, rtol=1e-6, atol=1e-9, err_msg=name)
+        elif name.startswith("source"):
+            np.testing.assert_array_equal(value, rounds[1][name], err_msg=name)
+    with open(folder / "choice.json") as file:
+        stages = ["adapted", "round_1", "round_2", "round_3", "average"]
+        assert list(json.load(file)["scores"]) == [f"{stage}.keras" for stage in stages]
+
+
 @pytest.mark.parametrize(
     "last, numbers",
     [(0, []), (1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (5, [2, 3, 5]), (12, [4, 8, 12])],

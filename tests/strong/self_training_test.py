@@ -119,7 +119,7 @@ def test_one_step_by_hand(data, identities):
     np.testing.assert_allclose(trainer.memory.directions, memory, rtol=1e-3, atol=1e-5)
     [layer] = normalizations(trainer.model.encoder_i)
     # Without a source, the statistics that the weights came with.
-    mean, variance = [*moments.values()][0] if identities else (0 * layer.moving_mean, 1.0)
+    mean, variance = next(iter(moments.values())) if identities else (0 * layer.moving_mean, 1.0)
     np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4, atol=1e-6)
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import time
 
@@ -93,6 +94,7 @@ def test_what_each_stage_changes(run, stages):
 def test_what_is_printed_and_logged(run, finished):
     _, printed = finished
     assert "source: epochs 1 to 3" in printed
+    assert re.search(r"loss: [\d.]+ - class: [\d.]+ - triplet: [\d.]+ - cameras: ", printed)
     for stage in ("adapted", "round_1", "round_2"):
         assert f"{stage}.keras, without labels: classifier_entropy " in printed
     assert os.listdir(os.path.join(run.logs, "rounds"))
@@ -103,6 +105,7 @@ def test_what_is_printed_and_logged(run, finished):
         assert 0 < record["diagnosis_by_labels"]["purity"] <= 1
         assert record["stopped"] is None
         assert record["images"] == 144
+        assert (record["joined"], record["cameras_compared"]) == (False, 1)
         assert record["clusters"] >= 8
         assert (
             f"round {number}: {record['clusters']} clusters of {record['used']} of 144" in printed

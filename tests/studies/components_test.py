@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from arn_tf.data.split import Split
+from arn_tf.strong.cluster_memory import TEMPERATURE
 from arn_tf.strong.self_training import SelfTrainer
 from studies import adaptation, components
 from tests.support import small_domains, small_strong
@@ -52,8 +53,10 @@ def test_a_weighted_loss_beside_numpy():
     (cost, triplet), _ = weighted.target_losses(tf.constant(features), tf.constant(labels))
     (_, expected), _ = trainer.target_losses(tf.constant(features), tf.constant(labels))
     np.testing.assert_allclose(triplet, expected, rtol=1e-6)
-    logs = log_softmax(normalized(features) @ trainer.classifier.kernel.numpy())
-    of_each = -0.9 * logs[np.arange(6), labels] - 0.1 * logs.mean(axis=1)
+    codes = normalized(features)
+    codes /= np.linalg.norm(codes, axis=1, keepdims=True)
+    logs = log_softmax(codes @ trainer.memory.directions.numpy().T / TEMPERATURE)
+    of_each = -logs[np.arange(6), labels]
     np.testing.assert_allclose(cost, np.mean(weights[labels] * of_each), rtol=1e-5)
 
 
@@ -81,7 +84,7 @@ def test_an_average_of_weights_by_hand():
         np.testing.assert_allclose(mean, (0.99 * first + 0.01) * 0.99 + 0.02, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("row", ["clusters", "entropy", "memory", "memory_both", "average"])
+@pytest.mark.parametrize("row", ["clusters", "entropy", "both", "average"])
 def test_a_round_of_each(row, monkeypatch):
     rng = np.random.default_rng(0)
     person, camera = np.tile(np.arange(12), 8), np.repeat([0, 1], 48)
