@@ -1,22 +1,19 @@
 """A job on one machine: the gallery's own numbers, in the order of the pictures, nothing lost."""
 
-import csv
 import errno
 import json
 import os
 import pathlib
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from arn_tf.embedding_jobs import batches, exported_model, plan, storage
+from arn_tf.embedding_jobs import exported_model, plan
 from arn_tf.errors import UserError
 from datasets import camera_names
-from datasets.embedding_shards import read, shard
-from datasets.embedding_shards.read import EmbeddingShards
+from datasets.embedding_shards import shard
 from datasets.files import locks
 from datasets.own_cameras.cameras import of_table
 from serving.client import EmbeddingClient
@@ -37,14 +34,6 @@ def uninterrupted(crops, tmp_path_factory):
     return folder
 
 
-def table(folder):
-    return pa.Table.from_batches(list(EmbeddingShards(folder).batches()))
-
-
-def vectors(folder):
-    return np.concatenate([read.vectors(batch) for batch in EmbeddingShards(folder).batches()])
-
-
 def served(files, cameras, models):
     numbers = [camera_names.number_of(camera) for camera in cameras]
     with (
@@ -55,7 +44,7 @@ def served(files, cameras, models):
 
 
 def test_the_numbers_are_those_of_the_gallery(crops, uninterrupted):
-    found = table(uninterrupted)
+    found = small_jobs.table(uninterrupted)
     files, cameras = found.column("file").to_pylist(), found.column("camera").to_pylist()
     assert files == sorted(
         str(path.relative_to(crops)) for path in pathlib.Path(crops).rglob("*.jpg")
@@ -64,7 +53,7 @@ def test_the_numbers_are_those_of_the_gallery(crops, uninterrupted):
     paths = [f"{crops}/{file}" for file in files]
     expected = served(paths, cameras, small_strong.models())
     # In other batches, of which the last bit depends.
-    np.testing.assert_allclose(vectors(uninterrupted), expected, atol=2e-7)
+    np.testing.assert_allclose(small_jobs.vectors(uninterrupted), expected, atol=2e-7)
     by_camera = tf.saved_model.load(str(small_strong.models() / "arn/1")).signatures["by_camera"]
     exact = [
         by_camera(
@@ -73,7 +62,7 @@ def test_the_numbers_are_those_of_the_gallery(crops, uninterrupted):
         )["embedding"]
         for k in range(0, len(paths), 7)
     ]
-    np.testing.assert_array_equal(vectors(uninterrupted), np.concatenate(exact))
+    np.testing.assert_array_equal(small_jobs.vectors(uninterrupted), np.concatenate(exact))
     assert len(small_jobs.shards(uninterrupted)) == 4
 
 
@@ -91,7 +80,7 @@ def test_other_formats_and_a_table(tmp_path):
     models = small_server.models()
     output = tmp_path / "out"
     assert small_jobs.run(tmp_path / "site.csv", output, model=str(models / "arn")) == {}
-    found = table(output)
+    found = small_jobs.table(output)
     assert found.column("file").to_pylist() == ["crops/4/0001.jpg", "other.webp", "turned.jpg"]
     assert found.column("camera").to_pylist() == ["yard", None, "gate"]
     assert found.column("tracklet").to_pylist() == ["t1", None, "t1"]
@@ -99,7 +88,7 @@ def test_other_formats_and_a_table(tmp_path):
     assert found.column("person_id").to_pylist() == [None, "amy", None]
     files = [str(tmp_path / file) for file in found.column("file").to_pylist()]
     expected = served(files, [None] * 3, models)
-    np.testing.assert_allclose(vectors(output), expected, atol=2e-7)
+    np.testing.assert_allclose(small_jobs.vectors(output), expected, atol=2e-7)
     # A gallery gets the same tracklets from the job as from the table itself.
     filled = fill.fill(str(tmp_path / "gal"), str(output), None)
     told = of_table(str(tmp_path / "site.csv"))
@@ -114,8 +103,10 @@ def test_other_formats_and_a_table(tmp_path):
 
 def test_half_the_bytes(crops, uninterrupted, tmp_path):
     small_jobs.run(crops, tmp_path, dtype="float16")
-    assert vectors(tmp_path).dtype == np.float16
-    np.testing.assert_array_equal(vectors(tmp_path), vectors(uninterrupted).astype(np.float16))
+    assert small_jobs.vectors(tmp_path).dtype == np.float16
+    np.testing.assert_array_equal(
+        small_jobs.vectors(tmp_path), small_jobs.vectors(uninterrupted).astype(np.float16)
+    )
 
 
 def copied(folder, tmp_path):
@@ -203,110 +194,6 @@ def test_a_job_goes_on_with_the_pictures_that_it_began_with(tmp_path, capsys):
     small_jobs.run(crops, output)
     assert small_jobs.shards(output) == before
     assert "1 pictures were added (1/0000b.jpg) since the job began" in capsys.readouterr().out
-
-
-def test_bad_pictures_are_left_out_told_and_tried_again(tmp_path, capsys):
-    crops, output = small_jobs.write_crops(tmp_path / "crops"), tmp_path / "out"
-    files = sorted(str(path) for path in pathlib.Path(crops).rglob("*.jpg"))
-    small_jobs.run(crops, tmp_path / "good")
-    good = pathlib.Path(files[3]).read_bytes()
-    pathlib.Path(files[3]).write_bytes(good[: len(good) // 2])
-    pathlib.Path(files[20]).write_bytes(b"")
-    failed = small_jobs.run(crops, output)
-    assert failed == {files[3]: "can't be decoded", files[20]: "has no bytes"}
-    assert "2 of 24 pictures have no embedding" in capsys.readouterr().out
-    with open(output / "failed.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert rows == [{"file": file, "problem": problem} for file, problem in failed.items()]
-    shards, good_shards = small_jobs.shards(output), small_jobs.shards(tmp_path / "good")
-    assert [name for name in shards if shards[name] != good_shards[name]] == [
-        "shard-00000.parquet",
-        "shard-00002.parquet",
-    ]
-    expected = np.delete(vectors(tmp_path / "good"), [3, 20], 0)
-    np.testing.assert_array_equal(vectors(output), expected)
-    # The first is whole again, the other isn't.
-    pathlib.Path(files[3]).write_bytes(good)
-    assert small_jobs.run(crops, output) == {files[20]: "has no bytes"}
-    assert "17 pictures are done; going on with the other 7" in capsys.readouterr().out
-    shards = small_jobs.shards(output)
-    assert [name for name in shards if shards[name] != good_shards[name]] == ["shard-00002.parquet"]
-    pathlib.Path(files[20]).write_bytes(small_data.picture(1, 1, 0))
-    assert small_jobs.run(crops, output) == {}
-    assert not (output / "failed.csv").exists()
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_trying_again_loses_no_embedding(tmp_path, dtype):
-    """A picture is repaired, and others of its shard are gone: they keep what they have."""
-    crops, output = small_jobs.write_crops(tmp_path / "crops"), tmp_path / "out"
-    files = sorted(str(path) for path in pathlib.Path(crops).rglob("*.jpg"))
-    small_jobs.run(crops, tmp_path / "good", dtype=dtype)
-    good = pathlib.Path(files[3]).read_bytes()
-    for file in (files[3], files[5]):
-        pathlib.Path(file).write_bytes(b"")
-    small_jobs.run(crops, output, dtype=dtype)
-    pathlib.Path(files[3]).write_bytes(good)
-    pathlib.Path(files[1]).unlink()
-    pathlib.Path(files[6]).write_bytes(b"")
-    assert small_jobs.run(crops, output, dtype=dtype) == {files[5]: "has no bytes"}
-    expected = table(tmp_path / "good")
-    kept = [row for row in range(24) if row != 5]
-    assert table(output).equals(expected.take(kept))
-
-
-def test_a_job_of_nothing_but_bad_pictures(tmp_path):
-    crops = small_jobs.write_crops(tmp_path / "crops", 3)
-    for path in pathlib.Path(crops).rglob("*.jpg"):
-        path.write_bytes(b"\xff\xd8\xff\xe0 no more")
-    assert len(small_jobs.run(crops, tmp_path / "out")) == 3
-    assert len(EmbeddingShards(tmp_path / "out")) == 0
-
-
-def test_a_name_that_is_not_utf8_and_a_picture_that_went(tmp_path, monkeypatch):
-    crops = small_jobs.write_crops(tmp_path / "crops", 4)
-    odd = os.path.join(os.fsencode(crops), b"1", b"\xff.jpg")
-    with open(odd, "wb") as file:
-        file.write(small_data.picture(1, 1, 0))
-    assert small_jobs.run(crops, tmp_path / "out") == {
-        os.fsdecode(odd): "its name is not UTF-8; rename the file"
-    }
-    read_one = storage.Storage.read
-
-    def gone(self, file, size):
-        if "0003" in file:
-            os.remove(f"{crops}/{file}")
-        return read_one(self, file, size)
-
-    monkeypatch.setattr(storage.Storage, "read", gone)
-    failed = small_jobs.run(crops, tmp_path / "again")
-    assert failed[f"{crops}/1/0003.jpg"] == "can't be read (No such file or directory)"
-
-
-def test_a_drive_that_goes_away_ends_the_job(tmp_path, monkeypatch):
-    crops, output = small_jobs.write_crops(tmp_path / "crops"), tmp_path / "out"
-    small_jobs.run(crops, tmp_path / "whole")
-    monkeypatch.setattr(batches, "READERS", 1)
-    monkeypatch.setattr(batches, "SIZE", 2)
-    read_one = storage.Storage.read
-
-    def unmounted(self, file, size):
-        if "0017" in file:
-            os.rename(crops, tmp_path / "away")
-            os.mkdir(crops)
-        return read_one(self, file, size)
-
-    monkeypatch.setattr(storage.Storage, "read", unmounted)
-    with pytest.raises(storage.StorageError, match=r"doesn't answer.*same command again"):
-        small_jobs.run(crops, output)
-    assert not (output / "failed.csv").exists()
-    os.rmdir(crops)
-    os.rename(tmp_path / "away", crops)
-    monkeypatch.undo()
-    kept = small_jobs.shards(output)
-    assert 0 < len(kept) < 4
-    small_jobs.run(crops, output)
-    assert small_jobs.shards(output) == small_jobs.shards(tmp_path / "whole")
 
 
 def test_a_model_that_gives_nonsense_writes_nothing(crops, tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ from fsspec.implementations.memory import MemoryFileSystem
 from arn_tf.embedding_jobs import batches, given_pictures, storage
 from arn_tf.embedding_jobs.storage import StorageError
 from arn_tf.errors import UserError
-from datasets.embedding_shards import read
 from datasets.embedding_shards.read import EmbeddingShards
 from tests.support import small_jobs
 
@@ -49,10 +48,6 @@ def store(crops):
     memory.store.clear()
 
 
-def vectors(folder):
-    return np.concatenate([read.vectors(batch) for batch in EmbeddingShards(folder).batches()])
-
-
 def test_the_pictures_of_a_store_are_those_of_a_folder(crops, store, tmp_path, capsys):
     memory = fsspec.filesystem("flaky")
     picture = pathlib.Path(crops, "1/0000.jpg").read_bytes()
@@ -62,7 +57,8 @@ def test_the_pictures_of_a_store_are_those_of_a_folder(crops, store, tmp_path, c
     memory.pipe("/bucket/crops/4/zz_without_ending", picture)
     small_jobs.run(crops, tmp_path / "folder")
     assert small_jobs.run(store + "/", tmp_path / "store") == {}
-    np.testing.assert_array_equal(vectors(tmp_path / "store")[:7], vectors(tmp_path / "folder")[:7])
+    found, expected = (small_jobs.vectors(tmp_path / name) for name in ("store", "folder"))
+    np.testing.assert_array_equal(found[:7], expected[:7])
     shards = EmbeddingShards(tmp_path / "store")
     assert shards.job.root == store and len(shards) == 25
     files = [file for batch in shards.batches() for file in batch.column("file").to_pylist()]

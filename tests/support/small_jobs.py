@@ -63,6 +63,24 @@ def shards(folder):
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
+def table(folder):
+    """The rows of a job's shards, a `pyarrow.Table`."""
+    import pyarrow as pa
+
+    from datasets.embedding_shards.read import EmbeddingShards
+
+    return pa.Table.from_batches(list(EmbeddingShards(folder).batches()))
+
+
+def vectors(folder):
+    """The embeddings of a job's shards, float32 [N, D]."""
+    import numpy as np
+
+    from datasets.embedding_shards import read
+
+    return np.concatenate([read.vectors(batch) for batch in table(folder).to_batches()])
+
+
 def killed(line, output, after, wait):
     """Runs a command line, and kills it some seconds after a number of its shards are there.
 
