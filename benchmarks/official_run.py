@@ -50,11 +50,11 @@ def counts(settings: StrongSettings) -> dict[str, int]:
     return {
         "steps on the source": settings.epochs * (SOURCE // settings.batch_size),
         "steps of self-training": rounds * settings.steps_of_round(TARGET),
-        # Embeddings of each stage, as each is clustered or chosen among; the source's classifier
-        # looks at them too, once. A camera's statistics are read in one pass, and the embedding's
-        # in one more with its mirror image, after which its pictures are embedded.
+        # Embeddings of each stage, as each is clustered or chosen among. A camera's statistics are
+        # read in one pass, and the embedding's in one more with its mirror image, after which its
+        # pictures are embedded.
         "pictures embedded by camera": stages * (TARGET + STATISTICS_OF),
-        "pictures through E_I alone": stages * TARGET + statistics,
+        "pictures through E_I alone": statistics,
         "clusterings of the target": rounds,
         "choices of a stage": 1,
     }

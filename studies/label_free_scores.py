@@ -13,9 +13,23 @@ from arn_tf.ranking.arguments import units_of
 from arn_tf.strong import clustering, directions
 from arn_tf.strong.unlabelled_scores import (
     across_cameras,
+    entropies,
     known_units,
     nearest_rows,
 )
+
+
+def classifier_entropy(logits: np.ndarray) -> float:
+    """Returns the mean entropy of the source classifier on target pictures, nats; LOWER is better.
+
+    As minimised by Grandvalet and Bengio (NeurIPS 2004), and as a validation score in Morerio
+    et al., "Minimal-Entropy Correlation Alignment" (ICLR 2018).
+
+    Args:
+        logits: real [N, identities of the source].
+    """
+    logits = arguments.embeddings("logits", logits)
+    return float(entropies(logits.astype(np.float64)).mean())
 
 
 def mirror_rate(embeddings: np.ndarray, mirrored: np.ndarray) -> float:

@@ -162,7 +162,7 @@ def measure(
     clusters = scores.cluster_scores(target, camera)
     return {
         TRUE: true.mean_ap,
-        "a classifier entropy": unlabelled_scores.classifier_entropy(embedded["logits"]),
+        "a classifier entropy": scores.classifier_entropy(embedded["logits"]),
         "b other-camera share": unlabelled_scores.other_camera_share(target, camera),
         "c mutual rate": unlabelled_scores.mutual_rate(target, camera),
         "d similarity entropy": unlabelled_scores.similarity_entropy(target, camera),

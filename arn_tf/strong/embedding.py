@@ -72,17 +72,6 @@ def embed_target(
     return found
 
 
-def source_logits(model: StrongModel, pictures: np.ndarray, camera_id: np.ndarray) -> np.ndarray:
-    """Returns the source classifier's logits of pictures by their cameras, float32 [N, K].
-
-    Args:
-        model: `StrongModel`.
-        pictures: uint8 [N, height, width, 3].
-        camera_id: int [N]; below 0 is unknown.
-    """
-    return _batched(pictures, model.traced.logits, model.table.rows_of(camera_id))
-
-
 def _batched(
     pictures: np.ndarray, function: Callable[..., tf.Tensor], *more: np.ndarray
 ) -> np.ndarray:

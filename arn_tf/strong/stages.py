@@ -14,7 +14,7 @@ from arn_tf.layers.normalization import TARGET
 from arn_tf.run import tensorboard
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics, unlabelled_scores
-from arn_tf.strong.embedding import embed_target, source_logits
+from arn_tf.strong.embedding import embed_target
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.stage_choice import collapsed, collapsed_statistics
 
@@ -124,11 +124,7 @@ class TargetStages:
 
     def _scores(self, model: StrongModel, embeddings: np.ndarray) -> dict[str, float]:
         camera_id = self._split.camera_id
-        of_classifier = {}
-        if model.num_identities:
-            logits = source_logits(model, self._pictures, camera_id)
-            of_classifier["classifier_entropy"] = unlabelled_scores.classifier_entropy(logits)
-        return of_classifier | {
+        return {
             "other_camera_share": unlabelled_scores.other_camera_share(embeddings, camera_id),
             "mutual_rate": unlabelled_scores.mutual_rate(embeddings, camera_id),
             "similarity_entropy": unlabelled_scores.similarity_entropy(embeddings, camera_id),

@@ -24,7 +24,6 @@ class Traced:
         embeddings: of images and rows: `StrongModel.call`.
         features: of images: X by the running statistics, averaged over positions, float32 [B, D].
         camera_features: of images and rows: `StrongModel.camera_features`.
-        logits: of images and rows: those of the source's identities, float32 [B, K].
         moments: of images: `StrongModel.batch_moments`.
     """
 
@@ -34,12 +33,6 @@ class Traced:
         self.embeddings: _OfCameras = tf.function(model.call, input_signature=both)
         self.features: _OfPictures = tf.function(model.plain_features, input_signature=[images])
         self.camera_features: _OfCameras = tf.function(model.camera_features, input_signature=both)
-        self.logits: _OfCameras = tf.function(
-            lambda pictures, rows: model.classifier(
-                model.neck(model.camera_features(pictures, rows))
-            ),
-            input_signature=both,
-        )
         self.moments: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]] = tf.function(
             model.batch_moments, input_signature=[images]
         )

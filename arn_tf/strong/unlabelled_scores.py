@@ -20,19 +20,6 @@ from arn_tf.ranking.arguments import units_of
 from arn_tf.strong import directions
 
 
-def classifier_entropy(logits: np.ndarray) -> float:
-    """Returns the mean entropy of the source classifier on target pictures, nats; LOWER is better.
-
-    As minimised by Grandvalet and Bengio (NeurIPS 2004), and as a validation score in Morerio
-    et al., "Minimal-Entropy Correlation Alignment" (ICLR 2018).
-
-    Args:
-        logits: real [N, identities of the source].
-    """
-    logits = arguments.embeddings("logits", logits)
-    return float(_entropy(logits.astype(np.float64)).mean())
-
-
 def other_camera_share(embeddings: np.ndarray, camera_id: np.ndarray, k: int = 10) -> float:
     """Returns other cameras' share of the k nearest, over its chance; HIGHER is better.
 
@@ -91,7 +78,7 @@ def similarity_entropy(
     units, camera = known_units(embeddings, camera_id)
     if units is None:
         return math.nan
-    parts = [_entropy(part / temperature) for part in across_cameras(units, camera)]
+    parts = [entropies(part / temperature) for part in across_cameras(units, camera)]
     return float(np.concatenate(parts).mean())
 
 
@@ -130,7 +117,7 @@ def nearest_rows(similarity: np.ndarray, k: int) -> np.ndarray:
     return np.argpartition(-similarity, k - 1, axis=1)[:, :k]
 
 
-def _entropy(logits: np.ndarray) -> np.ndarray:
+def entropies(logits: np.ndarray) -> np.ndarray:
     """Returns the entropy of softmax of each row, nats; -inf has no part."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     weights = np.exp(shifted)

@@ -84,7 +84,7 @@ def test_a_third_round_and_the_mean_of_the_last_two(run, tmp_path):
     more.save(folder / "settings.json")
     again, printed = trained(more)
     assert "round 3: " in printed and "round 2: " not in printed
-    assert "average.keras, without labels: classifier_entropy " in printed
+    assert "average.keras, without labels: other_camera_share " in printed
     rounds = [weights(again, f"round_{number}") for number in (2, 3)]
     for name, value in weights(again, "average").items():
         if name.startswith("encoder_i"):

@@ -146,7 +146,7 @@ def test_some_cameras_unknown():
 def test_a_stage_is_embedded_and_logged_once(run, tmp_path, capsys):
     rounds, _ = rounds_on(run, tmp_path / "run", lambda known: known)
     first = rounds.stages.embeddings(ADAPTED)
-    assert "adapted.keras, without labels: classifier_entropy" in capsys.readouterr().out
+    assert "adapted.keras, without labels: other_camera_share" in capsys.readouterr().out
     assert rounds.stages.embeddings(ADAPTED) is first
     assert capsys.readouterr().out == ""
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-5)

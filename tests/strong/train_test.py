@@ -96,7 +96,7 @@ def test_what_is_printed_and_logged(run, finished):
     assert "source: epochs 1 to 3" in printed
     assert re.search(r"loss: [\d.]+ - class: [\d.]+ - triplet: [\d.]+ - cameras: ", printed)
     for stage in ("adapted", "round_1", "round_2"):
-        assert f"{stage}.keras, without labels: classifier_entropy " in printed
+        assert f"{stage}.keras, without labels: other_camera_share " in printed
     assert os.listdir(os.path.join(run.logs, "rounds"))
     for number in (1, 2):
         assert os.listdir(os.path.join(run.logs, f"round_{number}"))

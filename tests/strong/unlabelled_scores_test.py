@@ -29,21 +29,6 @@ def cross_camera(request: pytest.FixtureRequest) -> Callable[[np.ndarray, np.nda
     return request.param
 
 
-class TestClassifierEntropy:
-    def test_even_odds_and_certainty(self):
-        assert unlabelled_scores.classifier_entropy(np.zeros((3, 8))) == pytest.approx(math.log(8))
-        assert unlabelled_scores.classifier_entropy([[1000.0, 0, 0]]) == pytest.approx(0)
-
-    def test_is_the_mean_over_pictures(self):
-        logits = np.random.default_rng(0).standard_normal((7, 5)) * 3
-        expected = np.mean([entropy(row) for row in logits])
-        assert unlabelled_scores.classifier_entropy(logits) == pytest.approx(expected)
-
-    def test_names_logits_that_are_not_a_matrix(self):
-        with pytest.raises(ValueError, match="logits"):
-            unlabelled_scores.classifier_entropy(np.zeros(4))
-
-
 class TestOtherCameraShare:
     def test_cameras_apart_and_mixed(self):
         apart = at(0, 1, 2, 90, 91, 92)

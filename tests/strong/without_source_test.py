@@ -116,7 +116,6 @@ def test_what_is_printed(finished):
     assert "source" not in printed.replace("WARNING: without a source the target's clusters", "")
     assert "adapted.keras, without labels: other_camera_share" in printed
     assert "average.keras, without labels: other_camera_share" in printed
-    assert "classifier_entropy" not in printed
 
 
 def test_a_round_tells_how_the_target_was_clustered_and_draws_cameras_together(run, finished):

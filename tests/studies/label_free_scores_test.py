@@ -1,14 +1,31 @@
 """Scores of studies: worked examples, slow oracles, and what must not matter."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import special, stats
 from sklearn.metrics import silhouette_score
 
 from arn_tf.strong import clustering
 from studies import label_free_scores
 from tests.support.small_embeddings import CrossCameraTests, at, cosines, persons
+
+
+class TestClassifierEntropy:
+    def test_even_odds_and_certainty(self):
+        assert label_free_scores.classifier_entropy(np.zeros((3, 8))) == pytest.approx(math.log(8))
+        assert label_free_scores.classifier_entropy([[1000.0, 0, 0]]) == pytest.approx(0)
+
+    def test_is_the_mean_over_pictures(self):
+        logits = np.random.default_rng(0).standard_normal((7, 5)) * 3
+        expected = stats.entropy(special.softmax(logits, axis=1), axis=1).mean()
+        assert label_free_scores.classifier_entropy(logits) == pytest.approx(expected)
+
+    def test_names_logits_that_are_not_a_matrix(self):
+        with pytest.raises(ValueError, match="logits"):
+            label_free_scores.classifier_entropy(np.zeros(4))
 
 
 class TestMirror:
