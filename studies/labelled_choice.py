@@ -24,13 +24,13 @@ from arn_tf.strong import batches
 from arn_tf.strong.embedding import embed_by_camera
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import CHOICE_FILE
-from arn_tf.strong.stages import round_file
+from arn_tf.strong.stages import AVERAGE, compared, round_file
 
 
 def stages_of(run: RunDir) -> list[str]:
-    """Returns the names of a run's stages on the target, in the order of training."""
-    names = map(round_file, itertools.count())
-    return list(itertools.takewhile(lambda name: os.path.exists(run.file(name)), names))
+    """Returns the names of the stages that a run chooses from, in the order of training."""
+    last = next(n for n in itertools.count(1) if not os.path.exists(run.file(round_file(n)))) - 1
+    return [name for name in (*compared(last), AVERAGE) if os.path.exists(run.file(name))]
 
 
 def scores_by_labels(run: RunDir, settings: StrongSettings) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
     python -m studies.model_choice RUN_DIR [RUN_DIR ...] --output=model_choice.json
 
-Each RUN_DIR is a finished run of `--preset=strong`; its stages (adapted.keras, round_N.keras)
-are the candidates. The indicators read the target's unlabelled training pictures and labelled
+Each RUN_DIR is a finished run of `--preset=strong`; the stages that it chose from are the candidates.
+The indicators read the target's unlabelled training pictures and labelled
 held-out identities of the source. THIS PROGRAM ALONE reads the target's labels, to say how good
 the indicators are: true mAP is row (b) of `arn_tf.evaluate`, camera statistics and flip.
 

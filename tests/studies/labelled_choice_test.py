@@ -38,6 +38,15 @@ def test_stages_are_those_that_are_there(run, stopped_training):
     assert labelled_choice.stages_of(stopped_training[0]) == STAGES[:1]
 
 
+def test_of_many_rounds_those_that_the_run_compares(tmp_path):
+    for number in range(1, 13):
+        (tmp_path / f"round_{number}.keras").touch()
+    for name in ("adapted", "average"):
+        (tmp_path / f"{name}.keras").touch()
+    expected = ["adapted", "round_4", "round_8", "round_12", "average"]
+    assert labelled_choice.stages_of(RunDir(str(tmp_path))) == [f"{e}.keras" for e in expected]
+
+
 def test_scores_are_those_of_the_models_on_the_pictures(run, found):
     settings = recipes.settings_of(run)
     data = ReidData("duke", settings.data_dir, settings.manual_dir)
