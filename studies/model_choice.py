@@ -2,10 +2,10 @@
 
     python -m studies.model_choice RUN_DIR [RUN_DIR ...] --output=model_choice.json
 
-Each RUN_DIR is a finished run of `--preset=strong`; the stages that it chose from are the candidates.
-The indicators read the target's unlabelled training pictures and labelled
-held-out identities of the source. THIS PROGRAM ALONE reads the target's labels, to say how good
-the indicators are: true mAP is row (b) of `arn_tf.evaluate`, camera statistics and flip.
+Each RUN_DIR is a finished run of `--preset=strong`; the stages that it chose from are the
+candidates. The indicators read the target's unlabelled training pictures and labelled held-out
+identities of the source. THIS PROGRAM ALONE reads the target's labels, to say how good the
+indicators are: true mAP is row (b) of `arn_tf.evaluate`, camera statistics and flip.
 
 Prints, for every indicator, Spearman's rank correlation with true mAP over all checkpoints of a
 direction, and the mean over runs of that within a run, which is what choosing needs; and what
