@@ -1,7 +1,7 @@
 """What a strong run on the official sizes costs: `python -m benchmarks.official_run [BACKBONE]`.
 
 Market-1501 to DukeMTMC-reID: 12,936 labelled pictures of 751 persons, 16,522 unlabelled ones of 8
-cameras; the recipe's own settings, 60 epochs and three rounds. Nobody waits hours for a benchmark:
+cameras; the recipe's own settings, 60 epochs and twelve rounds. Nobody waits hours for a benchmark:
 a step of each kind, an embedding, a clustering of as many pictures and a choice among the stages
 are measured alone, and counted as often as a run has them. Pictures and embeddings are synthetic,
 weights random, which takes the same time.
@@ -28,8 +28,6 @@ SOURCE, TARGET, CAMERAS, TARGET_PERSONS = 12_936, 16_522, 8, 702
 # `row_pictures.MOST_PICTURES`, which imports TensorFlow: its memory would count as that of
 # the processes that this one starts.
 STATISTICS_OF = 1024
-# A run of so few has no mean of later ones.
-_ROUNDS_WITHOUT_MEAN = 2
 # T multiply-adds a second: 909 pictures, forward and back, of 4.09 G each.
 _GPU = 909 * 3 * 4.09e-3
 # What makes an embedding: its person, its camera (1) and the rest of the picture.
@@ -42,18 +40,20 @@ def counts(settings: StrongSettings) -> dict[str, int]:
     Args:
         settings: of the run.
     """
+    from arn_tf.strong import stages
+
     rounds = settings.rounds_on(TARGET)
     # The adapted one, each round, and the mean of several.
-    stages = 1 + rounds + (rounds > _ROUNDS_WITHOUT_MEAN)
+    count = 1 + rounds + bool(stages.averaged(rounds))
     # The whole target and each camera.
-    statistics = stages * (1 + CAMERAS) * STATISTICS_OF
+    statistics = count * (1 + CAMERAS) * STATISTICS_OF
     return {
         "steps on the source": settings.epochs * (SOURCE // settings.batch_size),
         "steps of self-training": rounds * settings.steps_of_round(TARGET),
         # Embeddings of each stage, as each is clustered or chosen among. A camera's statistics are
         # read in one pass, and the embedding's in one more with its mirror image, after which its
         # pictures are embedded.
-        "pictures embedded by camera": stages * (TARGET + STATISTICS_OF),
+        "pictures embedded by camera": count * (TARGET + STATISTICS_OF),
         "pictures through E_I alone": statistics,
         "clusterings of the target": rounds,
         "choices of a stage": 1,
@@ -119,7 +119,8 @@ def measure(width: int) -> None:
 
     embeddings = drawn(TARGET_PERSONS, _PERSON)[person] + drawn(CAMERAS, 1)[camera]
     embeddings += drawn(TARGET, _NOISE)
-    candidates = len(stages.compared(StrongSettings().rounds_on(TARGET))) + 1
+    rounds = StrongSettings().rounds_on(TARGET)
+    candidates = len(stages.compared(rounds)) + bool(stages.averaged(rounds))
     found: Mapping[str, float] = {
         "clusterings of the target": _timed(lambda: target_clusters.find(embeddings, camera)),
         "choices of a stage": _timed(

@@ -3,8 +3,8 @@
     python -m studies.labelled_choice RUN_DIR [RUN_DIR ...]
 
 Each RUN_DIR is a finished run of `--preset=strong`. Prints mAP of row (b) on the target's query and
-gallery for every stage, the best one, and what the stage that the run kept loses against it. The
-run's folder stays as it is.
+gallery for every stage that the run chose from, the best of them, and what the one that it kept
+loses against it. The run's folder stays as it is.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def stages_of(run: RunDir) -> list[str]:
 
 
 def scores_by_labels(run: RunDir, settings: StrongSettings) -> dict[str, float]:
-    """Returns mAP of row (b) of every stage, {stage: 0 to 1}.
+    """Returns mAP of row (b) of the stages that a run chooses from, {stage: 0 to 1}.
 
     Args:
         run: folder of a finished run.

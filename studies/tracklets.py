@@ -39,7 +39,7 @@ from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import DATASETS
-from arn_tf.strong import batches, clustering
+from arn_tf.strong import batches, clustering, target_clusters
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_by_camera
 from arn_tf.strong.settings import StrongSettings
@@ -104,7 +104,7 @@ def cluster_figures(
     tracklets give for nothing. NaN where there are no pairs.
 
     Args:
-        labels: int64 [N], as `clustering.cluster` gives them.
+        labels: int64 [N], as `target_clusters.find` gives them.
         person_id: int64 [N].
         camera_id: int64 [N].
     """
@@ -240,15 +240,15 @@ def first_clusters(begun: RunDir, settings: StrongSettings) -> dict[str, dict[st
     time = simulated_times(tracklet, split.camera_id)
     found = {}
     for row in ROWS:
-        labels, counts = clustering.cluster(
+        clusters = target_clusters.find(
             embeddings,
             split.camera_id,
-            tracklet=None if row == "without" else tracklet,
-            time=time if row == "times" else None,
-            eps=settings.cluster_eps or clustering.EPS,
+            None if row == "without" else tracklet,
+            time if row == "times" else None,
+            settings.cluster_eps or clustering.EPS,
         )
-        found[row] = cluster_figures(labels, split.person_id, split.camera_id)
-        print(f"{begun.path}, first clusters, {row}: {counts}, {found[row]}", flush=True)
+        found[row] = cluster_figures(clusters.labels, split.person_id, split.camera_id)
+        print(f"{begun.path}, first clusters, {row}: {clusters.counts}, {found[row]}", flush=True)
     return found
 
 

@@ -32,8 +32,7 @@ def imported() -> ModuleType:
     # Its notes on plans and resources; what matters comes as an error.
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    # Nobody but the user is told of his jobs; and the thread that asks for these statistics goes on
-    # when the cluster has been left.
+    # The thread that asks the cluster for these statistics goes on when it has been left.
     os.environ["RAY_DATA_USAGE_DISABLED"] = "1"
     try:
         import ray.data
@@ -125,13 +124,15 @@ def _embedded(ray: ModuleType, plan: Plan, version: str) -> Iterator[EmbeddedBat
         # code has one thread all the same.
         max_concurrency=2,
     )
-    # Nothing is fetched ahead: Ray's thread for that outlives a job that fails, and where it asks
-    # for a block of a cluster that was left, Ray ends the process without a word.
-    for block in found.iter_batches(batch_size=None, prefetch_batches=0):
-        for batch in map(pickle.loads, block["batch"]):
-            if isinstance(batch, UserError):
-                raise batch
-            yield batch
+    # Not by `iter_rows` or `iter_batches`: threads of theirs, which fetch ahead, outlive a job that
+    # fails, and where one asks a cluster that was left, Ray ends the process without a word.
+    for bundle in found.iter_internal_ref_bundles():
+        for block in bundle.blocks:
+            for pickled in ray.get(block.ref).column("batch").to_pylist():
+                batch = pickle.loads(pickled)
+                if isinstance(batch, UserError):
+                    raise batch
+                yield batch
 
 
 def _told_where_stuck(ray: ModuleType, batches: Iterator[EmbeddedBatch]) -> Iterator[EmbeddedBatch]:

@@ -8,6 +8,7 @@ source_only.keras  paper: trained on the source alone for as many epochs
 source.keras       strong: tuned on the source; not there without one
 adapted.keras      strong: the same, or initial.keras, with statistics of the target's cameras
 round_N.keras      strong: after a round of self-training; round_N.json describes its clusters
+average.keras      strong: the mean of the later half of the rounds
 choice.json        strong: the stage that was kept, and why
 times.json         strong: how long each stage took
 model.keras        the result

@@ -10,18 +10,18 @@ from arn_tf.layers.normalization import DomainBatchNormalization
 
 
 def identity_head(
-    width: int, identities: int, seed: int, name: str
+    width: int, identities: int, seed: int
 ) -> tuple[keras.layers.Layer, keras.layers.Layer]:
-    """Returns a `neck` and a classifier without bias, for float [B, width]."""
+    """Returns the source's `neck` and classifier without bias, for float [B, width]."""
     classifier = keras.layers.Dense(
         identities,
         use_bias=False,
         dtype="float32",
-        name=f"{name}_classifier",
+        name="source_classifier",
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.001, seed=1000 * seed + 7),
     )
     classifier.build((None, width))
-    return neck(width, name), classifier
+    return neck(width, "source"), classifier
 
 
 def neck(width: int, name: str) -> keras.layers.Layer:

@@ -90,7 +90,7 @@ class StrongModel(keras.Model):
         )
         self.embedding_dim = self.encoder_i.output_shape[-1]
         self.neck, self.classifier = (
-            identity_head(self.embedding_dim, num_identities, seed, "source")
+            identity_head(self.embedding_dim, num_identities, seed)
             if num_identities
             else (None, None)
         )
@@ -194,7 +194,7 @@ class StrongModel(keras.Model):
         Args:
             features: one replica's, float [B, D].
             labels: rows of the head's classifier, int [B].
-            head: normalisation and classifier, as `heads.identity_head` makes them.
+            head: normalisation, and what makes logits of what it returns.
             smoothing: of the labels; see `losses.smoothed_costs`.
 
         Returns:

@@ -31,7 +31,14 @@ from arn_tf.strong.averaging import mean_of
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
 from arn_tf.strong.settings import StrongSettings
-from arn_tf.strong.stages import ADAPTED, AVERAGE, TargetStages, compared, round_file
+from arn_tf.strong.stages import (
+    ADAPTED,
+    AVERAGE,
+    TargetStages,
+    averaged,
+    compared,
+    round_file,
+)
 
 
 class TargetRounds:
@@ -86,8 +93,8 @@ class TargetRounds:
         """Trains every stage whose file is missing; returns the files of those to choose from."""
         last = self._train_rounds()
         stages = compared(last)
-        later = [round_file(number) for number in range(last // 2 + 1, last + 1)]
-        if len(later) < 2:
+        later = averaged(last)
+        if not later:
             return stages
         if not os.path.exists(self._run.file(AVERAGE)):
             with stage_times.timed(self._run, "average"):

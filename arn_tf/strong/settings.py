@@ -17,7 +17,7 @@ PRIOR_PICTURES = 16
 # A camera with fewer pictures is told: a fifth of its statistics, or more, isn't its own.
 FEW_PICTURES = 64
 # Of a round, which is half a pass over the target, or this on a small one: clusters are poor at
-# first, and it is better to find them anew soon (docs/results.md#rounds-and-size).
+# first, and it is better to find them anew soon (docs/results.md#parts-alone).
 _LEAST_STEPS = 40
 _ROUNDS = 12
 # Without a source, over the target in all rounds together: more of a few hundred pictures teach a
@@ -42,7 +42,7 @@ class StrongSettings(RunSettings):
     last_stride: int = setting(1, "1 doubles height and width of the last map", (1, 2))
     epochs: int = positive(60, "passes over the source pictures")
     batch_size: int = positive(32, "pictures of each domain in a step")
-    label_smoothing: float = setting(0.1, "of the cross-entropy", less_than=1)
+    label_smoothing: float = setting(0.1, "of the source's cross-entropy", less_than=1)
     triplet_margin: float = setting(0.3, "of the batch-hard triplet loss")
     weight_decay: float = setting(5e-4, "L2 on every weight")
     adam_learning_rate: float = positive(3.5e-4, "peak, after warming up")

@@ -47,8 +47,8 @@ def choose(
     """Chooses the latest checkpoint that none clearly beats in consensus, and no collapsed one.
 
     Later rounds are better as a rule, so the burden of proof lies on an earlier one: it must
-    lead by a point and by more than one standard error (the one-standard-error rule of Breiman et
-    al., CART, 1984), taken over clusters.
+    lead by more than a point, and by more than one standard error (the one-standard-error rule of
+    Breiman et al., CART, 1984), taken over clusters.
 
     Args:
         candidates: real [N, D] each, embeddings of the target's training pictures by every

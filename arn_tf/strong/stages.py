@@ -38,6 +38,16 @@ def compared(last: int) -> list[str]:
     return [round_file(number) for number in sorted(numbers)]
 
 
+def averaged(last: int) -> list[str]:
+    """Returns the files of the rounds that `AVERAGE` is the mean of: the later half, or none.
+
+    Args:
+        last: number of the last round.
+    """
+    later = [round_file(number) for number in range(last // 2 + 1, last + 1)]
+    return later if len(later) > 1 else []
+
+
 class TargetStages:
     """Models of stages, by their files, and what they make of the target.
 
@@ -113,7 +123,7 @@ class TargetStages:
                 print(f"WARNING: {stage}: {alarm}", flush=True)
                 scores, text = {}, alarm
             else:
-                scores = self._scores(model, found)
+                scores = self._scores(found)
                 text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
                 print(f"{stage}, without labels: {text}", flush=True)
             curves = {f"unlabelled/{name}": value for name, value in scores.items()}
@@ -122,7 +132,7 @@ class TargetStages:
             self._assessed[stage] = found, alarm
         return self._assessed[stage]
 
-    def _scores(self, model: StrongModel, embeddings: np.ndarray) -> dict[str, float]:
+    def _scores(self, embeddings: np.ndarray) -> dict[str, float]:
         camera_id = self._split.camera_id
         return {
             "other_camera_share": unlabelled_scores.other_camera_share(embeddings, camera_id),

@@ -1,4 +1,4 @@
-"""Pseudo-identities of the target for training on it alone: the better of two clusterings.
+"""Pseudo-identities of the target: the better of two clusterings.
 
 Pictures of all cameras clustered together (`arn_tf.strong.clustering`) are the more complete where
 the embeddings see through the cameras; clusters of each camera alone, joined across cameras

@@ -1,6 +1,6 @@
 """Label-free scores of how well a model's embeddings suit a target: one number a model.
 
-Each function reads the embeddings of the target's training pictures alone. The numbers
+Each score reads the embeddings of the target's training pictures alone. The numbers
 compare checkpoints of one run on one target, never two targets. None is proof: a network can be
 confident and wrong.
 
@@ -118,7 +118,7 @@ def nearest_rows(similarity: np.ndarray, k: int) -> np.ndarray:
 
 
 def entropies(logits: np.ndarray) -> np.ndarray:
-    """Returns the entropy of softmax of each row, nats; -inf has no part."""
+    """Returns the entropy of the softmax of each row of [N, K], nats: [N]; -inf has no part."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     weights = np.exp(shifted)
     total = weights.sum(axis=1)

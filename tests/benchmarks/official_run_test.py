@@ -31,3 +31,7 @@ def test_settings_count():
     assert found["steps on the source"] == 2 * 202
     assert found["steps of self-training"] == 7
     assert found["pictures embedded by camera"] == 2 * (16_522 + 1024)
+    # Of three rounds there is a mean, of two there is none.
+    for rounds, stages in ((2, 3), (3, 5)):
+        found = official_run.counts(StrongSettings(self_training_rounds=rounds))
+        assert found["pictures embedded by camera"] == stages * (16_522 + 1024)

@@ -63,14 +63,17 @@ class TestChoose:
         assert stage_choice.choose(candidates, CAMERA).index == 2
         assert stage_choice.choose([candidates[0]] * 2, CAMERA).index == 1
 
-    def test_a_small_lead_is_none_however_sure(self):
+    def test_a_small_lead_is_none_however_sure(self, monkeypatch):
         """The same noise in both, a little more of it later: the earlier one leads surely."""
         for more, kept in ((1.01, 1), (1.1, 0)):
-            earlier, later = (pictures(noise, 0, count=60) for noise in (1.5, 1.5 * more))
-            choice = stage_choice.choose([earlier, later], np.tile(CAMERA, 3))
+            candidates = [pictures(noise, 0, count=60) for noise in (1.5, 1.5 * more)]
+            choice = stage_choice.choose(candidates, np.tile(CAMERA, 3))
             lead = choice.scores[0] - choice.scores[1]
             assert (0.001 < lead < 0.01) if kept else (lead > 0.01)
             assert choice.index == kept
+            with monkeypatch.context() as patch:
+                patch.setattr(stage_choice, "_LEAST_LEAD", 0)
+                assert stage_choice.choose(candidates, np.tile(CAMERA, 3)).index == 0
 
     def test_never_takes_a_collapsed_one(self):
         candidates = [pictures(1.0, 0), pictures(0.9, 1), COLLAPSED]

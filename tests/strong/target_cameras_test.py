@@ -113,6 +113,7 @@ def test_a_round_with_such_cameras(run, tmp_path, capsys, camera_id, cameras, pr
     assert last == "round_1.keras" or "self-training stops before round 1: " in printed
     if last == "round_1.keras":
         assert copy.load_model(last).cameras == cameras
+        assert (" - cameras: " in printed) == (len(cameras) > 1)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def table(folder):
 
 
 def vectors(folder):
-    """The embeddings of a job's shards, float32 [N, D]."""
+    """The embeddings of a job's shards, [N, D] in the type that they are kept in."""
     import numpy as np
 
     from datasets.embedding_shards import read

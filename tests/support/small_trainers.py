@@ -23,11 +23,17 @@ def without_source(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"source_sampler": None, "source": None}
 
 
-def trainer(identities: int, seed: int = 0, weight_decay: float = 5e-4) -> SelfTrainer:
-    """Returns a trainer of six clusters in two cameras, beside so many persons of a source."""
-    keras.utils.set_random_seed(seed)
+def trainer(identities: int, weight_decay: float = 5e-4, between: bool = True) -> SelfTrainer:
+    """Returns a trainer of six clusters, beside so many persons of a source.
+
+    Args:
+        identities: persons of the source; 0: there is none.
+        weight_decay: see `StrongModel`.
+        between: whether the clusters are of two cameras, with a loss between them.
+    """
+    keras.utils.set_random_seed(0)
     model = StrongModel(identities, "Tiny", "random", SIZE, weight_decay=weight_decay)
-    return SelfTrainer(model, centroids(), proxies(WIDTH))
+    return SelfTrainer(model, centroids(), proxies(WIDTH) if between else None)
 
 
 def centroids() -> np.ndarray:
