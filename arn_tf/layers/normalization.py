@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.layers import replicas
+from arn_tf.layers import gradient_order, replicas
 
 # Sets of statistics of a model that knows two domains.
 SOURCE, TARGET = 0, 1
@@ -136,7 +136,8 @@ class DomainBatchNormalization(keras.layers.Layer):
         if applied and x.shape.rank == 4 and replicas.count() == 1:
             y, mean, variance = self._fused(x)
         else:
-            mean, variance = replicas.moments(tf.cast(x, tf.float32))
+            x, of_moments = gradient_order.copies(x, 2)
+            mean, variance = replicas.moments(tf.cast(of_moments, tf.float32))
             y = self._normalized(x, *((mean, variance) if applied else self.statistics(domain)))
         if given is None:
             self._move(domain, mean, variance)

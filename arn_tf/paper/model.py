@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.backbones import keras_applications
-from arn_tf.layers import replicas
+from arn_tf.layers import gradient_order, replicas
 from arn_tf.layers.arithmetic import in_float32
 from arn_tf.layers.normalization import SOURCE, TARGET
 from arn_tf.paper import losses, networks, optimizers
@@ -226,22 +226,26 @@ class ARN(keras.Model):
         source = self._domain_maps(batch, "source")
         code_s = self.encoder_c(source, domain=SOURCE, training=True)
         codes = replicas.gather(code_s)
+        of_class, of_pairs, of_difference = gradient_order.copies(codes, 3)
         labels = replicas.gather(batch["source_labels"])
         terms = {}
         if weights["class"]:
             seed = tf.stack([tf.cast(self.seed, tf.int32), tf.cast(step, tf.int32)])
-            terms["class"] = losses.classification(self.classifier_s(codes, seed), labels)
+            terms["class"] = losses.classification(self.classifier_s(of_class, seed), labels)
         if weights["contrastive"]:
-            terms["contrastive"] = losses.contrastive(codes, labels, self.margin, kind)
+            terms["contrastive"] = losses.contrastive(of_pairs, labels, self.margin, kind)
         if weights["reconstruction"] or weights["difference"]:
             target = self._domain_maps(batch, "target")
-            code_t = self.encoder_c(target, domain=TARGET, training=True)
-            privates = []
+            code_t, apart_t = gradient_order.copies(
+                self.encoder_c(target, domain=TARGET, training=True), 2
+            )
+            privates, apart = (), ()
             if self.encoder_s is not None:
-                privates = [
-                    self.encoder_s(source, training=True),
-                    self.encoder_t(target, training=True),
-                ]
+                privates, apart = zip(
+                    gradient_order.copies(self.encoder_s(source, training=True), 2),
+                    gradient_order.copies(self.encoder_t(target, training=True), 2),
+                    strict=True,
+                )
             if weights["reconstruction"]:
                 both = tf.concat([code_s, code_t], axis=0)
                 if privates:
@@ -255,8 +259,8 @@ class ARN(keras.Model):
                     terms["reconstruction"] *= replicas.count()
             if weights["difference"] and privates:
                 terms["difference"] = losses.difference(
-                    codes, replicas.gather(privates[0]), kind
-                ) + losses.difference(replicas.gather(code_t), replicas.gather(privates[1]), kind)
+                    of_difference, replicas.gather(apart[0]), kind
+                ) + losses.difference(replicas.gather(apart_t), replicas.gather(apart[1]), kind)
         return terms, tf.reduce_mean(tf.norm(codes, axis=1))
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

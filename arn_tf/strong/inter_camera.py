@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.layers import replicas
+from arn_tf.layers import gradient_order, replicas
 from arn_tf.strong import directions
 
 TEMPERATURE, NEGATIVES, WEIGHT = 0.07, 50, 0.5
@@ -80,17 +80,17 @@ def loss(
     Returns:
         scalar; 0 where no picture has a positive.
     """
-    scaled = similarities / TEMPERATURE
+    of_positives, of_negatives, of_mean = gradient_order.copies(similarities / TEMPERATURE, 3)
     cluster, seen_by = (tf.cast(each, tf.int32) for each in (proxies.cluster, proxies.camera))
     same = labels[:, None] == cluster
     positive = same & (camera[:, None] != seen_by)
     nearest = tf.minimum(NEGATIVES, tf.size(cluster))
-    negatives = tf.math.top_k(tf.where(same, _NONE, scaled), nearest).values
+    negatives = tf.math.top_k(tf.where(same, _NONE, of_negatives), nearest).values
     total = tf.reduce_logsumexp(
-        tf.concat([tf.where(positive, scaled, _NONE), negatives], axis=1), axis=1
+        tf.concat([tf.where(positive, of_positives, _NONE), negatives], axis=1), axis=1
     )
     count = tf.reduce_sum(tf.cast(positive, tf.float32), axis=1)
-    mean = tf.reduce_sum(tf.where(positive, scaled, 0.0), axis=1) / tf.maximum(count, 1.0)
+    mean = tf.reduce_sum(tf.where(positive, of_mean, 0.0), axis=1) / tf.maximum(count, 1.0)
     has = count > 0
     number = tf.reduce_sum(tf.cast(has, tf.float32))
     return tf.reduce_sum(tf.where(has, total - mean, 0.0)) / tf.maximum(number, 1.0)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from arn_tf.layers import gradient_order
+
 
 def smoothed_classification(
     logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.1
@@ -42,7 +44,8 @@ def batch_hard_triplet(features: tf.Tensor, labels: tf.Tensor, margin: float = 0
     Returns:
         scalar.
     """
-    norms = tf.reduce_sum(tf.square(features), axis=1)
+    features, of_norms = gradient_order.copies(features, 2)
+    norms = tf.reduce_sum(tf.square(of_norms), axis=1)
     squares = norms[:, None] + norms[None] - 2 * tf.matmul(features, features, transpose_b=True)
     # By subtraction a picture is as far from itself as rounding takes it.
     squares = tf.linalg.set_diag(squares, tf.zeros_like(norms))

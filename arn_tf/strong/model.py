@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.backbones import networks
-from arn_tf.layers import replicas
+from arn_tf.layers import gradient_order, replicas
 from arn_tf.layers.arithmetic import in_float32
 from arn_tf.layers.normalization import BatchStatistics, PictureStatistics, normalized_by
 from arn_tf.strong import backbone as tuned_backbone
@@ -202,11 +202,12 @@ class StrongModel(keras.Model):
         """
         normalization, classifier = head
         features, labels = replicas.gather(features), replicas.gather(labels)
-        normalized = normalization(features, training=True)
+        of_triplets, features = gradient_order.copies(features, 2)
+        normalized, returned = gradient_order.copies(normalization(features, training=True), 2)
         return (
             losses.smoothed_classification(classifier(normalized), labels, smoothing),
-            losses.batch_hard_triplet(features, labels, self.margin),
-        ), normalized
+            losses.batch_hard_triplet(of_triplets, labels, self.margin),
+        ), returned
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one step on augmented source pictures; returns the epoch's running means by name.

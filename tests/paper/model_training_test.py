@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from arn_tf.paper.model import PAPER_WEIGHTS, SOURCE, TARGET
 from arn_tf.paper.optimizers import grouped_optimizer
+from tests.support import gradient_sums
 from tests.support.small_arn import (
     NONE,
     fit,
@@ -211,6 +212,14 @@ def test_any_keras_optimizer():
     assert moved(model, start) == set(start) - {"encoder_i"}
     assert later["loss"] < first["loss"]
     assert int(model.optimizer.iterations) == 11
+
+
+@pytest.mark.parametrize("kind", ["literal", "normalized"])
+def test_no_three_gradients_are_summed_in_an_order_that_varies(kind):
+    model = small_arn(loss_normalization=kind)
+    model.compile(optimizer=grouped_optimizer(model), jit_compile=False)
+    batch = {name: tf.constant(value) for name, value in images_batch().items()}
+    assert gradient_sums.widest(model.train_step, batch) == 2
 
 
 def test_training_lowers_each_term():

@@ -12,7 +12,7 @@ from arn_tf.layers.normalization import SOURCE, TARGET, BatchStatistics, normali
 from arn_tf.strong.embedding import embed_by_camera, embed_plain
 from arn_tf.strong.losses import batch_hard_triplet, smoothed_classification
 from arn_tf.strong.model import StrongModel, pooled
-from tests.support import small_data, small_tables
+from tests.support import gradient_sums, small_data, small_tables
 from tests.support.small_backbones import normalizations
 from tests.support.small_tolerance import rounding
 
@@ -144,6 +144,7 @@ def test_one_step_by_hand():
         "source_neck/gamma",
         "source_classifier/kernel",
     ]
+    assert gradient_sums.widest(model.train_step, batch()) <= 2
     before = [v.numpy() for v in model.trainable_variables]
     with tf.GradientTape() as tape:
         with normalized_by(moments := BatchStatistics()):
