@@ -8,7 +8,6 @@ loses against it. The run's folder stays as it is.
 """
 
 import argparse
-import itertools
 import json
 import os
 
@@ -24,13 +23,12 @@ from arn_tf.strong import batches
 from arn_tf.strong.embedding import embed_by_camera
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import CHOICE_FILE
-from arn_tf.strong.stages import AVERAGE, compared, round_file
 
 
 def stages_of(run: RunDir) -> list[str]:
-    """Returns the names of the stages that a run chooses from, in the order of training."""
-    last = next(n for n in itertools.count(1) if not os.path.exists(run.file(round_file(n)))) - 1
-    return [name for name in (*compared(last), AVERAGE) if os.path.exists(run.file(name))]
+    """Returns the names of the stages that a finished run chose from, in the order of training."""
+    with open(run.file(CHOICE_FILE), encoding="utf-8") as file:
+        return list(json.load(file)["scores"])
 
 
 def scores_by_labels(run: RunDir, settings: StrongSettings) -> dict[str, float]:

@@ -204,18 +204,21 @@ def measure_run(
         folder: keeps the embeddings; None to keep none.
     """
     run = RunDir(path)
+    if not os.path.exists(run.file(strong_train.RESULT)):
+        print(f"{path}: not finished, left out")
+        return None
+    settings = recipes.settings_of(run)
+    if len(settings.sources) != 1:
+        print(f"{path}: {len(settings.sources)} sources, where the indicators read one, left out")
+        return None
     names = stages_of(run)
-    if len(names) < 2 or not os.path.exists(run.file(strong_train.RESULT)):
-        print(f"{path}: not finished, or nothing to choose among, left out")
+    if len(names) < 2:
+        print(f"{path}: nothing to choose among, left out")
         return None
     digests = [_digest(run.file(name)) for name in names]
     key = "+".join(digests)
     if key in kept:
         return kept[key]
-    settings = recipes.settings_of(run)
-    if len(settings.sources) != 1:
-        print(f"{path}: {len(settings.sources)} sources, where the indicators read one, left out")
-        return None
     tf.config.experimental.enable_tensor_float_32_execution(False)
     weights = proxy_weights(run, settings, pictures)
     stages, targets, alarms = [], [], []

@@ -5,7 +5,14 @@ with whichever of them it may overwrite, and that is a matter of timing; determi
 for doesn't change it. Two have one sum.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
+
+
+def summed(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns the sum of gradients of one shape, in their order."""
+    return tf.reduce_sum(tf.stack(gradients), axis=0)
 
 
 def copies(value: tf.Tensor, count: int) -> list[tf.Tensor]:
@@ -18,9 +25,6 @@ def copies(value: tf.Tensor, count: int) -> list[tf.Tensor]:
 
     @tf.custom_gradient
     def copied(value: tf.Tensor) -> tuple[list[tf.Tensor], object]:
-        def summed(*gradients: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_sum(tf.stack(gradients), axis=0)
-
-        return [tf.identity(value) for _ in range(count)], summed
+        return [tf.identity(value) for _ in range(count)], lambda *each: summed(each)
 
     return copied(value)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from arn_tf.layers import replicas
+from arn_tf.layers import gradient_order, replicas
 from arn_tf.strong import inter_camera
 from arn_tf.strong.cluster_memory import ClusterMemory
 from arn_tf.strong.heads import neck
@@ -96,9 +96,8 @@ class SelfTrainer(keras.Model):
             tape.gradient(output, encoder, output_gradients=gradient)
             for tape, output, gradient in zip(tapes, features, of_features, strict=True)
         ]
-        # One tape over all three passes would add up in an order that differs between runs:
-        # TensorFlow's AddN begins with whichever buffer it may overwrite.
-        of_encoder = [tf.reduce_sum(tf.stack(each), axis=0) for each in zip(*passes, strict=True)]
+        # One tape over all three passes would add up in an order that varies: see `gradient_order`.
+        of_encoder = [gradient_order.summed(each) for each in zip(*passes, strict=True)]
         model.descend(self.optimizer, of_encoder + of_heads, self.learnt)
         self.memory.follow(normalized, replicas.gather(labels))
         logged = model.logged(sum(terms), *terms[:2])

@@ -11,6 +11,7 @@ from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking import protocol
 from arn_tf.run.folder import RunDir
 from arn_tf.strong import evaluate as strong_evaluate
+from arn_tf.strong import stage_choice, stages
 from arn_tf.strong.batches import decoded
 from studies import labelled_choice
 
@@ -39,12 +40,13 @@ def test_stages_are_those_that_are_there(run, stopped_training):
 
 
 def test_of_many_rounds_those_that_the_run_compares(tmp_path):
+    run = RunDir(str(tmp_path))
     for number in range(1, 13):
         (tmp_path / f"round_{number}.keras").touch()
-    for name in ("adapted", "average"):
-        (tmp_path / f"{name}.keras").touch()
+    choice = stage_choice.Choice(4, "because", (0.5,) * 5)
+    stage_choice.record(run, [*stages.compared(12), stages.AVERAGE], choice)
     expected = ["adapted", "round_4", "round_8", "round_12", "average"]
-    assert labelled_choice.stages_of(RunDir(str(tmp_path))) == [f"{e}.keras" for e in expected]
+    assert labelled_choice.stages_of(run) == [f"{e}.keras" for e in expected]
 
 
 def test_scores_are_those_of_the_models_on_the_pictures(run, found):
