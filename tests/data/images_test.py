@@ -33,6 +33,15 @@ def test_decoding_at_its_own_size_changes_no_pixel():
     decoded = decode(encoded(pixels), (24, 16))
     assert decoded.dtype == tf.uint8
     np.testing.assert_array_equal(decoded, pixels)
+    # Resizing, which is left out, would give the same.
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=pixels[None],
+        size=[24, 16],
+        scale=[1.0, 1.0],
+        translation=[0.0, 0.0],
+        kernel_type="triangle",
+    )
+    np.testing.assert_array_equal(resized[0], pixels)
 
 
 def test_jpeg_is_decoded_as_pillow_does():
