@@ -86,7 +86,7 @@ class Reader:
 
     def read(self, batch: Batch) -> ReadBatch:
         """Reads a batch; raises a `StorageError` where the disk or store doesn't answer."""
-        # By parts, one for each thread: to hand over a crop costs several times what reading it does.
+        # By parts, one for each thread: to hand over a crop costs more than to read it.
         parts = [slice(start, start + _PART) for start in range(0, len(batch.files), _PART)]
         read = self._threads.map(
             lambda part: list(map(self._read, batch.files[part], batch.sizes[part])), parts
