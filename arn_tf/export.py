@@ -26,17 +26,19 @@ _PICTURES = 32
 
 
 def _pictures(run: "RunDir", settings: RunSettings, count: int) -> tuple[list[bytes], list[int]]:
-    """Returns unlabelled training pictures of the target and their cameras.
-
-    They are evenly spread, `count` or all.
-    """
-    import numpy as np
-
+    """Returns unlabelled training pictures of the target, `count` or all, and their cameras."""
     from arn_tf.run.data import reopened
 
     split = reopened(settings, "target", run).split("train")
-    rows = np.unique(np.linspace(0, len(split) - 1, count).astype(int))
+    rows = _spread(len(split), count)
     return split.images[rows].tolist(), split.camera_id[rows].tolist()
+
+
+def _spread(items: int, count: int) -> list[int]:
+    """Returns the places of `count` of some items, or of all, evenly spread."""
+    import numpy as np
+
+    return sorted(set(np.linspace(0, items - 1, count).astype(int).tolist()))
 
 
 def _facts(run: "RunDir", settings: RunSettings) -> dict[str, object]:
@@ -95,13 +97,15 @@ def main() -> None:
     served = recipes.recipe_of(settings).served_model(
         model, "float32" if int8 else arguments.precision
     )
+    count = openvino_int8.PICTURES if int8 else _PICTURES
+    pictures, camera_id = _pictures(run, settings, count)
     if int8:
-        runtime = openvino_int8.Int8(*_pictures(run, settings, openvino_int8.PICTURES))
+        runtime = openvino_int8.Int8(pictures, camera_id)
         served = runtime.served(served)
         # Nobody has measured those of the quantised model.
         facts["metrics_precision"] = "float32"
-    pictures, _ = _pictures(run, settings, _PICTURES)
-    folder, sidecar = publish.export(served, arguments.export_dir, pictures, facts, runtime)
+    compared = [pictures[place] for place in _spread(len(pictures), _PICTURES)]
+    folder, sidecar = publish.export(served, arguments.export_dir, compared, facts, runtime)
     agreement = sidecar["agreement"]
     print(f"exported {folder}" + (f" for {arguments.format}" if runtime else ""))
     print(f"  embedding space {sidecar['embedding_space']}, {sidecar['embedding_dim']} numbers")

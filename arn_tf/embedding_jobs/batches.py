@@ -86,11 +86,10 @@ class Reader:
 
     def read(self, batch: Batch) -> ReadBatch:
         """Reads a batch; raises a `StorageError` where the disk or store doesn't answer."""
+        named = list(zip(batch.files, batch.sizes, strict=True))
         # By parts, one for each thread: to hand over a crop costs more than to read it.
-        parts = [slice(start, start + _PART) for start in range(0, len(batch.files), _PART)]
-        read = self._threads.map(
-            lambda part: list(map(self._read, batch.files[part], batch.sizes[part])), parts
-        )
+        parts = [named[start : start + _PART] for start in range(0, len(named), _PART)]
+        read = self._threads.map(lambda part: [self._read(*each) for each in part], parts)
         found = list(itertools.chain.from_iterable(read))
         return ReadBatch(
             batch.first,

@@ -1,8 +1,8 @@
-"""Gradients that add up in one order: equal steps give equal bits, however busy the machine is.
+"""Sums that add up in one order: equal steps give equal bits, however busy the machine is.
 
-Of a tensor that is used three times or more TensorFlow sums the gradients with AddN, which begins
-with whichever of them it may overwrite, and that is a matter of timing; determinism that is asked
-for doesn't change it. Two have one sum.
+Of a tensor that is used three times or more TensorFlow sums the gradients with AddN, and so it does
+with three losses that are added up. It begins with whichever of them it may overwrite, and that is
+a matter of timing; determinism that is asked for doesn't change it. Two have one sum.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 
-def summed(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Returns the sum of gradients of one shape, in their order."""
-    return tf.reduce_sum(tf.stack(gradients), axis=0)
+def summed(values: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns the sum of gradients, or of losses, of one shape, in their order."""
+    return tf.reduce_sum(tf.stack(values), axis=0)
 
 
 def copies(value: tf.Tensor, count: int) -> list[tf.Tensor]:

@@ -271,7 +271,9 @@ class ARN(keras.Model):
             del groups["encoder_i"]
         with tf.GradientTape() as tape:
             terms, code_norm = self.compute_losses(batch, step)
-            total = sum(self.loss_weights[name] * value for name, value in terms.items())
+            total = gradient_order.summed(
+                [self.loss_weights[name] * value for name, value in terms.items()]
+            )
             # The optimizer sums gradients over replicas.
             scaled = total / replicas.count()
         groups = {name: owned for name, owned in groups.items() if owned}

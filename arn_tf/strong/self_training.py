@@ -89,7 +89,8 @@ class SelfTrainer(keras.Model):
             terms = [sum(each) for each in zip(*losses, strict=True)]
             if self.proxies:
                 terms.append(self._between_cameras(normalized, batch))
-            scaled = sum(terms) / replicas.count()
+            total = gradient_order.summed(terms)
+            scaled = total / replicas.count()
         of_features, of_heads = tape.gradient(scaled, (features, heads))
         encoder = model.encoder_i.trainable_variables
         passes = [
@@ -100,7 +101,7 @@ class SelfTrainer(keras.Model):
         of_encoder = [gradient_order.summed(each) for each in zip(*passes, strict=True)]
         model.descend(self.optimizer, of_encoder + of_heads, self.learnt)
         self.memory.follow(normalized, replicas.gather(labels))
-        logged = model.logged(sum(terms), *terms[:2])
+        logged = model.logged(total, *terms[:2])
         if self.proxies:
             self._between.update_state(terms[2])
             logged["cameras"] = self._between.result()
