@@ -1,8 +1,8 @@
 """Tells what is in a file of public weights, and how to use it: `python -m arn_tf.weights FILE`
 
-For files of torchreid's OSNet family, as its model zoo has them, and for the Open Model Zoo's
-person-reidentification-retail, in OpenVINO's format or ONNX; no part of the file is run. The
-exit status is 1 where the file can't be used, else 0.
+For files of torchreid's OSNet family and ResNet50, as its model zoo has them, and for the Open
+Model Zoo's person-reidentification-retail, in OpenVINO's format or ONNX; no part of the file is
+run. The exit status is 1 where the file can't be used, else 0.
 """
 
 import shlex
@@ -26,11 +26,12 @@ def main(path: str) -> None:
     except BadWeights as error:
         print(f"{path}: can't be used: {error}")
         sys.exit(1)
-    size = "x".join(map(str, found.config.input_size))
-    print(
-        f"It can be used: --preset=strong --backbone={found.backbone} "
-        f"--backbone_weights={shlex.quote(path)}" + (f" --input_size={size}" if size else "")
-    )
+    flags = [f"--backbone={found.backbone}", f"--backbone_weights={shlex.quote(path)}"]
+    if found.config.input_size:
+        flags.append(f"--input_size={'x'.join(map(str, found.config.input_size))}")
+    if found.config.last_stride != 1:
+        flags.append(f"--last_stride={found.config.last_stride}")
+    print(f"It can be used: --preset=strong {' '.join(flags)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""E_I by name: any network of keras.applications, or an OSNet with weights made for re-ID.
+"""E_I by name: any network of keras.applications, or one with public weights made for re-ID.
 
-What is known of an OSNet beside its name, its widths and how it takes pixels, is its file's:
-`facts` hold it as JSON can, so that a saved model needs that file no more.
+These are OSNets, and the ResNets of PyTorch, which share their names with those of
+`keras.applications`; which of them it is tells the file of weights. What is known of such a network
+beside its name, its widths and how it takes pixels, is its file's, too: `facts` hold it as JSON
+can, so that a saved model needs that file no more.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,9 +11,18 @@ from collections.abc import Callable, Mapping
 import keras
 import tensorflow as tf
 
-from arn_tf.backbones import keras_applications, osnet, osnet_config, public_weights, torch_layers
+from arn_tf.backbones import (
+    keras_applications,
+    osnet,
+    osnet_config,
+    public_weights,
+    resnet_config,
+    torch_layers,
+    torch_resnet,
+)
 from arn_tf.backbones.osnet_config import OSNetConfig
 from arn_tf.backbones.preprocessing import Preprocessing
+from arn_tf.backbones.resnet_config import ResNetConfig
 from arn_tf.errors import ArgumentError
 from arn_tf.weight_files.bad_weights import BadWeights
 
@@ -28,23 +39,22 @@ def build(
             and the like for a narrower one.
         input_size: (height, width) in pixels.
         weights: "imagenet", "random" or the path of a weights file.
-        facts: of the OSNet that was built before; None: its name's, or its file's.
+        facts: of the network that was built before; None: its name's, or its file's.
 
     Returns:
-        the network, and the facts of an OSNet; None of another.
+        the network, and the facts of one with public weights or an OSNet; None of another.
 
     Raises:
         UserError: see `keras_applications.build`; or a file that can't be read, or that
             belongs to another network than the name says.
     """
-    own = osnet_config.named(name)
-    if own is None:
-        return keras_applications.build(name, input_size, weights), None
     if facts is not None:
-        config = OSNetConfig.from_json(facts["architecture"])
-        return osnet.build(config, input_size, _model_name(name)), facts
-    if weights == "random":
+        return _of_config(_config(facts), input_size, _model_name(name)), facts
+    own = osnet_config.named(name)
+    if own is not None and weights == "random":
         return osnet.build(own, input_size, _model_name(name)), _facts(own, Preprocessing())
+    if own is None and not public_weights.is_one(weights):
+        return keras_applications.build(name, input_size, weights), None
     found = _read(name, weights)
     try:
         network = made_of(found, input_size)
@@ -65,6 +75,8 @@ def check(name: str, weights: str) -> None:
     """
     if osnet_config.named(name) is None:
         keras_applications.check(name, weights)
+        if public_weights.is_one(weights):
+            _read(name, weights)
     elif weights != "random":
         _read(name, weights)
 
@@ -78,7 +90,7 @@ def made_of(
         BadWeights: a tensor is missing, left over or doesn't fit.
         UserError: an input that is too small.
     """
-    network = osnet.build(found.config, input_size, found.backbone.lower())
+    network = _of_config(found.config, input_size, found.backbone.lower())
     torch_layers.assign(network, found.tensors)
     return network
 
@@ -113,7 +125,21 @@ def _model_name(name: str) -> str:
     return name.partition("_")[0].lower()
 
 
-def _facts(config: OSNetConfig, preprocessing: Preprocessing) -> Facts:
+def _of_config(
+    config: public_weights.Config, input_size: tuple[int, int], name: str
+) -> keras.Model:
+    if isinstance(config, ResNetConfig):
+        return torch_resnet.build(config, input_size, name)
+    return osnet.build(config, input_size, name)
+
+
+def _config(facts: Facts) -> public_weights.Config:
+    fields = facts["architecture"]
+    kind = ResNetConfig if resnet_config.is_json(fields) else OSNetConfig
+    return kind.from_json(fields)
+
+
+def _facts(config: public_weights.Config, preprocessing: Preprocessing) -> Facts:
     return {"architecture": config.to_json(), "preprocessing": preprocessing.to_json()}
 
 

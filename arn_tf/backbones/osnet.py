@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 import keras
 
+from arn_tf.backbones import torch_modules
 from arn_tf.backbones.group_normalization import GroupNormalization
 from arn_tf.backbones.osnet_config import AFTER, INSIDE, OSNetConfig
+from arn_tf.backbones.torch_modules import EPSILON, averaged, batch, convolution, initializer, relu
 from arn_tf.errors import UserError
 
-# Of PyTorch's normalisations, that of batches and that of instances.
-EPSILON = 1e-5
 # Four halvings of the picture, rounded up twice and then down: what is left of 13 is 1.
 _LEAST = 13
 # Of a stream's name and average, the weights of its channels before the sigmoid.
@@ -56,12 +56,10 @@ def build(config: OSNetConfig, input_size: tuple[int, int], name: str = "osnet")
     pictures = keras.Input((*input_size, 3), name="pictures")
     x = _instance("in_first")(pictures) if config.picture_instance else pictures
     x = keras.layers.ZeroPadding2D(3, name="conv1.pad")(x)
-    x = _convolution("conv1.conv", config.channels[0], 7, strides=2)(x)
-    x = _instance("conv1.bn")(x) if config.first_instance else _batch("conv1.bn")(x)
-    x = _relu("conv1.relu", x)
-    # Nothing is negative here: zeros are as good as PyTorch's padding of -infinity.
-    x = keras.layers.ZeroPadding2D(1, name="maxpool.pad")(x)
-    x = keras.layers.MaxPooling2D(3, 2, name="maxpool")(x)
+    x = convolution("conv1.conv", config.channels[0], 7, strides=2)(x)
+    x = _instance("conv1.bn")(x) if config.first_instance else batch("conv1.bn")(x)
+    x = relu("conv1.relu", x)
+    x = torch_modules.pooled(x)
     for stage, (kinds, channels) in enumerate(zip(config.blocks, config.channels[1:], strict=True)):
         own = f"conv{stage + 2}"
         for place, kind in enumerate(kinds):
@@ -75,14 +73,8 @@ def build(config: OSNetConfig, input_size: tuple[int, int], name: str = "osnet")
         # A sum over positions, each weighed by channel.
         x = keras.layers.DepthwiseConv2D(config.average_size, name="global_avgpool")(x)
     elif config.head:
-        x = _averaged("global_avgpool", x)
-    for place, width in enumerate(config.head):
-        x = _convolution(f"fc.{3 * place}", width, 1, use_bias=True)(x)
-        x = _batch(f"fc.{3 * place + 1}")(x)
-        if config.prelu:
-            x = keras.layers.PReLU(shared_axes=[1, 2, 3], name=f"fc.{3 * place + 2}")(x)
-        else:
-            x = _relu(f"fc.{3 * place + 2}", x)
+        x = averaged("global_avgpool", x)
+    x = torch_modules.head(x, config.head, config.prelu)
     return keras.Model(pictures, x, name=name)
 
 
@@ -104,31 +96,31 @@ def _block(
         own, stream = f"{name}.conv2{letter}", first
         for place in range(depth):
             stream = _lite(own if depth == 1 else f"{own}.{place}", stream, inner)
-        weights = weigh(own, _averaged(f"{own}.gate.pool", stream))
+        weights = weigh(own, averaged(f"{own}.gate.pool", stream))
         weights = keras.layers.Activation("sigmoid", name=f"{own}.gate.sigmoid")(weights)
         gated.append(keras.layers.Multiply(name=f"{own}.gated")([stream, weights]))
     residual = gated[0]
     if len(gated) > 1:
         residual = keras.layers.Add(name=f"{name}.streams")(gated)
-    residual = _convolution(f"{name}.conv3.conv", channels, 1)(residual)
+    residual = convolution(f"{name}.conv3.conv", channels, 1)(residual)
     if kind == INSIDE:
         residual = _instance(f"{name}.IN")(residual)
     else:
-        residual = _batch(f"{name}.conv3.bn")(residual)
+        residual = batch(f"{name}.conv3.bn")(residual)
     if x.shape[-1] != channels:
-        x = _convolution(f"{name}.downsample.conv", channels, 1)(x)
-        x = _batch(f"{name}.downsample.bn")(x)
+        x = convolution(f"{name}.downsample.conv", channels, 1)(x)
+        x = batch(f"{name}.downsample.bn")(x)
     x = keras.layers.Add(name=f"{name}.sum")([residual, x])
     if kind == AFTER:
         x = _instance(f"{name}.IN")(x)
-    return _relu(f"{name}.relu", x)
+    return relu(f"{name}.relu", x)
 
 
 def _gate(config: OSNetConfig, name: str, inner: int) -> _Gate:
     """Two layers, shared by a block's streams."""
-    squeeze = _convolution(f"{name}.gate.fc1", inner // config.gate_reduction, 1, use_bias=True)
-    excite = _convolution(f"{name}.gate.fc2", inner, 1, use_bias=True)
-    return lambda own, x: excite(_relu(f"{own}.gate.relu", squeeze(x)))
+    squeeze = convolution(f"{name}.gate.fc1", inner // config.gate_reduction, 1, use_bias=True)
+    excite = convolution(f"{name}.gate.fc2", inner, 1, use_bias=True)
+    return lambda own, x: excite(relu(f"{own}.gate.relu", squeeze(x)))
 
 
 def _grouped_gate(config: OSNetConfig, name: str, inner: int) -> _Gate:
@@ -141,52 +133,22 @@ def _grouped_gate(config: OSNetConfig, name: str, inner: int) -> _Gate:
 
 def _lite(name: str, x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
     """A 3x3 convolution in two: 1x1 over channels, then 3x3 within each."""
-    x = _convolution(f"{name}.conv1", channels, 1)(x)
+    x = convolution(f"{name}.conv1", channels, 1)(x)
     x = keras.layers.DepthwiseConv2D(
         3,
         padding="same",
         use_bias=False,
-        depthwise_initializer=_initializer(),
+        depthwise_initializer=initializer(),
         name=f"{name}.conv2",
     )(x)
-    return _relu(f"{name}.relu", _batch(f"{name}.bn")(x))
+    return relu(f"{name}.relu", batch(f"{name}.bn")(x))
 
 
 def _pointwise(name: str, x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
-    x = _batch(f"{name}.bn")(_convolution(f"{name}.conv", channels, 1)(x))
-    return _relu(f"{name}.relu", x)
-
-
-def _convolution(
-    name: str, channels: int, size: int, strides: int = 1, use_bias: bool = False
-) -> keras.layers.Conv2D:
-    return keras.layers.Conv2D(
-        channels,
-        size,
-        strides,
-        use_bias=use_bias,
-        kernel_initializer=_initializer(),
-        name=name,
-    )
-
-
-def _initializer() -> keras.initializers.Initializer:
-    """He et al. (ICCV 2015), by what leaves the layer."""
-    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-
-
-def _batch(name: str) -> keras.layers.BatchNormalization:
-    return keras.layers.BatchNormalization(epsilon=EPSILON, name=name)
+    x = batch(f"{name}.bn")(convolution(f"{name}.conv", channels, 1)(x))
+    return relu(f"{name}.relu", x)
 
 
 def _instance(name: str) -> GroupNormalization:
     """Each picture's channels by their own mean and variance: one group for each."""
     return GroupNormalization(groups=-1, epsilon=EPSILON, name=name)
-
-
-def _averaged(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
-    return keras.layers.GlobalAveragePooling2D(keepdims=True, name=name)(x)
-
-
-def _relu(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
-    return keras.layers.ReLU(name=name)(x)

@@ -56,6 +56,11 @@ class OSNetConfig:
         return self.head[-1] if self.head else self.channels[-1]
 
     @property
+    def last_stride(self) -> int:
+        """That of the last stage: it keeps the size of the map."""
+        return 1
+
+    @property
     def input_size(self) -> tuple[int, ...]:
         """(height, width) of the pictures that a learned average takes; empty: any."""
         return tuple(_HALVED * side for side in self.average_size)

@@ -3,14 +3,19 @@
 import dataclasses
 import importlib
 import os
+import zipfile
+from collections.abc import Mapping
 
 import numpy as np
 
-from arn_tf.backbones import torchreid_names
+from arn_tf.backbones import resnet_config, torchreid_names
 from arn_tf.backbones.osnet_config import OSNetConfig
 from arn_tf.backbones.preprocessing import Preprocessing
+from arn_tf.backbones.resnet_config import ResNetConfig
 from arn_tf.weight_files import onnx_file, open_model_zoo, openvino_ir, torch_file
 from arn_tf.weight_files.bad_weights import BadWeights
+
+Config = OSNetConfig | ResNetConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +24,8 @@ class PublicWeights:
 
     Attributes:
         format: of the file, for people.
-        backbone: OSNet, OSNetIBN or OSNetAIN.
-        width: x1_0, x0_25, ...; "" for another.
+        backbone: OSNet, OSNetIBN, OSNetAIN, ResNet50, ResNet101 or ResNet152.
+        width: of an OSNet, x1_0, x0_25, ...; "" for another.
         config: of the network.
         preprocessing: that it was trained with.
         tensors: {name of a layer's weight: array} in PyTorch's shapes.
@@ -30,7 +35,7 @@ class PublicWeights:
     format: str
     backbone: str
     width: str
-    config: OSNetConfig
+    config: Config
     preprocessing: Preprocessing
     tensors: dict[str, np.ndarray]
     persons: int | None
@@ -63,11 +68,10 @@ def read(path: str) -> PublicWeights:
     """
     form, tensors = _tensors(path)
     own = torchreid_names.canonical(tensors)
-    config = torchreid_names.config_of(own)
-    known = config and torchreid_names.name_of(config)
-    if not config or not known:
+    known = _known(own)
+    if known is None:
         raise BadWeights(_foreign(tensors))
-    name, width = known
+    name, width, config = known
     return PublicWeights(
         format=form,
         backbone=name,
@@ -78,6 +82,38 @@ def read(path: str) -> PublicWeights:
         tensors=own,
         persons=torchreid_names.persons(tensors),
     )
+
+
+def is_one(path: str) -> bool:
+    """Whether a file is of a kind that `read` takes, and none of Keras's.
+
+    Args:
+        path: of the file; "imagenet" and "random" are none, nor is one that can't be read.
+    """
+    if path in ("imagenet", "random"):
+        return False
+    path = os.path.expanduser(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+        # Keras's own archives are zip files, as PyTorch's.
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return "config.json" not in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+    kinds = (torch_file, openvino_ir, onnx_file)
+    return path.endswith(".safetensors") or any(kind.is_one(start) for kind in kinds)
+
+
+def _known(tensors: Mapping[str, np.ndarray]) -> tuple[str, str, Config] | None:
+    """Returns name, width and configuration of the network that has such tensors."""
+    osnet = torchreid_names.config_of(tensors)
+    if osnet:
+        name = torchreid_names.name_of(osnet)
+        return (*name, osnet) if name else None
+    resnet = resnet_config.config_of(tensors)
+    return (resnet_config.RESNETS[resnet.blocks], "", resnet) if resnet else None
 
 
 def _tensors(path: str) -> tuple[str, dict[str, np.ndarray]]:
@@ -132,15 +168,9 @@ def _safetensors(path: str) -> tuple[str, dict[str, np.ndarray]]:
 
 
 def _foreign(tensors: dict[str, np.ndarray]) -> str:
-    if any(name.endswith("layer4.2.conv3.weight") for name in tensors):
-        return (
-            "the weights of a ResNet of PyTorch, which has its strides and biases elsewhere than "
-            "the ResNet50 of keras.applications: the numbers would not fit. Use an OSNet instead, "
-            "such as torchreid's osnet_ain_x1_0"
-        )
     first = ", ".join(sorted(tensors)[:3])
     return (
         f"the weights of no network that is known here ({len(tensors)} tensors: {first}, ...). "
-        "Known are OSNet, OSNet-IBN and OSNet-AIN of torchreid, in any width, and "
+        "Known are OSNet, OSNet-IBN and OSNet-AIN of torchreid, in any width, its ResNet50, and "
         "person-reidentification-retail of the Open Model Zoo"
     )

@@ -22,22 +22,23 @@ from arn_tf.backbones.osnet_config import (
 
 # Of every normalisation of PyTorch: how many batches it has seen.
 _COUNTER = ".num_batches_tracked"
-_CLASSIFIER = ("classifier.weight", "classifier.bias")
+# torchreid's, or torchvision's.
+_CLASSIFIERS = ("classifier", "fc")
 
 
 def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the tensors of the network itself by the names of OSNet's layers."""
+    """Returns the tensors of the network itself, an OSNet's by the names of its layers."""
     return {
         _canonical(name): tensor
         for name, tensor in tensors.items()
-        if not name.endswith(_COUNTER) and name not in _CLASSIFIER
+        if not name.endswith(_COUNTER) and name.rpartition(".")[0] not in _CLASSIFIERS
     }
 
 
 def persons(tensors: Mapping[str, np.ndarray]) -> int | None:
     """Returns how many persons the classifier tells apart; None: the file has none."""
-    classifier = tensors.get(_CLASSIFIER[0])
-    return None if classifier is None or classifier.ndim != 2 else classifier.shape[0]
+    found = (tensors.get(f"{name}.weight") for name in _CLASSIFIERS)
+    return next((each.shape[0] for each in found if each is not None and each.ndim == 2), None)
 
 
 def config_of(tensors: Mapping[str, np.ndarray]) -> OSNetConfig | None:

@@ -122,6 +122,16 @@ class Settings(RunSettings):
                 "train it with preset=strong",
                 also=["preset"],
             )
+        from arn_tf.backbones import public_weights  # not for flags alone: it loads NumPy
+
+        if public_weights.is_one(self.backbone_weights):
+            raise ArgumentError(
+                "backbone_weights",
+                self.backbone_weights,
+                "public weights made for re-identification; preset=paper begins at those of "
+                "keras.applications, preset=strong takes either",
+                also=["preset"],
+            )
         if self.source_only_epochs >= self.epochs:
             raise UserError(
                 f"source_only_epochs={self.source_only_epochs} leaves none of epochs="

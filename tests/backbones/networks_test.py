@@ -195,13 +195,6 @@ def test_a_file_of_another_kind(name, content, words, tmp_path):
         networks.build("OSNet", SIZE, str(path))
 
 
-def test_a_resnet_of_pytorch(tmp_path):
-    arrays = {"layer4.2.conv3.weight": np.zeros((2048, 512, 1, 1), "<f4")}
-    path = torch_files.saved(tmp_path / "resnet50.pth", arrays)
-    with refused("a ResNet of PyTorch, which has its strides and biases elsewhere"):
-        networks.build("OSNet", SIZE, path)
-
-
 def test_safetensors_by_its_package(tmp_path, monkeypatch):
     path = tmp_path / "file.safetensors"
     path.write_bytes(bytes(16))

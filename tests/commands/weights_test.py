@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support import small_osnets
+from tests.support import small_osnets, small_resnets
 from tests.support.places import ROOT
 
 
@@ -27,6 +27,16 @@ def test_a_file_that_can_be_used(tmp_path):
         "  preprocessing: RGB, 0..1, mean 0.485, 0.456, 0.406, deviation 0.229, 0.224, 0.225",
         "It can be used: --preset=strong --backbone=OSNetAIN --backbone_weights='my weights.pth'",
     ]
+
+
+def test_a_resnet_is_used_as_it_was_trained(tmp_path):
+    small_resnets.saved(tmp_path / "resnet50.pth")
+    done = run(tmp_path, "resnet50.pth")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == (
+        "It can be used: --preset=strong --backbone=ResNet50 --backbone_weights=resnet50.pth "
+        "--last_stride=2"
+    )
 
 
 def test_a_tensor_that_is_missing(tmp_path):

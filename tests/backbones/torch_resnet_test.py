@@ -1,0 +1,130 @@
+"""A ResNet with torchreid's weights, beside what PyTorch computes with the same."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from arn_tf.backbones import networks, public_weights
+from arn_tf.strong.model import StrongModel
+from tests.support import small_data, small_resnets, torch_files
+from tests.support.user_errors import refused
+
+SIZE = (70, 45)
+# By torch 2.13.0, its modules put together as torchreid does: of two pictures the first six numbers
+# of the feature, without a head and with one of six.
+FEATURES = {
+    0: [
+        [0.18474, 1.67767, 0.0, 10.22461, 10.76798, 2.48827],
+        [0.20324, 1.19244, 0.0, 8.46298, 11.32634, 1.95412],
+    ],
+    6: [
+        [2.51637, 0.0, 0.0, 23.6406, 0.0, 0.0],
+        [1.94154, 0.0, 0.0, 21.19112, 0.0, 0.0],
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return small_resnets.saved(tmp_path_factory.mktemp("weights") / "resnet50.pth")
+
+
+def images():
+    return np.random.default_rng(1).integers(0, 256, (2, *SIZE, 3), np.int64).astype("f4")
+
+
+def encoded(network, facts):
+    return network(networks.preprocessing("ResNet50", facts)(tf.constant(images())))
+
+
+@pytest.mark.parametrize("head", FEATURES)
+def test_what_pytorch_computes(head, tmp_path):
+    path = small_resnets.saved(tmp_path / "file.pth.tar", head)
+    network, facts = networks.build("ResNet50", SIZE, path)
+    maps = encoded(network, facts)
+    assert maps.shape == ((2, 1, 1, 6) if head else (2, 3, 2, 256))
+    features = tf.reduce_mean(maps, axis=[1, 2])[:, :6]
+    np.testing.assert_allclose(features, FEATURES[head], rtol=1e-4, atol=1e-4)
+    # Without the file.
+    again, _ = networks.build("ResNet50", SIZE, "gone.pth", facts)
+    again.set_weights(network.get_weights())
+    np.testing.assert_array_equal(encoded(again, facts), maps)
+
+
+def test_what_is_in_the_file(file):
+    found = dict(public_weights.read(file).facts())
+    assert found["network"] == "ResNet50, channels 8, 32, 64, 128, 256"
+    assert found["embedding"] == "256 numbers"
+    assert found["classifier"] == "of 7 persons; not used"
+
+
+def test_torchvisions_classifier_is_not_used(tmp_path):
+    arrays = small_resnets.tensors()
+    for part in ("weight", "bias"):
+        arrays[f"fc.{part}"] = arrays.pop(f"classifier.{part}")
+    found = public_weights.read(torch_files.saved(tmp_path / "resnet50.pth", arrays))
+    assert (found.persons, found.config.head) == (7, ())
+    networks.made_of(found, SIZE)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet101", "OSNetAIN"])
+def test_another_name(name, file):
+    for refusing in (lambda: networks.check(name, file), lambda: networks.build(name, SIZE, file)):
+        with refused(rf"^--backbone={name}: {file} holds ResNet50; pass --backbone=ResNet50"):
+            refusing()
+
+
+def test_a_file_that_is_cut_off(tmp_path):
+    arrays = small_resnets.tensors()
+    del arrays["layer3.5.bn2.running_var"]
+    path = torch_files.saved(tmp_path / "resnet50.pth", arrays)
+    with refused("layer3.5.bn2.running_var, of shape .32,., is missing"):
+        networks.build("ResNet50", SIZE, path)
+
+
+def test_other_depths_and_blocks_are_not_known(tmp_path):
+    arrays = {k: v for k, v in small_resnets.tensors().items() if not k.startswith("layer3.5.")}
+    path = torch_files.saved(tmp_path / "resnet47.pth", arrays)
+    with refused("no network that is known here.* its ResNet50"):
+        networks.build("ResNet50", SIZE, path)
+
+
+@pytest.mark.parametrize("ending", ["weights.h5", "keras"])
+def test_files_of_keras_are_kerass(ending, tmp_path):
+    """Its archives are zip files, as PyTorch's are."""
+    network = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(64, 32, 3))
+    path = str(tmp_path / f"file.{ending}")
+    (network.save_weights if ending == "weights.h5" else network.save)(path)
+    assert not public_weights.is_one(path)
+    if ending == "weights.h5":
+        built, facts = networks.build("ResNet50", (64, 32), path)
+        assert facts is None
+        np.testing.assert_array_equal(built.get_weights()[0], network.get_weights()[0])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_strong_model(stride, file, tmp_path):
+    model = StrongModel(0, "ResNet50", file, SIZE, last_stride=stride)
+    maps = model.feature_maps(images())
+    assert maps.shape == ((2, 5, 3, 256) if stride == 1 else (2, 3, 2, 256))
+    found = model(images())
+    if stride == 2:
+        feature = model.plain_features(images())
+        np.testing.assert_allclose(feature[:, :6], FEATURES[0], rtol=1e-4, atol=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(images()), found)
+
+
+def test_the_paper_begins_at_keras(file):
+    settings = small_data.settings("runs/none", backbone="ResNet50", backbone_weights=file)
+    with refused(f"^--backbone_weights={file}: public weights.*--preset=strong"):
+        settings.check()
+
+
+def test_a_head_ends_in_no_map(tmp_path):
+    path = small_resnets.saved(tmp_path / "resnet50_fc6.pth", head=6)
+    with refused("last stride can't be taken away; pass --last_stride=2"):
+        StrongModel(0, "ResNet50", path, SIZE)
+    assert StrongModel(0, "ResNet50", path, SIZE, last_stride=2).embedding_dim == 6
