@@ -96,7 +96,7 @@ class RunSettings:
     backbone: str = setting(
         "ResNet50",
         "E_I, a network of keras.applications (paper); with preset=strong also OSNet, OSNetIBN or "
-        "OSNetAIN",
+        "OSNetAIN; ResNet50 is PyTorch's where backbone_weights names a file of that",
     )
     backbone_weights: str = setting(
         "imagenet",
