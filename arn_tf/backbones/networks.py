@@ -1,4 +1,4 @@
-"""E_I by name: any network of keras.applications, or one with public weights made for re-ID.
+"""E_I by name: any network of keras.applications, or one of PyTorch with public weights.
 
 These are OSNets, and the ResNets of PyTorch, which share their names with those of
 `keras.applications`; which of them it is tells the file of weights. What is known of such a network
@@ -93,6 +93,12 @@ def made_of(
     network = _of_config(found.config, input_size, found.backbone.lower())
     torch_layers.assign(network, found.tensors)
     return network
+
+
+def keeps_last_map(facts: Facts | None) -> bool:
+    """Whether the last stage of a ResNet of PyTorch keeps the size of its map; False of others."""
+    config = None if facts is None else _config(facts)
+    return isinstance(config, ResNetConfig) and config.last_stride == 1
 
 
 def preprocessing(name: str, facts: Facts | None) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -5,6 +5,7 @@ Without Keras: what only names a network, or looks at a weights file, needs no m
 
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
 # Where a block has an instance normalisation: nowhere, in place of the batch normalisation that
 # ends its residual (OSNet-AIN), or after the sum (OSNet-IBN).
@@ -49,16 +50,13 @@ class OSNetConfig:
     gate_groups: int = 0
     average_size: tuple[int, ...] = ()
     prelu: bool = False
+    # That of the last stage: it keeps the size of the map.
+    last_stride: ClassVar[int] = 1
 
     @property
     def embedding_dim(self) -> int:
         """Channels of what the network ends in."""
         return self.head[-1] if self.head else self.channels[-1]
-
-    @property
-    def last_stride(self) -> int:
-        """That of the last stage: it keeps the size of the map."""
-        return 1
 
     @property
     def input_size(self) -> tuple[int, ...]:

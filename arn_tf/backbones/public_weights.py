@@ -29,7 +29,7 @@ class PublicWeights:
         config: of the network.
         preprocessing: that it was trained with.
         tensors: {name of a layer's weight: array} in PyTorch's shapes.
-        persons: classes of the classifier, which isn't used; None without one.
+        classes: of the classifier, which isn't used; None without one.
     """
 
     format: str
@@ -38,7 +38,7 @@ class PublicWeights:
     config: Config
     preprocessing: Preprocessing
     tensors: dict[str, np.ndarray]
-    persons: int | None
+    classes: int | None
 
     @property
     def parameters(self) -> int:
@@ -47,7 +47,7 @@ class PublicWeights:
 
     def facts(self) -> list[tuple[str, str]]:
         """Returns (name, text) of what a user wants to know."""
-        persons = "none" if self.persons is None else f"of {self.persons} persons; not used"
+        classes = "none" if self.classes is None else f"of {self.classes} classes; not used"
         channels = ", ".join(map(str, self.config.channels))
         width = f"width {self.width}, " if self.width else ""
         return [
@@ -55,7 +55,7 @@ class PublicWeights:
             ("network", f"{self.backbone}, {width}channels {channels}"),
             ("parameters", f"{self.parameters:,} in {len(self.tensors)} tensors"),
             ("embedding", f"{self.config.embedding_dim} numbers"),
-            ("classifier", persons),
+            ("classifier", classes),
             ("preprocessing", str(self.preprocessing)),
         ]
 
@@ -80,7 +80,7 @@ def read(path: str) -> PublicWeights:
         # torchreid's own, for all that it or its fork of the Open Model Zoo trains.
         preprocessing=Preprocessing(),
         tensors=own,
-        persons=torchreid_names.persons(tensors),
+        classes=torchreid_names.classes(tensors),
     )
 
 
@@ -96,14 +96,21 @@ def is_one(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             start = file.read(16)
-        # Keras's own archives are zip files, as PyTorch's.
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return "config.json" not in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError):
+        return False
+    # Keras's own archives are zip files, as PyTorch's are.
+    if start.startswith(b"PK\x03\x04") and _is_keras(path):
         return False
     kinds = (torch_file, openvino_ir, onnx_file)
     return path.endswith(".safetensors") or any(kind.is_one(start) for kind in kinds)
+
+
+def _is_keras(path: str) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "config.json" in archive.namelist()
+    except Exception:  # of a broken one: it has errors of many kinds, and `read` tells of them
+        return False
 
 
 def _known(tensors: Mapping[str, np.ndarray]) -> tuple[str, str, Config] | None:
@@ -168,9 +175,15 @@ def _safetensors(path: str) -> tuple[str, dict[str, np.ndarray]]:
 
 
 def _foreign(tensors: dict[str, np.ndarray]) -> str:
+    if any(name.endswith("layer4.2.conv3.weight") for name in tensors):
+        return (
+            "the weights of a ResNet with other layers, or under other names, than torchreid's and "
+            "torchvision's ResNet50, ResNet101 and ResNet152, which are the ones known here"
+        )
     first = ", ".join(sorted(tensors)[:3])
     return (
         f"the weights of no network that is known here ({len(tensors)} tensors: {first}, ...). "
-        "Known are OSNet, OSNet-IBN and OSNet-AIN of torchreid, in any width, its ResNet50, and "
-        "person-reidentification-retail of the Open Model Zoo"
+        "Known are OSNet, OSNet-IBN and OSNet-AIN of torchreid, in any width, its ResNets, and "
+        "person-reidentification-retail of the Open Model Zoo; for other networks of "
+        "keras.applications a weights file of Keras without the head"
     )

@@ -5,11 +5,13 @@ Without Keras: what only looks at a weights file needs no more than this.
 
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
 # Of a block's last convolution, what enters the others.
 EXPANSION = 4
+_KIND = "resnet"
 # By the blocks of their stages, as torchreid and torchvision build them.
 RESNETS = {(3, 4, 6, 3): "ResNet50", (3, 4, 23, 3): "ResNet101", (3, 8, 36, 3): "ResNet152"}
 
@@ -28,6 +30,8 @@ class ResNetConfig:
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     width: int = 64
     head: tuple[int, ...] = ()
+    # Of the pictures that it takes: any.
+    input_size: ClassVar[tuple[int, ...]] = ()
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -42,17 +46,17 @@ class ResNetConfig:
 
     @property
     def last_stride(self) -> int:
-        """That of the last stage when it was trained."""
-        return 2
-
-    @property
-    def input_size(self) -> tuple[int, ...]:
-        """(height, width) of the pictures that it takes; empty: any."""
-        return ()
+        """That of the last stage: torchreid has 1 where a head follows, as in resnet50_fc512."""
+        return 1 if self.head else 2
 
     def to_json(self) -> dict:
-        """Returns the fields as JSON has them: lists for tuples."""
-        return {"blocks": list(self.blocks), "width": self.width, "head": list(self.head)}
+        """Returns the fields as JSON has them, lists for tuples, and what they are of."""
+        return {
+            "kind": _KIND,
+            "blocks": list(self.blocks),
+            "width": self.width,
+            "head": list(self.head),
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping) -> "ResNetConfig":
@@ -62,13 +66,14 @@ class ResNetConfig:
 
 def is_json(fields: Mapping) -> bool:
     """Whether `ResNetConfig.to_json` made these fields, and not those of an OSNet."""
-    return "width" in fields
+    return fields.get("kind") == _KIND
 
 
 def config_of(tensors: Mapping[str, np.ndarray]) -> ResNetConfig | None:
     """Returns the ResNet that PyTorch's tensors look like; None: they look like none.
 
-    Whether each tensor is there, and of its right shape, is for who gives them to a network.
+    Convolutions of other shapes, as of a ResNeXt, are another network's. Whether each tensor is
+    there, and of its right shape, is for who gives them to a network.
     """
     blocks: list[int] = []
     while f"layer{len(blocks) + 1}.0.conv3.weight" in tensors:
@@ -76,14 +81,26 @@ def config_of(tensors: Mapping[str, np.ndarray]) -> ResNetConfig | None:
         while f"layer{stage}.{count}.conv3.weight" in tensors:
             count += 1
         blocks.append(count)
-    head: list[int] = []
-    while f"fc.{3 * len(head)}.weight" in tensors:
-        head.append(_outputs(tensors, f"fc.{3 * len(head)}.weight"))
-    width = _outputs(tensors, "conv1.weight")
-    if tuple(blocks) not in RESNETS or not width or not all(head):
+    width = next(iter(_shape(tensors, "conv1.weight")), 0)
+    if tuple(blocks) not in RESNETS or _shape(tensors, "conv1.weight") != (width, 3, 7, 7):
         return None
+    for stage, count in enumerate(blocks):
+        inner = width * 2**stage
+        for place in range(count):
+            own = f"layer{stage + 1}.{place}"
+            if _shape(tensors, f"{own}.conv3.weight") != (EXPANSION * inner, inner, 1, 1):
+                return None
+            if _shape(tensors, f"{own}.conv2.weight") not in ((), (inner, inner, 3, 3)):
+                return None
+    head: list[int] = []
+    inputs = ResNetConfig(tuple(blocks), width).embedding_dim
+    while shape := _shape(tensors, f"fc.{3 * len(head)}.weight"):
+        if not shape[0] or shape[1:] != (inputs,):
+            return None
+        inputs = shape[0]
+        head.append(inputs)
     return ResNetConfig(tuple(blocks), width, tuple(head))
 
 
-def _outputs(tensors: Mapping[str, np.ndarray], name: str) -> int:
-    return next(iter(tensors[name].shape), 0) if name in tensors else 0
+def _shape(tensors: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
+    return tensors[name].shape if name in tensors else ()

@@ -29,10 +29,11 @@ def build(config: ResNetConfig, input_size: tuple[int, int], name: str = "resnet
     x = keras.layers.ZeroPadding2D(3, name="conv1.pad")(pictures)
     x = batch("bn1")(convolution("conv1", config.width, 7, strides=2)(x))
     x = torch_modules.pooled(relu("relu", x))
+    strides = (1, 2, 2, config.last_stride)
     for stage, blocks in enumerate(config.blocks):
         for place in range(blocks):
-            strides = 2 if stage and not place else 1
-            x = _block(f"layer{stage + 1}.{place}", x, config.width * 2**stage, strides)
+            own, channels = f"layer{stage + 1}.{place}", config.width * 2**stage
+            x = _block(own, x, channels, 1 if place else strides[stage])
     if config.head:
         x = torch_modules.head(averaged("avgpool", x), config.head)
     return keras.Model(pictures, x, name=name)

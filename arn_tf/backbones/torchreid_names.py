@@ -22,22 +22,25 @@ from arn_tf.backbones.osnet_config import (
 
 # Of every normalisation of PyTorch: how many batches it has seen.
 _COUNTER = ".num_batches_tracked"
-# torchreid's, or torchvision's.
-_CLASSIFIERS = ("classifier", "fc")
+_CLASSIFIER = "classifier"
+# Of torchvision's ResNets.
+_RESNET, _RESNETS_CLASSIFIER = "layer1.0.conv3.weight", "fc"
+_PARTS = ("weight", "bias")
 
 
 def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the tensors of the network itself, an OSNet's by the names of its layers."""
+    unused = _of_classifiers(tensors)
     return {
         _canonical(name): tensor
         for name, tensor in tensors.items()
-        if not name.endswith(_COUNTER) and name.rpartition(".")[0] not in _CLASSIFIERS
+        if not name.endswith(_COUNTER) and name not in unused
     }
 
 
-def persons(tensors: Mapping[str, np.ndarray]) -> int | None:
-    """Returns how many persons the classifier tells apart; None: the file has none."""
-    found = (tensors.get(f"{name}.weight") for name in _CLASSIFIERS)
+def classes(tensors: Mapping[str, np.ndarray]) -> int | None:
+    """Returns how many persons or things the classifier tells apart; None: the file has none."""
+    found = (tensors.get(name) for name in _of_classifiers(tensors) if name.endswith(".weight"))
     return next((each.shape[0] for each in found if each is not None and each.ndim == 2), None)
 
 
@@ -88,6 +91,11 @@ def name_of(config: OSNetConfig) -> tuple[str, str] | None:
             )
             return name, next(widths, "")
     return None
+
+
+def _of_classifiers(tensors: Mapping[str, np.ndarray]) -> list[str]:
+    layers = [_CLASSIFIER, *([_RESNETS_CLASSIFIER] if _RESNET in tensors else [])]
+    return [f"{layer}.{part}" for layer in layers for part in _PARTS]
 
 
 def _canonical(name: str) -> str:

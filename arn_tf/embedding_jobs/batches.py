@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import itertools
+import math
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from datasets.files.pictures import PictureError
 SIZE = 64
 # Reading waits for disks and stores, not for processors.
 READERS = 16
-_PART = SIZE // READERS
 # Of a picture that can't be used.
 _NOTHING = b""
 
@@ -87,8 +87,9 @@ class Reader:
     def read(self, batch: Batch) -> ReadBatch:
         """Reads a batch; raises a `StorageError` where the disk or store doesn't answer."""
         named = list(zip(batch.files, batch.sizes, strict=True))
-        # By parts, one for each thread: to hand over a crop costs more than to read it.
-        parts = [named[start : start + _PART] for start in range(0, len(named), _PART)]
+        # A part for each thread: to hand over a crop costs more than to read it.
+        size = math.ceil(len(named) / READERS)
+        parts = [named[start : start + size] for start in range(0, len(named), size)]
         read = self._threads.map(lambda part: [self._read(*each) for each in part], parts)
         found = list(itertools.chain.from_iterable(read))
         return ReadBatch(

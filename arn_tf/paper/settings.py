@@ -128,8 +128,8 @@ class Settings(RunSettings):
             raise ArgumentError(
                 "backbone_weights",
                 self.backbone_weights,
-                "public weights made for re-identification; preset=paper begins at those of "
-                "keras.applications, preset=strong takes either",
+                "a file of PyTorch, OpenVINO or ONNX; preset=paper takes weights files of Keras, "
+                "preset=strong takes either",
                 also=["preset"],
             )
         if self.source_only_epochs >= self.epochs:

@@ -85,8 +85,10 @@ class StrongModel(keras.Model):
         if facts is not None:
             self._settings["network"] = facts
         self._preprocess = networks.preprocessing(backbone, facts)
+        # Where there is no last stride to take away, 2 leaves the network as it is.
+        strides = 2 if networks.keeps_last_map(facts) else last_stride
         self.encoder_i, self._channels = tuned_backbone.tuned(
-            encoder_i, backbone, last_stride, precision
+            encoder_i, backbone, strides, precision
         )
         self.embedding_dim = self.encoder_i.output_shape[-1]
         self.neck, self.classifier = (

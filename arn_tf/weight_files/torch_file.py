@@ -20,6 +20,11 @@ _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _LEGACY_VERSION = 1001
 # Of a dictionary that holds the weights beside other things: torchreid's, fast-reid's.
 _HOLDERS = ("state_dict", "model")
+# What zipfile and pickle say of damage.
+_BROKEN = (
+    *(zipfile.BadZipFile, EOFError, struct.error, NotImplementedError, MemoryError),
+    *(OSError, UnicodeDecodeError),
+)
 
 
 def is_one(start: bytes) -> bool:
@@ -51,7 +56,7 @@ def read(path: str) -> tuple[str, dict[str, np.ndarray]]:
             "import torch; x = torch.load('old.pth', map_location='cpu', weights_only=False); "
             "torch.save(x.state_dict() if hasattr(x, 'state_dict') else x['state_dict'], 'new.pth')"
         ) from error
-    except (zipfile.BadZipFile, EOFError, struct.error, NotImplementedError, MemoryError) as error:
+    except _BROKEN as error:
         raise BadWeights(
             f"the file is broken ({str(error)[:100] or type(error).__name__}); fetch it "
             "again, and compare its size with the original's"

@@ -208,4 +208,4 @@ def test_safetensors_by_its_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", library)
     monkeypatch.setitem(sys.modules, "safetensors", types.ModuleType("safetensors"))
     found = public_weights.read(str(path))
-    assert (found.format, found.backbone, found.persons) == ("safetensors", "OSNet", 7)
+    assert (found.format, found.backbone, found.classes) == ("safetensors", "OSNet", 7)

@@ -19,8 +19,8 @@ FEATURES = {
         [0.20324, 1.19244, 0.0, 8.46298, 11.32634, 1.95412],
     ],
     6: [
-        [2.51637, 0.0, 0.0, 23.6406, 0.0, 0.0],
-        [1.94154, 0.0, 0.0, 21.19112, 0.0, 0.0],
+        [2.43073, 0.0, 0.0, 25.10087, 0.0, 0.0],
+        [2.03074, 0.0, 0.0, 25.21262, 0.0, 0.0],
     ],
 }
 
@@ -56,7 +56,7 @@ def test_what_is_in_the_file(file):
     found = dict(public_weights.read(file).facts())
     assert found["network"] == "ResNet50, channels 8, 32, 64, 128, 256"
     assert found["embedding"] == "256 numbers"
-    assert found["classifier"] == "of 7 persons; not used"
+    assert found["classifier"] == "of 7 classes; not used"
 
 
 def test_torchvisions_classifier_is_not_used(tmp_path):
@@ -64,7 +64,7 @@ def test_torchvisions_classifier_is_not_used(tmp_path):
     for part in ("weight", "bias"):
         arrays[f"fc.{part}"] = arrays.pop(f"classifier.{part}")
     found = public_weights.read(torch_files.saved(tmp_path / "resnet50.pth", arrays))
-    assert (found.persons, found.config.head) == (7, ())
+    assert (found.classes, found.config.head) == (7, ())
     networks.made_of(found, SIZE)
 
 
@@ -83,11 +83,54 @@ def test_a_file_that_is_cut_off(tmp_path):
         networks.build("ResNet50", SIZE, path)
 
 
-def test_other_depths_and_blocks_are_not_known(tmp_path):
-    arrays = {k: v for k, v in small_resnets.tensors().items() if not k.startswith("layer3.5.")}
-    path = torch_files.saved(tmp_path / "resnet47.pth", arrays)
-    with refused("no network that is known here.* its ResNet50"):
-        networks.build("ResNet50", SIZE, path)
+OTHERS = {
+    "another depth": ("layer3.5.conv3.weight", None),
+    "groups of channels": ("layer1.0.conv2.weight", (8, 2, 3, 3)),
+    "a wider block": ("layer2.0.conv3.weight", (64, 32, 1, 1)),
+    "nothing but a width": ("conv1.weight", (2**30, 0)),
+    "no width": ("conv1.weight", (0, 3, 7, 7)),
+    "a head of nothing": ("fc.0.weight", (2**33, 0)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_resnets_are_not_known(name, tmp_path):
+    """And are told before a network of their widths is built."""
+    tensor, shape = OTHERS[name]
+    arrays = small_resnets.tensors()
+    if shape is None:
+        del arrays[tensor]
+    else:
+        arrays[tensor] = np.zeros(shape, "<f4")
+    path = torch_files.saved(tmp_path / "resnet.pth", arrays)
+    with refused(f"^--backbone_weights={path}: the weights of a ResNet with other layers"):
+        networks.check("ResNet50", path)
+
+
+def test_other_names_of_a_resnet(tmp_path):
+    arrays = {f"backbone.{name}": array for name, array in small_resnets.tensors().items()}
+    path = torch_files.saved(tmp_path / "resnet.pth", arrays)
+    with refused("a ResNet with other layers, or under other names"):
+        networks.check("ResNet50", path)
+
+
+def directory(content, place, new):
+    """Changes the last directory of a zip file: from its end, or of its first entry."""
+    changed = bytearray(content)
+    start = content.rindex(b"PK\5\6") if place >= 12 else content.index(b"PK\1\2")
+    changed[start + place : start + place + len(new)] = new
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("place", "new"), [(6, b"\x63\x00"), (16, b"\xf0\xff\xff\x7f")], ids=["version", "offset"]
+)
+def test_a_broken_archive(place, new, file, tmp_path):
+    path = tmp_path / "broken.pth"
+    with open(file, "rb") as whole:
+        path.write_bytes(directory(whole.read(), place, new))
+    with refused(f"^--backbone_weights={path}: the file is broken.*fetch it again"):
+        networks.check("ResNet50", str(path))
 
 
 @pytest.mark.parametrize("ending", ["weights.h5", "keras"])
@@ -119,12 +162,14 @@ def test_the_strong_model(stride, file, tmp_path):
 
 def test_the_paper_begins_at_keras(file):
     settings = small_data.settings("runs/none", backbone="ResNet50", backbone_weights=file)
-    with refused(f"^--backbone_weights={file}: public weights.*--preset=strong"):
+    with refused(f"^--backbone_weights={file}: a file of PyTorch.*--preset=strong"):
         settings.check()
 
 
-def test_a_head_ends_in_no_map(tmp_path):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_one_with_a_head_has_no_last_stride(stride, tmp_path):
+    """So torchreid trained it."""
     path = small_resnets.saved(tmp_path / "resnet50_fc6.pth", head=6)
-    with refused("last stride can't be taken away; pass --last_stride=2"):
-        StrongModel(0, "ResNet50", path, SIZE)
-    assert StrongModel(0, "ResNet50", path, SIZE, last_stride=2).embedding_dim == 6
+    model = StrongModel(0, "ResNet50", path, SIZE, last_stride=stride)
+    features = model.plain_features(images())
+    np.testing.assert_allclose(features, FEATURES[6], rtol=1e-4, atol=1e-4)

@@ -23,7 +23,7 @@ def test_a_file_that_can_be_used(tmp_path):
         "  network: OSNetAIN, width x0_25, channels 16, 64, 96, 128",
         "  parameters: 207,656 in 475 tensors",
         "  embedding: 512 numbers",
-        "  classifier: of 7 persons; not used",
+        "  classifier: of 7 classes; not used",
         "  preprocessing: RGB, 0..1, mean 0.485, 0.456, 0.406, deviation 0.229, 0.224, 0.225",
         "It can be used: --preset=strong --backbone=OSNetAIN --backbone_weights='my weights.pth'",
     ]
