@@ -115,7 +115,9 @@ def _kind(tensors: Mapping[str, np.ndarray], block: str) -> str:
 
 
 def _outputs(tensors: Mapping[str, np.ndarray], name: str) -> int:
-    return next(iter(_shape(tensors, name)), 0)
+    """Returns how many channels leave a layer; 0 for a tensor that is none, or holds nothing."""
+    shape = _shape(tensors, name)
+    return shape[0] if len(shape) > 1 and all(shape) else 0
 
 
 def _shape(tensors: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:

@@ -170,6 +170,9 @@ LAST = "conv4.1.conv2.3.layers.3.conv2.weight"
         # Without it, another width, or another arrangement, it is no OSNet that has a name.
         ({"conv1.conv.weight": None}, "no network that is known here"),
         ({"conv2.0.IN.weight": None}, "no network that is known here"),
+        # No network of as many channels is tried.
+        ({"conv1.conv.weight": np.zeros((2**40, 0), "<f4")}, "no network that is known here"),
+        ({"fc.0.weight": np.zeros((2**40, 0), "<f4")}, "no network that is known here"),
     ],
 )
 def test_a_tensor_that_does_not_fit(changes, words, tmp_path):
