@@ -22,8 +22,13 @@ _LEGACY_VERSION = 1001
 _HOLDERS = ("state_dict", "model")
 # What zipfile and pickle say of damage.
 _BROKEN = (
-    *(zipfile.BadZipFile, EOFError, struct.error, NotImplementedError, MemoryError),
-    *(OSError, UnicodeDecodeError),
+    zipfile.BadZipFile,
+    EOFError,
+    struct.error,
+    NotImplementedError,
+    MemoryError,
+    OSError,
+    UnicodeDecodeError,
 )
 
 
