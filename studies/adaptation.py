@@ -9,6 +9,7 @@ whose target is a folder. From its calibrated model each row trains rounds of it
     clusters    clusters of all cameras together, no loss between cameras
     entropy     the same clusters, each weighed by how evenly cameras share it
     average     the same clusters, found and scored by a moving average of the weights
+    gem         the same clusters, X pooled by a generalised mean
     proxies     the same clusters, and the loss between cameras
     joined      the clusters of `target_clusters`, no loss between cameras
     both        these clusters and the loss between cameras: what `arn_tf.train` does
@@ -55,7 +56,7 @@ from studies import adaptation_table, components
 from studies.adaptation_table import START
 from studies.places import place_of
 
-_ALL_CAMERAS = ("clusters", "entropy", "average", "proxies")
+_ALL_CAMERAS = ("clusters", "entropy", "average", "gem", "proxies")
 _LABELS = "labels"
 _BETWEEN = ("proxies", "both", _LABELS)
 ROWS = (*_ALL_CAMERAS, "joined", "both", _LABELS)
@@ -201,6 +202,9 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
         oracle.check_pictures(split.person_id, split.camera_id)
     pictures, *searched = (batches.decoded(each, settings.image_size) for each in (split, *splits))
     model = begun.load_model(ADAPTED)
+    if row == "gem":
+        model = components.with_gem(model)
+        model = camera_statistics.estimate(model, pictures, split.camera_id, layers=False)[0]
     models, seconds, found = Models(model, model), 0.0, list[dict[str, list[float]]]()
     rounds: list[float] = []
     for number in range(1, 1 + (options.rounds if row != START else 0)):

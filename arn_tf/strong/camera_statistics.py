@@ -199,7 +199,7 @@ def with_cameras(
     config = model.get_config()
     config["cameras"] = list(cameras)
     config["camera_names"] |= {str(camera): name for camera, name in (names or {}).items()}
-    other = StrongModel.from_config(config)
+    other = type(model).from_config(config)
     for new, value in zip(_without_table(other), _without_table(model), strict=True):
         new.assign(value)
     # Some layers compute with copies of their statistics.
