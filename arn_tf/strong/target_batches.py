@@ -13,7 +13,7 @@ from arn_tf.data import batches as data_batches
 from arn_tf.data.joined import JoinedPictures
 from arn_tf.data.sampling import Sampler
 from arn_tf.strong import batches as strong_batches
-from arn_tf.strong.augmentation import augment
+from arn_tf.strong.augmentation import augment, erase
 
 _CLUSTERS_PER_BATCH = 8
 _Pictures = np.ndarray | JoinedPictures
@@ -156,9 +156,13 @@ def batches(
             images = data_batches.gather_pictures(pictures, rows)
             return augment(images, tf.stack([seed + strong_batches.STREAM * stream, step]))
 
+        def erased(rows: tf.Tensor, stream: int) -> tf.Tensor:
+            seeds = tf.stack([seed + strong_batches.STREAM * (stream + 2), step])
+            return erase(random(target, rows, stream), seeds)
+
         batch = {
-            "first_images": random(target, target_rows[0], 1),
-            "second_images": random(target, target_rows[1], 2),
+            "first_images": erased(target_rows[0], 1),
+            "second_images": erased(target_rows[1], 2),
             "first_cameras": tf.gather(cameras, target_rows[0]),
             "second_cameras": tf.gather(cameras, target_rows[1]),
             "target_labels": tf.gather(target_labels, target_rows[0]),

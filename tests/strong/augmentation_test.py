@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from arn_tf.strong.augmentation import augment
+from arn_tf.strong.augmentation import augment, erase
 
 HEIGHT, WIDTH = 10, 6
 
@@ -173,3 +173,39 @@ def test_equals_one_change_after_the_other():
         top, left = corners[i]
         expected = picture[top : top + HEIGHT, left : left + WIDTH]
         np.testing.assert_allclose(found[i], expected, atol=1e-3)
+
+
+def test_erasing_beside_numpy():
+    """Each picture's rectangle by a slow oracle, same draws."""
+    images = np.random.default_rng(1).uniform(0, 100, (200, 24, 12, 3)).astype(np.float32)
+    drawn, area, ratio, top, left = tf.random.stateless_uniform([5, 200], [7, 8]).numpy()
+    found = erase(tf.constant(images), tf.constant([7, 8])).numpy()
+    for i in range(200):
+        pixels = 24 * 12 * (0.02 + 0.38 * area[i])
+        times = 0.3 ** (1 - 2 * ratio[i])
+        high, wide = (
+            min(round((pixels * times) ** 0.5), 24),
+            min(round((pixels / times) ** 0.5), 12),
+        )
+        first, start = int(top[i] * (25 - high)), int(left[i] * (13 - wide))
+        expected = images[i].copy()
+        if drawn[i] < 0.5:
+            expected[first : first + high, start : start + wide] = 127.5
+        np.testing.assert_array_equal(found[i], expected, str(i))
+
+
+def test_how_much_is_erased():
+    images = tf.zeros([4000, 64, 64, 3])
+    shares = (erase(images, tf.constant([1, 2])).numpy() == 127.5).all(axis=-1).mean(axis=(1, 2))
+    assert 0.47 < (shares > 0).mean() < 0.53
+    erased = shares[shares > 0]
+    # A rectangle's sides are whole pixels.
+    assert 0.015 < erased.min() < 0.03
+    assert 0.35 < erased.max() < 0.41
+    assert 0.19 < erased.mean() < 0.22
+
+
+@pytest.mark.parametrize(("probability", "share"), [(0, 0), (1, 1)])
+def test_none_or_every_picture_loses_something(probability, share):
+    found = erase(tf.zeros([50, 16, 8, 3]), tf.constant([0, 0]), probability).numpy()
+    assert found.any(axis=(1, 2, 3)).mean() == share
