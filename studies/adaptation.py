@@ -9,7 +9,8 @@ whose target is a folder. From its calibrated model each row trains rounds of it
     clusters    clusters of all cameras together, no loss between cameras
     entropy     the same clusters, each weighed by how evenly cameras share it
     average     the same clusters, found and scored by a moving average of the weights
-    gem         the same clusters, X pooled by a generalised mean
+    gem         the same clusters, X pooled by a generalised mean, from a network that ends in a map
+                and where --rows has it
     proxies     the same clusters, and the loss between cameras
     joined      the clusters of `target_clusters`, no loss between cameras
     both        these clusters and the loss between cameras: what `arn_tf.train` does
@@ -60,6 +61,8 @@ _ALL_CAMERAS = ("clusters", "entropy", "average", "gem", "proxies")
 _LABELS = "labels"
 _BETWEEN = ("proxies", "both", _LABELS)
 ROWS = (*_ALL_CAMERAS, "joined", "both", _LABELS)
+# Of networks that end in a map, as OSNets don't: only where it is asked for.
+_ON_DEMAND = "gem"
 
 
 def labels_of(
@@ -202,7 +205,7 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
         oracle.check_pictures(split.person_id, split.camera_id)
     pictures, *searched = (batches.decoded(each, settings.image_size) for each in (split, *splits))
     model = begun.load_model(ADAPTED)
-    if row == "gem":
+    if row == _ON_DEMAND:
         model = components.with_gem(model)
         model = camera_statistics.estimate(model, pictures, split.camera_id, layers=False)[0]
     models, seconds, found = Models(model, model), 0.0, list[dict[str, list[float]]]()
@@ -237,7 +240,8 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="folder for what was measured")
     parser.add_argument("--rounds", type=int, default=6, help="of self-training")
     parser.add_argument("--seeds", type=int, default=3, help="of each row")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="to be measured")
+    usual = [row for row in ROWS if row != _ON_DEMAND]
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=usual, help="to be measured")
     options = parser.parse_args()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     tf.config.experimental.enable_op_determinism()

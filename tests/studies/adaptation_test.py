@@ -29,6 +29,7 @@ def test_what_each_row_trains_on():
         "clusters": together,
         "entropy": together,
         "average": together,
+        "gem": together,
         "proxies": together,
         "joined": joined.labels,
         "both": joined.labels,
