@@ -61,6 +61,8 @@ _ALL_CAMERAS = ("clusters", "entropy", "average", "gem", "proxies")
 _LABELS = "labels"
 _BETWEEN = ("proxies", "both", _LABELS)
 ROWS = (*_ALL_CAMERAS, "joined", "both", _LABELS)
+# What a round is; figures of other ones in the same folder are measured anew.
+_ROUND = "erasing"
 # Of networks that end in a map, as OSNets don't: only where it is asked for.
 _ON_DEMAND = "gem"
 
@@ -189,7 +191,7 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
         seed: of batches and augmentation.
         options: of the command line.
     """
-    facts = options.query, options.gallery, options.names, options.rounds
+    facts = options.query, options.gallery, options.names, options.rounds, _ROUND
     path = f"{place_of(options.output, begun, *facts)}_{row}_{seed}.json"
     name = os.path.normpath(begun.path)
     if os.path.exists(path):

@@ -20,7 +20,7 @@ from arn_tf.strong import camera_statistics, losses
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
 
-# Of 120 steps; .999, which others take of ten thousand, hardly leaves where it began.
+# Of some hundred steps; .999, which others take of ten thousand, hardly leaves where it began.
 DECAY = 0.98
 
 
@@ -137,8 +137,11 @@ def with_gem(model: StrongModel) -> GemModel:
     Raises:
         UserError: its X has one position, or negative values.
     """
-    shape = model.encoder_i.output_shape
-    if shape[1:3] == (1, 1) or not isinstance(model.encoder_i.layers[-1], keras.layers.ReLU):
+    last = model.encoder_i.layers[-1]
+    positive = isinstance(last, keras.layers.ReLU) or (
+        isinstance(last, keras.layers.Activation) and last.activation is keras.activations.relu
+    )
+    if last.output.shape[1:3] == (1, 1) or not positive:
         raise UserError("row gem: X has no positions to pool, or values below 0")
     found = GemModel.from_config(model.get_config())
     plain = keras.Model(found.encoder_i.input, found.encoder_i.get_layer("gem").input)

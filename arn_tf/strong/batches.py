@@ -13,7 +13,7 @@ from arn_tf.data.split import Split
 from arn_tf.strong.augmentation import augment
 
 _BATCH = 256
-# Between the augmentation's seeds of a domain's pictures and another's.
+# Between the seeds of one kind of pictures and of change, and another's.
 STREAM = 1_000_000
 # Batches that are kept ready.
 PREFETCH = 4

@@ -20,8 +20,9 @@ FEW_PICTURES = 64
 # first, and it is better to find them anew soon (docs/results.md#parts-alone).
 _LEAST_STEPS = 40
 _ROUNDS = 12
-# Without a source, over the target in all rounds together: a few hundred pictures have no more to
-# teach. Beside those of a source they are learnt from to the last round.
+# Without a source, over the target in all rounds together: more of a few hundred pictures teach a
+# network these by heart, if less than without erasing. Beside those of a source they are learnt
+# from to the last round.
 _MOST_PASSES, _LEAST_ROUNDS = 10, 3
 # Rounds that are as usual.
 _USUAL = -1

@@ -131,6 +131,8 @@ def batches(
 ) -> tf.data.Dataset:
     """Returns augmented batches of both domains, a function of the seed and the step's number.
 
+    Half of the target's pictures lose a part (`augmentation.erase`).
+
     Args:
         source_sampler: of the source's rows; None: batches are of the target alone.
         source: its pictures, uint8 [N, height, width, 3], or None.
@@ -157,6 +159,7 @@ def batches(
             return augment(images, tf.stack([seed + strong_batches.STREAM * stream, step]))
 
         def erased(rows: tf.Tensor, stream: int) -> tf.Tensor:
+            # `augment` has streams 0 to 2.
             seeds = tf.stack([seed + strong_batches.STREAM * (stream + 2), step])
             return erase(random(target, rows, stream), seeds)
 

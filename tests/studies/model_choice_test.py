@@ -21,26 +21,26 @@ def test_a_run_without_one_source_is_left_out(
 
 
 def test_the_table_by_hand() -> None:
-    """Silhouettes order the first of two runs rightly, and the second the other way."""
-    first = zip((0.1, 0.2, 0.3), (0.5, 0.6, 0.7), strict=True)
-    second = zip((0.3, 0.2, 0.1), (0.5, 0.6, 0.7), strict=True)
+    """Silhouettes take the second run's last two stages for each other; the lower risk is right."""
+    silhouettes = (0.1, 0.2, 0.3), (0.1, 0.3, 0.2)
     runs = [
         {
             "direction": "a to b",
             "choice": choice,
             "stages": [
                 dict.fromkeys(model_choice_table.INDICATORS, float("nan"))
-                | {"j silhouette": indicator, model_choice_table.TRUE: true}
-                for indicator, true in stages
+                | {"j silhouette": each, "f DEV risk": risk, model_choice_table.TRUE: true}
+                for each, risk, true in zip(of_run, (0.9, 0.5, 0.4), (0.5, 0.6, 0.7), strict=True)
             ],
         }
-        for stages, choice in ((first, 2), (second, 1))
+        for of_run, choice in zip(silhouettes, (2, 0), strict=True)
     ]
     table = model_choice_table.report(runs)
     assert table.startswith("6 checkpoints of 2 runs")
     rows = {line.split(" | ")[0]: line.split(" | ")[1:] for line in table.splitlines()[2:]}
-    # The second run's best by silhouette is its first stage, 20 points below its last.
-    assert rows["| j silhouette"] == ["+0.00", "+0.00", "10.00", "20.00 |"]
-    assert rows["| **the rule**"] == ["", "", "5.00", "10.00 |"]
+    # Correlations of 1 and 1/2 within the runs; all six together have 12 of 16.
+    assert rows["| j silhouette"] == ["+0.75", "+0.75", "5.00", "10.00 |"]
+    assert rows["| f DEV risk"] == ["+1.00", "+1.00", "0.00", "0.00 |"]
+    assert rows["| **the rule**"] == ["", "", "10.00", "20.00 |"]
     assert rows["| always the last"][-2:] == ["0.00", "0.00 |"]
     assert rows["| always the first"][-2:] == ["20.00", "20.00 |"]
