@@ -57,14 +57,14 @@ from studies import adaptation_table, components
 from studies.adaptation_table import START
 from studies.places import place_of
 
-_ALL_CAMERAS = ("clusters", "entropy", "average", "gem", "proxies")
+# Of networks that end in a map, as OSNets don't: only where it is asked for.
+_GEM = "gem"
+_ALL_CAMERAS = ("clusters", "entropy", "average", _GEM, "proxies")
 _LABELS = "labels"
 _BETWEEN = ("proxies", "both", _LABELS)
 ROWS = (*_ALL_CAMERAS, "joined", "both", _LABELS)
 # What a round is; figures of other ones in the same folder are measured anew.
 _ROUND = "erasing"
-# Of networks that end in a map, as OSNets don't: only where it is asked for.
-_ON_DEMAND = "gem"
 
 
 def labels_of(
@@ -207,7 +207,7 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
         oracle.check_pictures(split.person_id, split.camera_id)
     pictures, *searched = (batches.decoded(each, settings.image_size) for each in (split, *splits))
     model = begun.load_model(ADAPTED)
-    if row == _ON_DEMAND:
+    if row == _GEM:
         model = components.with_gem(model)
         model = camera_statistics.estimate(model, pictures, split.camera_id, layers=False)[0]
     models, seconds, found = Models(model, model), 0.0, list[dict[str, list[float]]]()
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="folder for what was measured")
     parser.add_argument("--rounds", type=int, default=6, help="of self-training")
     parser.add_argument("--seeds", type=int, default=3, help="of each row")
-    usual = [row for row in ROWS if row != _ON_DEMAND]
+    usual = [row for row in ROWS if row != _GEM]
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=usual, help="to be measured")
     options = parser.parse_args()
     tf.config.experimental.enable_tensor_float_32_execution(False)

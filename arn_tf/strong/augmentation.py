@@ -74,9 +74,9 @@ def erase(images: tf.Tensor, seed: tf.Tensor, probability: float = 0.5) -> tf.Te
     pixels = tf.cast(height * width, tf.float32)
     area = pixels * (_LEAST_ERASED + (_MOST_ERASED - _LEAST_ERASED) * area)
     ratio = _LEAST_RATIO ** (1 - 2 * ratio)
-    inside = _between(height, tf.sqrt(area * ratio), top)[:, :, None]
-    inside &= _between(width, tf.sqrt(area / ratio), left)[:, None]
-    return tf.where(inside[..., None] & (drawn < probability)[..., None, None], _GREY, images)
+    rows = _between(height, tf.sqrt(area * ratio), top) & (drawn < probability)
+    columns = _between(width, tf.sqrt(area / ratio), left)
+    return tf.where((rows[:, :, None] & columns[:, None])[..., None], _GREY, images)
 
 
 def _between(length: tf.Tensor, size: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
@@ -87,7 +87,8 @@ def _between(length: tf.Tensor, size: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
         size: float [B, 1], of what is inside.
         place: float [B, 1], where of 0 to 1 it lies.
     """
-    size = tf.minimum(tf.round(size), tf.cast(length, tf.float32))
-    begin = tf.floor(place * (tf.cast(length, tf.float32) - size + 1))
-    at = tf.range(tf.cast(length, tf.float32))
+    length = tf.cast(length, tf.float32)
+    size = tf.minimum(tf.round(size), length)
+    begin = tf.floor(place * (length - size + 1))
+    at = tf.range(length)
     return (at >= begin) & (at < begin + size)
