@@ -48,8 +48,9 @@ from arn_tf.strong import (
     target_batches,
     target_clusters,
 )
-from arn_tf.strong.embedding import embed_by_camera
+from arn_tf.strong.embedding import embed_by_camera, embed_target
 from arn_tf.strong.model import StrongModel
+from arn_tf.strong.self_training import SelfTrainer
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stages import ADAPTED
 from datasets.files.atomic_files import replace_text
@@ -92,71 +93,89 @@ def labels_of(
     return None if found.stop_reason else found.labels
 
 
-@dataclasses.dataclass(frozen=True)
-class Models:
-    """What a row has after a round.
-
-    Attributes:
-        trained: what the next round goes on with.
-        shown: what is scored, and finds the next round's clusters; the same, or an average of it.
-    """
-
-    trained: StrongModel
-    shown: StrongModel
-
-
-def trained(
-    before: Models,
-    settings: StrongSettings,
-    row: str,
-    number: int,
-    split: Split,
-    pictures: np.ndarray,
-) -> Models | None:
-    """Returns the models after another round, with statistics anew; None where it can't be.
+class RowRounds:
+    """Trains the rounds of one row, from a copy of a calibrated model.
 
     Args:
-        before: those before it.
+        begun: that model; it is left as it is.
         settings: of the run; `seed` is the row's.
         row: of `ROWS`.
-        number: of the round, from 1.
         split: the target's training split.
         pictures: of it, uint8 [N, height, width, 3].
+
+    Attributes:
+        shown: what is scored, and finds the next round's clusters: the model that is trained, or
+            an average of it; it changes from round to round.
     """
-    embeddings = embed_by_camera(before.shown, pictures, split.camera_id)
-    labels = labels_of(row, embeddings, split, settings.cluster_eps or clustering.EPS)
-    if labels is None:
-        return None
-    trainer = round_training.trainer(
-        before.trained,
-        settings,
-        number,
-        embeddings,
-        labels,
-        split.camera_id,
-        between_cameras=row in _BETWEEN,
-    )
-    if row == "entropy":
-        weights = components.camera_entropy_weights(labels, split.camera_id)
-        trainer = components.EntropyTrainer(trainer, weights)
-        rate = settings.self_training_learning_rate
-        trainer.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
-    average = components.Average(trainer.model.encoder_i, before.shown.encoder_i.get_weights())
-    sampler = round_training.pairs(settings, labels, split)
-    steps = settings.steps_of_round(len(split))
-    first = (number - 1) * steps
-    trainer.fit(
-        target_batches.batches(None, None, sampler, pictures, steps, first, settings.seed),
-        steps_per_epoch=steps,
-        shuffle=False,
-        verbose=2,
-        callbacks=[average] if row == "average" else [],
-    )
-    found = camera_statistics.estimate(trainer.model, pictures, split.camera_id)[0]
-    if row != "average":
-        return Models(found, found)
-    shown = components.averaged(trainer.model, average.weights)
-    return Models(found, camera_statistics.estimate(shown, pictures, split.camera_id)[0])
+
+    def __init__(
+        self,
+        begun: StrongModel,
+        settings: StrongSettings,
+        row: str,
+        split: Split,
+        pictures: np.ndarray,
+    ) -> None:
+        self._settings, self._row = settings, row
+        self._split, self._pictures = split, pictures
+        self._trained = self.shown = camera_statistics.with_cameras(begun, begun.cameras)
+        self._average: components.Average | None = None
+        if row == "average":
+            self.shown = camera_statistics.with_cameras(begun, begun.cameras)
+            encoder = self._trained.encoder_i
+            self._average = components.Average(encoder, encoder.get_weights())
+        # Traced once for all rounds.
+        self._trainer: SelfTrainer | None = None
+        # What the statistics of `shown` have embedded: see `embedding.embed_target`.
+        self._known: dict[int, np.ndarray] | None = None
+
+    def train(self, number: int) -> bool:
+        """Trains another round, with statistics anew; returns whether that could be.
+
+        Args:
+            number: of the round, from 1.
+        """
+        settings, camera_id = self._settings, self._split.camera_id
+        embeddings = embed_target(self.shown, self._pictures, camera_id, self._known)
+        eps = settings.cluster_eps or clustering.EPS
+        labels = labels_of(self._row, embeddings, self._split, eps)
+        if labels is None:
+            return False
+        trainer = self._trainer_of(embeddings, labels)
+        steps = settings.steps_of_round(len(labels))
+        sampler = round_training.pairs(settings, labels, self._split)
+        first = (number - 1) * steps
+        trainer.fit(
+            target_batches.batches(
+                None, None, sampler, self._pictures, steps, first, settings.seed
+            ),
+            steps_per_epoch=steps,
+            shuffle=False,
+            verbose=2,
+            callbacks=[self._average] if self._average else [],
+        )
+        if self._average:
+            self.shown.encoder_i.set_weights(self._average.weights)
+        self._known = camera_statistics.estimate_in_place(self.shown, self._pictures, camera_id)
+        return True
+
+    def _trainer_of(self, embeddings: np.ndarray, labels: np.ndarray) -> SelfTrainer:
+        settings, camera_id = self._settings, self._split.camera_id
+        between = self._row in _BETWEEN
+        trainer = round_training.trainer(
+            self._trained, settings, embeddings, labels, camera_id, between, self._trainer
+        )
+        if self._row == "entropy":
+            weights = components.camera_entropy_weights(labels, camera_id)
+            if isinstance(trainer, components.EntropyTrainer):
+                trainer.weigh(weights)
+            else:
+                trainer = components.EntropyTrainer(trainer, weights)
+                rate = settings.self_training_learning_rate
+                trainer.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+                trainer.optimizer.build(trainer.learnt)
+        self._trainer = trainer
+        return trainer
 
 
 def scored_by(
@@ -210,16 +229,16 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
     if row == _GEM:
         model = components.with_gem(model)
         model = camera_statistics.estimate(model, pictures, split.camera_id, layers=False)[0]
-    models, seconds, found = Models(model, model), 0.0, list[dict[str, list[float]]]()
+    training = RowRounds(model, settings, row, split, pictures)
+    seconds, found = 0.0, list[dict[str, list[float]]]()
     rounds: list[float] = []
     for number in range(1, 1 + (options.rounds if row != START else 0)):
         began = time.process_time()
-        following = trained(models, settings, row, number, split, pictures)
-        if following is None:
+        if not training.train(number):
             break
-        models, seconds = following, seconds + time.process_time() - began
+        seconds += time.process_time() - began
         rounds.append(seconds)
-        found.append(scored_by(models.shown, splits, searched))
+        found.append(scored_by(training.shown, splits, searched))
         print(
             f"{name}, {row}, seed {seed}, round {number}: mAP {100 * mean_ap(found[-1]):.1f}, "
             f"{seconds:.0f} CPU s",

@@ -16,7 +16,7 @@ import tensorflow as tf
 from arn_tf.backbones import keras_applications
 from arn_tf.errors import UserError
 from arn_tf.layers import replicas
-from arn_tf.strong import camera_statistics, losses
+from arn_tf.strong import losses
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
 
@@ -55,7 +55,11 @@ class EntropyTrainer(SelfTrainer):
 
     def __init__(self, like: SelfTrainer, weights: np.ndarray) -> None:
         super().__init__(like.model, like.memory.directions.numpy())
-        self._weights = tf.constant(weights)
+        self._weights = replicas.resizable(weights)
+
+    def weigh(self, weights: np.ndarray) -> None:
+        """Takes the weights of another round's clusters, float32 [K]."""
+        self._weights.assign(weights)
 
     def target_losses(
         self, features: tf.Tensor, labels: tf.Tensor
@@ -84,18 +88,6 @@ class Average(keras.callbacks.Callback):
         """Draws the average to the weights."""
         for mean, weight in zip(self.weights, self._encoder.get_weights(), strict=True):
             mean += (1 - DECAY) * (weight - mean)
-
-
-def averaged(model: StrongModel, weights: Sequence[np.ndarray]) -> StrongModel:
-    """Returns a copy of a model with other weights of E_I.
-
-    Args:
-        model: which is left as it is.
-        weights: of E_I, as `Average` keeps them.
-    """
-    found = camera_statistics.with_cameras(model, model.cameras)
-    found.encoder_i.set_weights(weights)
-    return found
 
 
 @keras.saving.register_keras_serializable(package="arn_tf_studies")

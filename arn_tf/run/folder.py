@@ -25,7 +25,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
@@ -34,6 +34,8 @@ from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.settings import RunSettings
 from datasets.files import locks
 from datasets.files.atomic_files import check_writable, is_refusal, replace_text
+
+_Loaded = TypeVar("_Loaded")
 
 
 class RunDir:
@@ -187,17 +189,15 @@ class RunDir:
         Raises:
             UserError: it is missing or broken.
         """
-        path = self.file(name)
-        if not os.path.exists(path):
-            raise ArgumentError(
-                "model_dir",
-                self.path,
-                f"{name} is not there; finish the run with the arn_tf.train command that began it",
-            )
-        try:
-            return keras.models.load_model(path)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: can't be loaded ({error})") from error
+        return self._loaded(name, keras.models.load_model)
+
+    def load_weights(self, model: keras.Model, name: str) -> None:
+        """Gives a model the weights of another one of the same kind, which `save_model` wrote.
+
+        Raises:
+            UserError: it is missing or broken, or of another kind.
+        """
+        self._loaded(name, model.load_weights)
 
     def checkpoint(self, branch: str, epoch: int) -> str:
         """Returns the name of the state after `epoch` epochs of a branch."""
@@ -262,6 +262,19 @@ class RunDir:
                 + "\nGive its settings to go on with it, or name another model_dir",
                 ["model_dir", *names],
             )
+
+    def _loaded(self, name: str, load: Callable[[str], _Loaded]) -> _Loaded:
+        path = self.file(name)
+        if not os.path.exists(path):
+            raise ArgumentError(
+                "model_dir",
+                self.path,
+                f"{name} is not there; finish the run with the arn_tf.train command that began it",
+            )
+        try:
+            return load(path)
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path}: can't be loaded ({error})") from error
 
     def _write(self, name: str, write: Callable[[str], object]) -> None:
         path = self.file(name)

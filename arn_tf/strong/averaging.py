@@ -10,21 +10,25 @@ from arn_tf.run.folder import RunDir
 from arn_tf.strong.model import StrongModel
 
 
-def mean_of(run: RunDir, files: list[str]) -> StrongModel:
-    """Returns a model with the mean of several models' weights of E_I; the rest is the last one's.
+def mean_of(run: RunDir, files: list[str], model: StrongModel) -> StrongModel:
+    """Gives a model the mean of several files' weights of E_I; the rest is the last one's.
 
     Its table is that of other weights, and must be estimated anew.
 
     Args:
         run: folder of the run.
         files: names of the models' files.
+        model: one with the same cameras, which is changed: what it has traced serves the mean.
+
+    Returns:
+        that model.
 
     Raises:
         UserError: one is missing or broken.
     """
     sums = None
     for name in files:
-        model = run.load_model(name)
+        run.load_weights(model, name)
         weights = [each.astype(np.float64) for each in model.encoder_i.get_weights()]
         sums = weights if sums is None else [a + b for a, b in zip(sums, weights, strict=True)]
     model.encoder_i.set_weights([total / len(files) for total in sums])

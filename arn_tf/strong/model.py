@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -64,7 +65,7 @@ class StrongModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self._settings = {
+        settings = {
             "num_identities": num_identities,
             "backbone": backbone,
             "input_size": list(input_size),
@@ -83,7 +84,9 @@ class StrongModel(keras.Model):
         self.weight_decay = weight_decay
         encoder_i, facts = networks.build(backbone, self.input_size, backbone_weights, network)
         if facts is not None:
-            self._settings["network"] = facts
+            settings["network"] = facts
+        # A dictionary Keras would wrap in one that knows the model; a copy of it copied that, too.
+        self._settings = types.MappingProxyType(settings)
         self._preprocess = networks.preprocessing(backbone, facts)
         # Where there is no last stride to take away, 2 leaves the network as it is.
         strides = 2 if networks.keeps_last_map(facts) else last_stride
@@ -271,7 +274,7 @@ class StrongModel(keras.Model):
             "name": self.name,
             "cameras": self.cameras,
             "camera_names": names,
-            **copy.deepcopy(self._settings),
+            **copy.deepcopy(dict(self._settings)),
         }
 
     @classmethod

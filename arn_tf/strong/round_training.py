@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from arn_tf.data.split import Split
-from arn_tf.strong import camera_statistics, inter_camera, target_batches
+from arn_tf.strong import inter_camera, target_batches
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
 from arn_tf.strong.settings import StrongSettings
@@ -13,7 +13,6 @@ from arn_tf.strong.settings import StrongSettings
 def trainer(
     before: StrongModel,
     settings: StrongSettings,
-    number: int,
     embeddings: np.ndarray,
     labels: np.ndarray,
     camera_id: np.ndarray,
@@ -23,18 +22,16 @@ def trainer(
     """Returns a compiled trainer of a round, within the scope of the strategy in force.
 
     Args:
-        before: the model after the round before; without `last` it is left as it is, and a copy of
-            it is trained.
+        before: the model after the round before, made within that scope; it is trained.
         settings: of the run.
-        number: of the round, from 1.
         embeddings: of the target's training pictures by that model, float [N, D].
         labels: int64 [N], clusters from 0; -1 for a picture that isn't used.
         camera_id: int [N]; below 0 is unknown.
         between_cameras: whether there is a loss between cameras.
         last: the trainer of `before`, which goes on: it is traced once for all rounds, which takes
-            as long as training a small target for one.
+            as long as training a small target for one. (Setting TensorFlow's seed would forget
+            what was traced, and nothing here is drawn by it.)
     """
-    keras.utils.set_random_seed(settings.seed + number)
     order = np.argsort(labels, kind="stable")
     starts = np.searchsorted(labels[order], np.arange(labels.max() + 1))
     of_clusters = np.split(embeddings[order], starts)[1:]  # before the first are the unused
@@ -46,9 +43,7 @@ def trainer(
     if last:
         last.begin_again(centroids, proxies)
         return last
-    # A copy has variables that the strategy knows.
-    model = camera_statistics.with_cameras(before, before.cameras)
-    found = SelfTrainer(model, centroids, proxies)
+    found = SelfTrainer(before, centroids, proxies)
     rate = settings.self_training_learning_rate
     found.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
     # Made inside of the first step, its variables would have it traced twice.

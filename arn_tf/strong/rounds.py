@@ -75,7 +75,7 @@ class TargetRounds:
         self._pictures = pictures
         self._split = split
         self._rounds = settings.rounds_on(len(split))
-        self.stages = TargetStages(run, pictures, split, self._rounds)
+        self.stages = TargetStages(run, strategy, pictures, split, self._rounds)
         # Of the last round that was trained.
         self._trainer: SelfTrainer | None = None
 
@@ -83,9 +83,10 @@ class TargetRounds:
         """Saves the source's model, or that without a source, with the target's cameras."""
         for note in target_notes.notes(self._split.camera_id, self._split.camera_names):
             print(note)
-        adapted = camera_statistics.for_cameras(
-            tuned, self._split.camera_id, self._split.camera_names
-        )
+        with self._strategy.scope():
+            adapted = camera_statistics.for_cameras(
+                tuned, self._split.camera_id, self._split.camera_names
+            )
         # As given the network keeps its layers.
         self.stages.save(adapted, ADAPTED, layers=bool(self._settings.sources))
 
@@ -98,7 +99,9 @@ class TargetRounds:
             return stages
         if not os.path.exists(self._run.file(AVERAGE)):
             with stage_times.timed(self._run, "average"):
-                self.stages.save(mean_of(self._run, later), AVERAGE)
+                # The mean takes the place of the last round's model, which is embedded with first.
+                self.stages.alarm(later[-1])
+                self.stages.save(mean_of(self._run, later, self.stages.model(later[-1])), AVERAGE)
         return [*stages, AVERAGE]
 
     def _train_rounds(self) -> int:
@@ -141,11 +144,7 @@ class TargetRounds:
         return None
 
     def _trained(self, number: int, labels: np.ndarray, embeddings: np.ndarray) -> StrongModel:
-        """Trains the model of the round before on both domains, or the target alone.
-
-        Returns:
-            that model from the second round on that this process trains, or a copy.
-        """
+        """Trains the model of the round before, and returns it: on both domains, or the target."""
         settings, camera_id = self._settings, self._split.camera_id
         steps = settings.steps_of_round(len(labels))
         between = np.unique(camera_id[camera_id >= 0]).size > 1
@@ -156,7 +155,6 @@ class TargetRounds:
             trainer = self._trainer = round_training.trainer(
                 before,
                 settings,
-                number,
                 embeddings,
                 labels,
                 camera_id,

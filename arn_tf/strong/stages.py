@@ -8,6 +8,7 @@ Each is a file of the run's folder.
 """
 
 import numpy as np
+import tensorflow as tf
 
 from arn_tf.data.split import Split
 from arn_tf.layers.normalization import TARGET
@@ -53,13 +54,22 @@ class TargetStages:
 
     Args:
         run: its folder.
+        strategy: in whose scope models are loaded, for rounds to train them.
         pictures: the target's training pictures, uint8 [N, height, width, 3].
         split: the target's training split.
         rounds: how many there are to be.
     """
 
-    def __init__(self, run: RunDir, pictures: np.ndarray, split: Split, rounds: int) -> None:
+    def __init__(
+        self,
+        run: RunDir,
+        strategy: tf.distribute.Strategy,
+        pictures: np.ndarray,
+        split: Split,
+        rounds: int,
+    ) -> None:
         self._run = run
+        self._strategy = strategy
         self._pictures = pictures
         self._split = split
         self._places = [*map(round_file, range(rounds + 1)), AVERAGE]
@@ -108,7 +118,8 @@ class TargetStages:
 
     def _loaded(self, stage: str) -> tuple[StrongModel, dict[int, np.ndarray] | None]:
         if self._current is None or self._current[0] != stage:
-            self._current = stage, self._run.load_model(stage), None
+            with self._strategy.scope():
+                self._current = stage, self._run.load_model(stage), None
         return self._current[1:]
 
     def _assess(self, stage: str) -> tuple[np.ndarray, str | None]:

@@ -148,7 +148,8 @@ def _train(
         if not os.path.exists(run.file(INITIAL)):
             keras.utils.set_random_seed(settings.seed)
             with stage_times.timed(run, "start"), strategy.scope():
-                run.save_model(_initial_model(settings, identities, target_pictures), INITIAL)
+                tuned = _initial_model(settings, identities, target_pictures)
+                run.save_model(tuned, INITIAL)
         if sources:
             with stage_times.timed(run, "source"):
                 tuned = source_stage(settings, run, strategy, sampler, pictures, target_pictures)

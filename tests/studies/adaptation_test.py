@@ -56,12 +56,12 @@ def test_a_round_trains_a_copy_and_is_a_function_of_the_seed():
     begun = small_strong.model(num_identities=0, cameras=[0, 1])
     before = begun.encoder_i.get_weights()
     settings = small_strong.settings("runs/none", source="none", self_training_steps=2)
-    found = [
-        adaptation.trained(
-            adaptation.Models(begun, begun), settings, row, 1, split_of(person, camera), pictures
-        ).shown
-        for row in ("labels", "labels")
-    ]
+    found = []
+    for _ in range(2):
+        split = split_of(person, camera)
+        training = adaptation.RowRounds(begun, settings, "labels", split, pictures)
+        assert training.train(1)
+        found.append(training.shown)
     for left, right in zip(before, begun.encoder_i.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
     one, other = (each.encoder_i.get_weights() for each in found)
