@@ -31,6 +31,7 @@ if not (_OURS or "ARN_TF_WORKER" in os.environ):
     keras_settings.require()
 
     from arn_tf.errors import UserError
+    from arn_tf.layers.adam import Adam
     from arn_tf.layers.normalization import SOURCE, TARGET
     from arn_tf.paper.constants import PAPER_LEARNING_RATES, PAPER_WEIGHTS, TERMS
     from arn_tf.paper.model import ARN
@@ -44,6 +45,7 @@ if not (_OURS or "ARN_TF_WORKER" in os.environ):
         "SOURCE",
         "TARGET",
         "TERMS",
+        "Adam",
         "ConstantThenCosine",
         "StrongModel",
         "UserError",

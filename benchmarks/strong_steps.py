@@ -106,6 +106,7 @@ def _train(model: Any, strategy: Any, kind: str, pictures: Any, clock: Clock) ->
     import numpy as np
 
     from arn_tf.data.sampling import Sampler
+    from arn_tf.layers.adam import Adam
     from arn_tf.strong import batches as strong_batches
     from arn_tf.strong import inter_camera, self_training, target_batches
 
@@ -124,7 +125,7 @@ def _train(model: Any, strategy: Any, kind: str, pictures: Any, clock: Clock) ->
             proxies = inter_camera.of_clusters(centroids[labels], labels, cameras)
             trained = self_training.SelfTrainer(model, centroids, proxies)
     with strategy.scope():
-        trained.compile(optimizer=keras.optimizers.Adam(1e-4), jit_compile=False)
+        trained.compile(optimizer=Adam(1e-4), jit_compile=False)
     trained.fit(
         batches,
         epochs=1,

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from arn_tf.data.sampling import Sampler
+from arn_tf.layers.adam import Adam
 from arn_tf.layers.normalization import DomainBatchNormalization
 from arn_tf.run.callbacks import NonFiniteGuard
 from arn_tf.strong import backbone as tuned_backbone
@@ -71,7 +72,7 @@ def source_step(backbone: str, pictures: np.ndarray) -> None:
     sampler = _sampler()
     data = batches.source_batches(sampler, pictures, range(10**6), 0)
     with strategy.scope():
-        model.compile(keras.optimizers.Adam(1e-4), jit_compile=False)
+        model.compile(Adam(1e-4), jit_compile=False)
     _fit(model, data)
 
 
@@ -85,7 +86,7 @@ def self_training_step(backbone: str, pictures: np.ndarray) -> None:
         centroids = np.eye(_IDENTITIES, model.embedding_dim, dtype=np.float32)
         proxies = inter_camera.of_clusters(centroids[_labels()], _labels(), cameras)
         trainer = self_training.SelfTrainer(model, centroids, proxies)
-        trainer.compile(keras.optimizers.Adam(1e-4), jit_compile=False)
+        trainer.compile(Adam(1e-4), jit_compile=False)
     _fit(trainer, data)
 
 

@@ -28,13 +28,13 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from arn_tf import recipes
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
+from arn_tf.layers.adam import Adam
 from arn_tf.ranking import scores
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
@@ -172,7 +172,7 @@ class RowRounds:
             else:
                 trainer = components.EntropyTrainer(trainer, weights)
                 rate = settings.self_training_learning_rate
-                trainer.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+                trainer.compile(optimizer=Adam(rate), jit_compile=False)
                 trainer.optimizer.build(trainer.learnt)
         self._trainer = trainer
         return trainer

@@ -1,9 +1,9 @@
 """What a round of self-training trains, and by which batches."""
 
-import keras
 import numpy as np
 
 from arn_tf.data.split import Split
+from arn_tf.layers.adam import Adam
 from arn_tf.strong import inter_camera, target_batches
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
@@ -45,7 +45,7 @@ def trainer(
         return last
     found = SelfTrainer(before, centroids, proxies)
     rate = settings.self_training_learning_rate
-    found.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+    found.compile(optimizer=Adam(rate), jit_compile=False)
     # Made inside of the first step, its variables would have it traced twice.
     found.optimizer.build(found.learnt)
     return found

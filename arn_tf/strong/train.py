@@ -24,6 +24,7 @@ from arn_tf.data.own_data import OwnData
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.sampling import Sampler, check_target
 from arn_tf.errors import ArgumentError
+from arn_tf.layers.adam import Adam
 from arn_tf.run import stage_times, start, tensorboard
 from arn_tf.run.callbacks import Checkpoints, NonFiniteGuard, ProgressBar
 from arn_tf.run.folder import RunDir
@@ -189,7 +190,7 @@ def compile_for_source(model: keras.Model, settings: StrongSettings, steps_per_e
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps - warm_up, warmup_target=settings.adam_learning_rate, warmup_steps=warm_up
     )
-    model.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+    model.compile(optimizer=Adam(rate), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
 
 
