@@ -91,7 +91,11 @@ class TargetRounds:
         self.stages.save(adapted, ADAPTED, layers=bool(self._settings.sources))
 
     def train(self) -> list[str]:
-        """Trains every stage whose file is missing; returns the files of those to choose from."""
+        """Trains every stage whose file is missing; returns the files of those to choose from.
+
+        The mean of weights takes the place of the last round, unless it has an alarm: wherever
+        consensus preferred the round, the mean was better (docs/choosing-a-stage.md).
+        """
         last = self._train_rounds()
         stages = compared(last)
         later = averaged(last)
@@ -99,10 +103,10 @@ class TargetRounds:
             return stages
         if not os.path.exists(self._run.file(AVERAGE)):
             with stage_times.timed(self._run, "average"):
-                # The mean takes the place of the last round's model, which is embedded with first.
+                # It is computed in the last round's model, which is to be embedded with first.
                 self.stages.alarm(later[-1])
                 self.stages.save(mean_of(self._run, later, self.stages.model(later[-1])), AVERAGE)
-        return [*stages, AVERAGE]
+        return [*(stages if self.stages.alarm(AVERAGE) else stages[:-1]), AVERAGE]
 
     def _train_rounds(self) -> int:
         """Trains every round whose file is missing; returns the number of the last one."""

@@ -76,7 +76,7 @@ def test_no_rounds_at_all(run, tmp_path):
 
 
 def test_a_third_round_and_the_mean_of_the_last_two(run, tmp_path):
-    """The source's head is the last round's; the choice looks at the mean, too."""
+    """The source's head is the last round's; the choice looks at the mean in its place."""
     folder = tmp_path / "run"
     shutil.copytree(run.path, folder)
     os.remove(folder / "model.keras")
@@ -93,7 +93,7 @@ def test_a_third_round_and_the_mean_of_the_last_two(run, tmp_path):
         elif name.startswith("source"):
             np.testing.assert_array_equal(value, rounds[1][name], err_msg=name)
     with open(folder / "choice.json") as file:
-        stages = ["adapted", "round_1", "round_2", "round_3", "average"]
+        stages = ["adapted", "round_1", "round_2", "average"]
         assert list(json.load(file)["scores"]) == [f"{stage}.keras" for stage in stages]
 
 
