@@ -85,7 +85,7 @@ class StrongModel(keras.Model):
         encoder_i, facts = networks.build(backbone, self.input_size, backbone_weights, network)
         if facts is not None:
             settings["network"] = facts
-        # A dictionary Keras would wrap in one that knows the model; a copy of it copied that, too.
+        # Keras would wrap a dictionary in one that knows the model: a deep copy would copy both.
         self._settings = types.MappingProxyType(settings)
         self._preprocess = networks.preprocessing(backbone, facts)
         # Where there is no last stride to take away, 2 leaves the network as it is.

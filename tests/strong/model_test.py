@@ -197,10 +197,18 @@ def test_the_classifier_follows_the_seed():
 # Saving.
 
 
+def test_its_configuration_is_told_without_a_copy_of_it(calibrated, monkeypatch):
+    monkeypatch.setattr(StrongModel, "__init__", lambda *_, **__: pytest.fail("another model"))
+    assert calibrated.get_config()["cameras"] == [4, 1, 9]
+
+
 def test_saved_and_loaded(tmp_path, calibrated):
     calibrated.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert again.cameras == [4, 1, 9]
+    assert again.get_config() == calibrated.get_config()
+    # Whoever changes what is returned changes no model.
+    calibrated.get_config()["input_size"].append(3)
     assert again.get_config() == calibrated.get_config()
     for left, right in zip(calibrated.variables, again.variables, strict=True):
         assert left.path == right.path

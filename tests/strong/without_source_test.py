@@ -27,7 +27,7 @@ from arn_tf.strong.evaluate import (
     UNTRAINED_CAMERAS,
 )
 from arn_tf.strong.settings import StrongSettings
-from tests.support import small_data, small_strong
+from tests.support import small_data, small_strong, small_tables
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
 from tests.support.user_errors import refused
@@ -91,7 +91,27 @@ def test_there_is_no_source_stage_and_no_classifier(run, finished):
     model = run.load_model("model.keras")
     assert (model.num_identities, model.cameras) == (0, [1, 2])
     with open(run.file("choice.json")) as file:
-        assert list(json.load(file)["scores"]) == [f"{name}.keras" for name in STAGES[1:-1]]
+        # The mean takes the last round's place.
+        assert list(json.load(file)["scores"]) == [f"{STAGES[at]}.keras" for at in (1, 2, 3, 5)]
+
+
+def test_a_mean_with_an_alarm_gives_the_last_round_its_place_back(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    copy = RunDir(str(folder))
+    model = copy.load_model("average.keras")
+    columns = small_tables.columns(model)
+    columns["embedding_deviation"].assign(0 * columns["embedding_deviation"] + 1e-3)
+    columns["embedding_mean"].assign(0 * columns["embedding_mean"] + 1)
+    copy.save_model(model, "average.keras")
+    os.remove(copy.file("model.keras"))
+    alone(folder).save(folder / "settings.json")
+    again, printed = trained(alone(folder))
+    assert "WARNING: average.keras: the embeddings are nearly the same" in printed
+    choice = json.loads(pathlib.Path(again.file("choice.json")).read_text())
+    assert list(choice["scores"]) == [f"{name}.keras" for name in STAGES[1:-1]]
+    assert choice["scores"]["average.keras"] is None is not choice["scores"]["round_3.keras"]
+    assert choice["stage"] != "average.keras"
 
 
 def test_the_average_is_of_the_later_half_with_statistics_of_its_own(run):
