@@ -40,9 +40,13 @@ def graphs(served: ServedModel) -> dict[str, tf.types.experimental.ConcreteFunct
         count = TARGET + 1 + len(served.table.cameras)
 
         def by_camera(images: tf.Tensor, camera_row: tf.Tensor) -> dict[str, tf.Tensor]:
-            known = tf.logical_and(camera_row > TARGET, camera_row < count)
-            # What a gather does outside of a table differs between runtimes.
-            return {EMBEDDING: served.embed(images, tf.where(known, camera_row, TARGET))}
+            # What a gather does outside of a table differs between runtimes. In float32, which holds
+            # any row: OpenVINO's choice between integers takes small ones for denormal numbers,
+            # which to it are 0, on processors without AVX-512.
+            row = tf.cast(camera_row, tf.float32)
+            known = tf.logical_and(row > TARGET, row < count)
+            row = tf.cast(tf.where(known, row, float(TARGET)), tf.int32)
+            return {EMBEDDING: served.embed(images, row)}
 
         row = tf.TensorSpec([None], tf.int32, name=CAMERA_ROW)
         found[BY_CAMERA] = tf.function(by_camera, input_signature=[images, row])
