@@ -40,9 +40,9 @@ def graphs(served: ServedModel) -> dict[str, tf.types.experimental.ConcreteFunct
         count = TARGET + 1 + len(served.table.cameras)
 
         def by_camera(images: tf.Tensor, camera_row: tf.Tensor) -> dict[str, tf.Tensor]:
-            # What a gather does outside of a table differs between runtimes. In float32, which holds
-            # any row: OpenVINO's choice between integers takes small ones for denormal numbers,
-            # which to it are 0, on processors without AVX-512.
+            # What a gather does outside of a table differs between runtimes. Chosen in float32,
+            # which holds any row: between integers OpenVINO takes small ones for denormal numbers,
+            # which are 0 to it, on processors without AVX-512.
             row = tf.cast(camera_row, tf.float32)
             known = tf.logical_and(row > TARGET, row < count)
             row = tf.cast(tf.where(known, row, float(TARGET)), tf.int32)
