@@ -65,7 +65,7 @@ _LABELS = "labels"
 _BETWEEN = ("proxies", "both", _LABELS)
 ROWS = (*_ALL_CAMERAS, "joined", "both", _LABELS)
 # What a round is; figures of other ones in the same folder are measured anew.
-_ROUND = "erasing"
+_ROUND = "erasing, one trainer"
 
 
 def labels_of(

@@ -1,8 +1,8 @@
 """Keras's Adam, each variable by one kernel.
 
 Keras writes a step of Adam as forty operations for each variable, most of them on single numbers. A
-network has hundreds of variables, so that half the operations of a training step were these: a
-trace took twice as long.
+network has hundreds of variables: with one kernel for each a training step has a third fewer
+operations, and tracing it is faster by as much or more.
 """
 
 import keras
@@ -14,7 +14,8 @@ class Adam(keras.optimizers.Adam):
     """`keras.optimizers.Adam` by TensorFlow's kernel for it: the same to rounding.
 
     Kingma and Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015), in the order of its
-    section 2, as Keras has it. Options and saved state are Keras's, without `amsgrad`.
+    section 2, as Keras has it. Options and saved state are Keras's, without `amsgrad`; gradients
+    are dense.
     """
 
     def update_step(

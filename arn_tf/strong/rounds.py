@@ -93,7 +93,7 @@ class TargetRounds:
     def train(self) -> list[str]:
         """Trains every stage whose file is missing; returns the files of those to choose from.
 
-        The mean of weights takes the place of the last round, unless it has an alarm: wherever
+        The mean of weights takes the place of the last round, unless it has an alarm: where
         consensus preferred the round, the mean was better (docs/choosing-a-stage.md).
         """
         last = self._train_rounds()
@@ -106,7 +106,9 @@ class TargetRounds:
                 # It is computed in the last round's model, which is to be embedded with first.
                 self.stages.alarm(later[-1])
                 self.stages.save(mean_of(self._run, later, self.stages.model(later[-1])), AVERAGE)
-        return [*(stages if self.stages.alarm(AVERAGE) else stages[:-1]), AVERAGE]
+        if not self.stages.alarm(AVERAGE):
+            self.stages.forget_embeddings(stages.pop())
+        return [*stages, AVERAGE]
 
     def _train_rounds(self) -> int:
         """Trains every round whose file is missing; returns the number of the last one."""

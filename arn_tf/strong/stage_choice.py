@@ -17,7 +17,7 @@ CHOICE_FILE = "choice.json"
 
 # Networks that work: mean cosine up to .93 (plain embeddings), effective rank from 26.
 _MOST_COSINE, _LEAST_RANK = 0.99, 3
-# Of consensus. Where the last round led the mean of the weights by less, the mean was better.
+# Of consensus. Rounds that led the mean of the weights by less were worse than it.
 _LEAST_LEAD = 0.01
 # Fewer pictures than this may well span few directions.
 _LEAST_PICTURES = 16

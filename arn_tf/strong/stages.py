@@ -32,6 +32,8 @@ def round_file(number: int) -> str:
 def compared(last: int) -> list[str]:
     """Returns the files of the stages that one is chosen from: `ADAPTED` and some of the rounds.
 
+    A mean of rounds takes the place of the last one.
+
     Args:
         last: number of the last round.
     """

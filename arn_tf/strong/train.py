@@ -152,6 +152,7 @@ def _train(
                 tuned = _initial_model(settings, identities, target_pictures)
                 run.save_model(tuned, INITIAL)
         if sources:
+            tuned = None  # it is loaded where the source stage wants it
             with stage_times.timed(run, "source"):
                 tuned = source_stage(settings, run, strategy, sampler, pictures, target_pictures)
                 run.save_model(tuned, SOURCE)
@@ -160,6 +161,7 @@ def _train(
     if not os.path.exists(run.file(ADAPTED)):
         with stage_times.timed(run, "calibration"):
             rounds.adapt(tuned or run.load_model(begun))
+    del tuned  # the rounds need the memory
     stages = rounds.train()
     with stage_times.timed(run, "choice"):
         # Of an oracle too, which takes no choice by them: they say what became of the model.

@@ -1,10 +1,14 @@
 """Adam by one kernel beside the equations in NumPy, beside Keras's own, saved and loaded."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from arn_tf.layers import replicas
 from arn_tf.layers.adam import Adam
 
 RATE, STEPS = 0.02, 6
@@ -94,6 +98,46 @@ def test_a_saved_one_goes_on(tmp_path):
         np.testing.assert_array_equal(left, right)
 
 
+def replicas_program() -> None:
+    """Two replicas move alike, as Keras's own does with the sum of their gradients."""
+    replicas.split_cpu(2)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        found, own = variables(), Adam(RATE)
+        own.build(found)
+
+    @tf.function
+    def step(each: list[tf.Tensor]) -> None:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        share = 0.25 + 0.5 * tf.cast(replica, tf.float32)
+        own.apply([share * value for value in each], found)
+
+    for each in gradients():
+        strategy.run(step, args=([tf.constant(value) for value in each],))
+    expected = after(keras.optimizers.Adam(RATE), traced=True)
+    for left, right in zip(found, expected, strict=True):
+        one, other = (value.numpy() for value in left.value.values)
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, right.numpy(), rtol=5e-5, atol=1e-6)
+    for left in own.variables[2:]:
+        one, other = (value.numpy() for value in left.value.values)
+        np.testing.assert_array_equal(one, other)
+
+
+def test_two_replicas():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.layers.adam_test"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_the_kernel_has_not():
     with pytest.raises(ValueError, match="amsgrad=True"):
         after(Adam(RATE, amsgrad=True), traced=False)
+
+
+if __name__ == "__main__":
+    replicas_program()
