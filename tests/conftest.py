@@ -10,6 +10,10 @@ import sys
 
 import pytest
 
+from datasets import tensorflow_process
+
+# Tests compute as the programs do, some of which they start and compare with.
+tensorflow_process.prepare()
 # Keras's own settings, in this process and those that tests start, whatever the file of the user
 # says: no file is below os.devnull, and no test needs the weights of that folder.
 for variable in [name for name in os.environ if name.startswith("KERAS_")]:
