@@ -6,6 +6,7 @@ What the system lacks is taken out of Python's modules before anything of the pr
 Only the product is told another `sys.platform`: the standard library and wheels are Linux's.
 """
 
+import contextlib
 import errno
 import os
 import runpy
@@ -130,12 +131,18 @@ def _refuse_open_files():
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         return open_(path, *arguments, **options)
 
+    def is_open(path):
+        for name in os.listdir("/proc/self/fd"):
+            # Another thread may close it meanwhile; or there is no such path.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samefile(path, f"/proc/self/fd/{name}"):
+                    return True
+        return False
+
     def replace_closed(source, target, **options):
-        held = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
         for path in (source, target):
-            for descriptor in filter(os.path.exists, held):
-                if os.path.exists(path) and os.path.samefile(path, descriptor):
-                    raise PermissionError(errno.EACCES, "open in this process", path)
+            if is_open(path):
+                raise PermissionError(errno.EACCES, "open in this process", path)
         replace(source, target, **options)
 
     def rename(source, target, **options):
