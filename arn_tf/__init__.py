@@ -1,8 +1,8 @@
 """ARN: person re-identification that adapts from a labelled to an unlabelled camera network.
 
 `import arn_tf` is enough for `keras.models.load_model` to read the model of any run. The commands
-are `python -m arn_tf.train`, `evaluate`, `calibrate`, `export`, `embed`, `ablate`, `inspect` and
-`demo`.
+are `python -m arn_tf.train`, `evaluate`, `calibrate`, `export`, `embed`, `ablate`, `rank`,
+`inspect`, `weights`, `demo` and `demo_cameras`.
 """
 
 import os

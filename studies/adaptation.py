@@ -13,8 +13,9 @@ whose target is a folder. From its calibrated model each row trains rounds of it
                 and where --rows has it
     proxies     the same clusters, and the loss between cameras
     joined      the clusters of `target_clusters`, no loss between cameras
-    both        these clusters and the loss between cameras: what `arn_tf.train` does
-    labels      ORACLE: the last with the target's persons in place of clusters
+    both        these clusters and the loss between cameras: a round of `arn_tf.train`, which also
+                takes the mean of later rounds
+    labels      ORACLE: `both` with the target's persons in place of clusters
 
 Prints mAP and rank-1 of row (b), camera statistics and mirror image, after the last round, the
 paired difference to the calibrated model, and mAP after each round. A later call goes on, with

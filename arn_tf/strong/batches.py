@@ -1,4 +1,4 @@
-"""Pictures of the strong recipe: decoded once, held in memory, changed at random in each batch."""
+"""Pictures of the strong recipe: decoded once, kept as arrays, changed at random in each batch."""
 
 from collections.abc import Iterator
 

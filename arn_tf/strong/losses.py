@@ -1,4 +1,4 @@
-"""Losses of the strong recipe: label-smoothed cross-entropy and the batch-hard triplet loss."""
+"""Losses of both stages: label-smoothed cross-entropy and the batch-hard triplet loss."""
 
 import tensorflow as tf
 

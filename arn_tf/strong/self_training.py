@@ -1,9 +1,10 @@
-"""One round of self-training: clusters of the unlabelled target as identities, source loss kept.
+"""Self-training: clusters of the unlabelled target as identities, source loss kept.
 
 After Fan et al. ("Unsupervised Person Re-identification: Clustering and Fine-tuning", 2018) and Ge
-et al. (ICLR 2020): every target batch holds two cameras, each normalised by its own batch
-statistics, so that the look of a camera tells nothing of the cluster. Without a source the target
-is trained on alone.
+et al. (ICLR 2020), with a memory of clusters in place of a classifier (`cluster_memory`) and a loss
+between cameras (`inter_camera`). Every target batch holds two cameras, each normalised by its own
+batch statistics, so that the look of a camera tells nothing of the cluster. Without a source the
+target is trained on alone.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The stages of a strong run on its target: their models, embeddings and alarms.
 
-    adapted   the source's weights, with batch statistics of each target camera
+    adapted   the source's weights, or those given, with statistics of each target camera
     round N   after a round of self-training
     average   the mean of the later half of the rounds
 
