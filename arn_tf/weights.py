@@ -9,6 +9,7 @@ import shlex
 import sys
 
 from arn_tf.run import command_line
+from datasets.files.printable import printable
 
 
 def main(path: str) -> None:
@@ -18,13 +19,15 @@ def main(path: str) -> None:
 
     try:
         found = public_weights.read(path)
-        print("\n".join([path, *(f"  {name}: {fact}" for name, fact in found.facts())]), flush=True)
+        facts = [f"  {name}: {fact}" for name, fact in found.facts()]
+        print("\n".join([printable(path), *facts]), flush=True)
         command_line.start_tensorflow()
         from arn_tf.backbones import networks
 
-        networks.made_of(found)
+        height, width = found.config.input_size or (256, 128)
+        networks.made_of(found, (height, width))
     except BadWeights as error:
-        print(f"{path}: can't be used: {error}")
+        print(f"{printable(path)}: can't be used: {error}")
         sys.exit(1)
     flags = [f"--backbone={found.backbone}", f"--backbone_weights={shlex.quote(path)}"]
     if found.config.input_size:

@@ -82,7 +82,7 @@ def check(name: str, weights: str) -> None:
 
 
 def made_of(
-    found: public_weights.PublicWeights, input_size: tuple[int, int] = (256, 128)
+    found: public_weights.PublicWeights, input_size: tuple[int, int]
 ) -> keras.Model:
     """Builds the network of a weights file.
 

@@ -14,8 +14,12 @@ from arn_tf.backbones.preprocessing import Preprocessing
 from arn_tf.backbones.resnet_config import ResNetConfig
 from arn_tf.weight_files import onnx_file, open_model_zoo, openvino_ir, torch_file
 from arn_tf.weight_files.bad_weights import BadWeights
+from datasets.files import answers
 
 Config = OSNetConfig | ResNetConfig
+# What readers meet in a file that says what can't be: a shape that no memory holds, a number of
+# thousands of digits, constants within constants.
+_OF_BROKEN_FILES = (ArithmeticError, MemoryError, OSError, RecursionError, ValueError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +98,8 @@ def is_one(path: str) -> bool:
         return False
     path = os.path.expanduser(path)
     try:
-        with open(path, "rb") as file:
-            start = file.read(16)
-    except (OSError, ValueError):
+        start = _start(path)
+    except (BadWeights, OSError, ValueError):
         return False
     # Keras's own archives are zip files, as PyTorch's are.
     if start.startswith(b"PK\x03\x04") and _is_keras(path):
@@ -123,13 +126,29 @@ def _known(tensors: Mapping[str, np.ndarray]) -> tuple[str, str, Config] | None:
     return (resnet_config.RESNETS[resnet.blocks], "", resnet) if resnet else None
 
 
+def _start(path: str) -> bytes:
+    """Returns the first bytes of a file; to open a pipe would wait for who writes into it."""
+    if os.path.exists(path) and not answers.is_file(path):
+        raise BadWeights("no file, but a folder, a pipe or a device; give the path of a file")
+    with open(path, "rb") as file:
+        return file.read(16)
+
+
 def _tensors(path: str) -> tuple[str, dict[str, np.ndarray]]:
     path = os.path.expanduser(path)
     try:
-        with open(path, "rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        raise BadWeights(f"can't be read ({error.strerror}); give the path of a file") from error
+        start = _start(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadWeights(f"can't be read ({reason}); give the path of a file") from error
+    try:
+        return _read_by_start(path, start)
+    except _OF_BROKEN_FILES as error:
+        reason = str(error)[:100] or type(error).__name__
+        raise BadWeights(f"the file is broken ({reason}); fetch it again") from error
+
+
+def _read_by_start(path: str, start: bytes) -> tuple[str, dict[str, np.ndarray]]:
     if path.endswith(".safetensors"):
         return _safetensors(path)
     if torch_file.is_one(start):
@@ -180,7 +199,7 @@ def _foreign(tensors: dict[str, np.ndarray]) -> str:
             "the weights of a ResNet with other layers, or under other names, than torchreid's and "
             "torchvision's ResNet50, ResNet101 and ResNet152, which are the ones known here"
         )
-    first = ", ".join(sorted(tensors)[:3])
+    first = ", ".join(name[:60] for name in sorted(tensors)[:3])
     return (
         f"the weights of no network that is known here ({len(tensors)} tensors: {first}, ...). "
         "Known are OSNet, OSNet-IBN and OSNet-AIN of torchreid, in any width, its ResNets, and "

@@ -82,7 +82,8 @@ def config_of(tensors: Mapping[str, np.ndarray]) -> ResNetConfig | None:
             count += 1
         blocks.append(count)
     width = next(iter(_shape(tensors, "conv1.weight")), 0)
-    if tuple(blocks) not in RESNETS or _shape(tensors, "conv1.weight") != (width, 3, 7, 7):
+    first = _shape(tensors, "conv1.weight")
+    if tuple(blocks) not in RESNETS or not width or first != (width, 3, 7, 7):
         return None
     for stage, count in enumerate(blocks):
         inner = width * 2**stage

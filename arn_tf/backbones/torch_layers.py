@@ -7,6 +7,8 @@ import numpy as np
 
 from arn_tf.weight_files.bad_weights import BadWeights
 
+_VARIANCE = "running_var"
+
 
 def assign(network: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
     """Sets every weight of a network.
@@ -30,7 +32,7 @@ def assign(network: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
     if left:
         name = next(iter(left))
         raise BadWeights(
-            f"{len(left)} tensors are none of {network.name}'s, the first is {name}, of "
+            f"{len(left)} tensors are none of {network.name}'s, the first is {name[:80]}, of "
             f"shape {left[name].shape}: the file belongs to another network"
         )
 
@@ -38,7 +40,7 @@ def assign(network: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
 def _parts(layer: keras.layers.Layer) -> list[str]:
     """Returns PyTorch's names of a layer's weights, in Keras's order."""
     if isinstance(layer, keras.layers.BatchNormalization):
-        return ["weight", "bias", "running_mean", "running_var"]
+        return ["weight", "bias", "running_mean", _VARIANCE]
     return ["weight", "bias"][: len(layer.weights)]
 
 
@@ -73,9 +75,13 @@ def _laid_out(
         raise BadWeights(
             f"{name} has the shape {found}, not {expected}: the file belongs to another network"
         )
-    if tensor.dtype.kind != "f" or not np.isfinite(tensor).all():
+    with np.errstate(over="ignore"):  # Of float64; what comes of it isn't finite.
+        numbers = tensor.astype(np.float32)
+    if tensor.dtype.kind != "f" or not np.isfinite(numbers).all():
         raise BadWeights(
             f"{name} holds numbers that are not finite, or no fractions ({tensor.dtype}): "
             "nothing can be computed with it"
         )
-    return tensor.astype(np.float32).transpose(np.argsort(order))
+    if name.endswith(_VARIANCE) and (numbers < 0).any():
+        raise BadWeights(f"{name} holds variances below 0: the file is damaged; fetch it again")
+    return numbers.transpose(np.argsort(order))

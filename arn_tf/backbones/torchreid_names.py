@@ -4,6 +4,7 @@ torchreid's OSNet and OSNet-IBN name their modules alike; OSNet-AIN names two of
 `canonical` gives all the names of the first, which are those of the layers of `osnet.build`.
 """
 
+import math
 import re
 import string
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from arn_tf.backbones.osnet_config import (
     ZOO_GATE_GROUPS,
     OSNetConfig,
 )
+from arn_tf.weight_files.bad_weights import BadWeights
 
 # Of every normalisation of PyTorch: how many batches it has seen.
 _COUNTER = ".num_batches_tracked"
@@ -26,16 +28,30 @@ _CLASSIFIER = "classifier"
 # Of torchvision's ResNets.
 _RESNET, _RESNETS_CLASSIFIER = "layer1.0.conv3.weight", "fc"
 _PARTS = ("weight", "bias")
+# Channels of a stage, of whose gates one is left.
+_LEAST = OSNetConfig.reduction * OSNetConfig.gate_reduction
+# How many times as many channels may leave a layer as enter it; in real ones 4.
+_MOST_WIDENED = 64
 
 
 def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the tensors of the network itself, an OSNet's by the names of its layers."""
-    unused = _of_classifiers(tensors)
-    return {
-        _canonical(name): tensor
-        for name, tensor in tensors.items()
-        if not name.endswith(_COUNTER) and name not in unused
-    }
+    """Returns the tensors of the network itself, an OSNet's by the names of its layers.
+
+    Raises:
+        BadWeights: two are of one layer.
+    """
+    unused, found = _of_classifiers(tensors), dict[str, np.ndarray]()
+    for name, tensor in tensors.items():
+        if name.endswith(_COUNTER) or name in unused:
+            continue
+        own = _canonical(name)
+        if own in found:
+            raise BadWeights(
+                f"two tensors are {own[:80]}, one of them by the name {name[:80]}: the file is of "
+                "two networks"
+            )
+        found[own] = tensor
+    return found
 
 
 def classes(tensors: Mapping[str, np.ndarray]) -> int | None:
@@ -61,7 +77,7 @@ def config_of(tensors: Mapping[str, np.ndarray]) -> OSNetConfig | None:
     head = []
     while f"fc.{3 * len(head)}.weight" in tensors:
         head.append(_outputs(tensors, f"fc.{3 * len(head)}.weight"))
-    if len(blocks) != 3 or not all(channels) or not all(head):
+    if len(blocks) != 3 or min(channels[1:]) < _LEAST or not all(channels + head):
         return None
     return OSNetConfig(
         channels=tuple(channels),
@@ -115,9 +131,13 @@ def _kind(tensors: Mapping[str, np.ndarray], block: str) -> str:
 
 
 def _outputs(tensors: Mapping[str, np.ndarray], name: str) -> int:
-    """Returns how many channels leave a layer; 0 for a tensor that is none, or holds nothing."""
+    """Returns how many channels leave a layer; 0 for a tensor that is none, or holds nothing, or
+    too little: a network of so many would need far more memory than the file has.
+    """
     shape = _shape(tensors, name)
-    return shape[0] if len(shape) > 1 and all(shape) else 0
+    if len(shape) < 2 or not all(shape) or shape[0] > _MOST_WIDENED * math.prod(shape[1:]):
+        return 0
+    return shape[0]
 
 
 def _shape(tensors: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from arn_tf.weight_files.bad_weights import BadWeights
 from arn_tf.weight_files.openvino_ir import Graph, Operation
 
 _EPSILON = 1e-5
-_MEAN, _DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+_MEAN, _DEVIATION = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
 # Of the learned layers, the gates and the pooling; the rest only changes shapes.
 _OF_ONNX = {
     "Conv": 164,
@@ -86,7 +86,7 @@ def from_onnx(path: str) -> dict[str, np.ndarray]:
 
 
 def _another(name: str, kinds: collections.Counter[str], problem: str) -> BadWeights:
-    most = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
+    most = ", ".join(f"{count} {kind[:40]}" for kind, count in kinds.most_common(8))
     return BadWeights(
         f"network {name or 'without a name'} of {most or 'no operations'} is not one that "
         f"can be tuned here: {problem}. Pass {_EXPECTED}"
@@ -139,8 +139,9 @@ class _Walk:
         # Of numbers of 16 bits, too.
         if not (
             self._constant(order).ravel().tolist() == [2, 1, 0]
+            and mean.size == scale.size == len(_MEAN)
             and np.allclose(mean.ravel(), _MEAN, rtol=1e-3)
-            and np.allclose(1 / scale.ravel(), _DEVIATION, rtol=1e-3)
+            and np.allclose(scale.ravel() * _DEVIATION, 1, rtol=1e-3)
         ):
             raise _OtherNetwork("it doesn't begin with BGR by ImageNet's mean and deviation")
         return x

@@ -1,8 +1,8 @@
 """Files of torch.save: the zip archive of PyTorch 1.6 and later, and the older row of pickles."""
 
-import collections
 import io
 import os
+import reprlib
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
@@ -28,7 +28,9 @@ _BROKEN = (
     NotImplementedError,
     MemoryError,
     OSError,
-    UnicodeDecodeError,
+    OverflowError,
+    RecursionError,
+    ValueError,
 )
 
 
@@ -125,15 +127,20 @@ def _read_legacy(path: str) -> dict[str, np.ndarray]:
 
 
 def _arrays(held: Any, content: Callable[[Storage], bytes]) -> dict[str, np.ndarray]:
-    found = {}
+    found: dict[str, np.ndarray] = {}
+    # Of each storage once: many tensors may be views of it.
+    numbers: dict[str, np.ndarray] = {}
     for name, tensor in _weights(held).items():
-        data, storage = content(tensor.storage), tensor.storage
-        if len(data) != storage.count * storage.dtype.itemsize:
-            raise zipfile.BadZipFile(
-                f"storage {storage.key} of {name} has {len(data)} bytes, not those of "
-                f"{storage.count} numbers"
-            )
-        found[name] = tensor.array(data)
+        storage = tensor.storage
+        if storage.key not in numbers:
+            data = content(storage)
+            if len(data) != storage.count * storage.dtype.itemsize:
+                raise zipfile.BadZipFile(
+                    f"storage {storage.key} of {name[:80]} has {len(data)} bytes, not those of "
+                    f"{storage.count} numbers"
+                )
+            numbers[storage.key] = storage.numbers(data)
+        found[name] = tensor.array(numbers[storage.key])
     return found
 
 
@@ -146,7 +153,8 @@ def _weights(held: Any) -> Mapping[str, Tensor]:
         raise NotTensors("it holds no dictionary of tensors")
     for name, value in held.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise NotTensors(f"its entry {str(name)[:60]!r} is no tensor")
+            shown = name if isinstance(name, str) else reprlib.repr(name)
+            raise NotTensors(f"its entry {shown[:60]!r} is no tensor")
     if all(name.startswith("module.") for name in held):
-        held = {name.removeprefix("module."): value for name, value in held.items()}
-    return collections.OrderedDict(held)
+        return {name.removeprefix("module."): value for name, value in held.items()}
+    return held

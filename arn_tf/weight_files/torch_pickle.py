@@ -1,18 +1,17 @@
 """The pickle inside a file of torch.save, read without PyTorch and without running what it names.
 
-A pickle is a program: it may call anything that it can name. Here it can name what tensors need and
-no more, and what it is given for a name is a stand-in of this module.
+A pickle is a program: it may call anything that it can name, and set attributes of what it made.
+Here it can name what tensors need and no more, and what it is given for a name is a stand-in of
+this module, whose objects take no attributes.
 """
 
-import collections
-import dataclasses
 import io
 import math
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
-from typing import IO, Any
+import reprlib
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -38,14 +37,14 @@ _IGNORED = {
     ("_codecs", "encode"),
 }
 _MOST_DIMENSIONS = 8
+_MOST = 2**48
 
 
 class NotTensors(Exception):
     """The file isn't, or isn't only, what tensors need; the text says what it is."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Storage:
+class Storage(NamedTuple):
     """Numbers in a row.
 
     Attributes:
@@ -63,9 +62,19 @@ class Storage:
         """Type of a number as it lies in the file."""
         return np.dtype(ELEMENTS[self.kind])
 
+    def numbers(self, content: bytes) -> np.ndarray:
+        """Returns its numbers, [count], bfloat16 as float32.
 
-@dataclasses.dataclass(frozen=True)
-class Tensor:
+        Args:
+            content: as it lies in the file, `count` numbers.
+        """
+        found = np.frombuffer(content, self.dtype)
+        if self.kind == "BFloat16Storage":
+            return (found.astype("<u4") << 16).view("<f4")
+        return found
+
+
+class Tensor(NamedTuple):
     """A view of a storage, which is inside of it and not larger."""
 
     storage: Storage
@@ -73,22 +82,18 @@ class Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def array(self, content: bytes) -> np.ndarray:
-        """Returns the numbers.
+    def array(self, numbers: np.ndarray) -> np.ndarray:
+        """Returns the tensor, which is read only: it takes no memory of its own.
 
         Args:
-            content: of the storage; `storage.count` numbers.
+            numbers: of the storage, [storage.count].
         """
-        numbers = np.frombuffer(content, self.storage.dtype)
-        if self.storage.kind == "BFloat16Storage":
-            numbers = (numbers.astype("<u4") << 16).view("<f4")
-        view = np.lib.stride_tricks.as_strided(
+        return np.lib.stride_tricks.as_strided(
             numbers[self.offset :],
             self.shape,
             [step * numbers.itemsize for step in self.strides],
             writeable=False,
         )
-        return np.array(view)
 
 
 def load(stream: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
@@ -125,16 +130,16 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(stream)
         self.storages: dict[str, Storage] = {}
 
-    def find_class(self, module: str, name: str) -> Callable:
-        # Every call makes its own stand-in: a pickle may set attributes of what it is given.
+    def find_class(self, module: str, name: str) -> Any:
+        # Every call makes its own stand-in: functions and classes take attributes.
         if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
+            return type("Dictionary", (_Dictionary,), {})
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return lambda *arguments: _tensor(*arguments)
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return lambda tensor, *_: tensor
         if module == "torch" and name in ELEMENTS:
-            return type(name, (_StorageKind,), {})
+            return _StorageKind(name)
         if (module, name) in _IGNORED:
             return type("Ignored", (_Ignored,), {})
         raise NotTensors(
@@ -145,7 +150,7 @@ class _Unpickler(pickle.Unpickler):
         if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage":
             raise NotTensors("its pickle refers to something that is no storage")
         _, kind, name, _, count = key[:5]
-        if not isinstance(kind, type) or not issubclass(kind, _StorageKind):
+        if not isinstance(kind, _StorageKind):
             raise NotTensors("a storage has no type")
         if any(key[5:]):
             raise NotTensors("a storage is a view of another one")
@@ -153,17 +158,23 @@ class _Unpickler(pickle.Unpickler):
             raise NotTensors(f"a storage is named {str(name)[:40]!r}")
         if not _counts([count]):
             raise NotTensors(f"storage {name} has a length of {str(count)[:40]}")
-        storage = Storage(name, kind.__name__, count)
+        storage = Storage(name, kind.name, count)
         if self.storages.setdefault(name, storage) != storage:
             raise NotTensors(f"storage {name} has two types or lengths")
         return storage
 
 
-class _StorageKind:
-    """Stands in for torch.FloatStorage and its like, by its name; never made."""
+class _StorageKind(NamedTuple):
+    """Stands in for torch.FloatStorage and its like; nothing can be made of it."""
 
-    def __new__(cls, *_: object) -> "_StorageKind":
-        raise NotTensors("its pickle makes a storage")
+    name: str
+
+
+class _Dictionary(dict):
+    """Stands in for collections.OrderedDict; PyTorch gives attributes to those of weights."""
+
+    def __setstate__(self, _: object) -> None:
+        pass
 
 
 class _Ignored:
@@ -185,7 +196,10 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: object) -> 
     if not (isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides)):
         raise NotTensors("a tensor has no shape")
     if len(shape) > _MOST_DIMENSIONS or not _counts([offset, *shape, *strides]):
+        offset, shape, strides = (reprlib.repr(each)[:80] for each in (offset, shape, strides))
         raise NotTensors(f"a tensor has offset {offset}, shape {shape} and strides {strides}")
+    if math.prod(side or 1 for side in shape) >= _MOST:
+        raise NotTensors(f"a tensor has the shape {shape}")
     size = math.prod(shape)
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     # A stride of 0 would make much of little.
@@ -199,4 +213,4 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: object) -> 
 
 def _counts(values: list) -> bool:
     """Whether all are plain numbers of things."""
-    return all(type(value) is int and 0 <= value < 2**48 for value in values)
+    return all(type(value) is int and 0 <= value < _MOST for value in values)

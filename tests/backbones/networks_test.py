@@ -1,6 +1,7 @@
 """E_I by name and file: torchreid's weights in it, what it is without the file, what is refused."""
 
 import json
+import os
 import sys
 import types
 
@@ -13,6 +14,7 @@ from arn_tf.backbones import keras_applications, networks, osnet_config, public_
 from arn_tf.backbones.preprocessing import BGR, Preprocessing
 from tests.support import small_osnets, torch_files
 from tests.support.places import SHARED
+from tests.support.small_ir import floats, onnx, onnx_tensor
 from tests.support.small_osnets import SIZE
 from tests.support.user_errors import refused
 
@@ -173,6 +175,13 @@ LAST = "conv4.1.conv2.3.layers.3.conv2.weight"
         # No network of as many channels is tried.
         ({"conv1.conv.weight": np.zeros((2**40, 0), "<f4")}, "no network that is known here"),
         ({"fc.0.weight": np.zeros((2**40, 0), "<f4")}, "no network that is known here"),
+        ({"conv4.0.conv3.conv.weight": np.zeros((10**5, 1), "<f4")}, "no network that is known"),
+        # Gates of a sixteenth of a quarter of its channels.
+        ({"conv2.0.conv3.conv.weight": np.zeros((48, 12, 1, 1), "<f4")}, "no network that is kn"),
+        ({"conv5.bn.bias": np.full(128, 1e300)}, "conv5.bn.bias .*not finite"),
+        ({"conv5.bn.running_var": np.full(128, -1, "<f4")}, "conv5.bn.running_var .*below 0"),
+        ({"conv2.2.0.bn.bias": np.zeros(64, "<f4")}, "two tensors are conv2.2.0.bn.bias"),
+        ({"conv9\x1b[2J\n.weight": np.zeros(3, "<f4")}, r"is conv9\\x1b\[2J\\n.weight, of"),
     ],
 )
 def test_a_tensor_that_does_not_fit(changes, words, tmp_path):
@@ -188,6 +197,14 @@ def test_a_tensor_that_does_not_fit(changes, words, tmp_path):
         ("page.pth", b"<html>404 Not Found</html>", "not a file of PyTorch's torch.save"),
         ("empty.pth", b"", "not a file of PyTorch's torch.save"),
         ("zip.pth", b"PK\x03\x04" + bytes(40), "broken.*fetch it again"),
+        ("picture.pth", b"\x89PNG\r\n\x1a\n", "not a file of PyTorch's torch.save"),
+        ("pointer.pth", b"version https://git-lfs.github.com/spec/v1\n", "not a file of PyTorch's"),
+        ("deep.onnx", onnx([onnx_tensor("w", [1] * 65, 1, floats(1))], ["Conv"]), "is broken"),
+        (
+            "port.xml",
+            b'<net version="11"><edges><edge to-port="%b"/></edges></net>' % (b"9" * 5000),
+            "broken.*fetch it again",
+        ),
     ],
 )
 def test_a_file_of_another_kind(name, content, words, tmp_path):
@@ -196,6 +213,16 @@ def test_a_file_of_another_kind(name, content, words, tmp_path):
         path.write_bytes(content)
     with refused(rf"^--backbone_weights={path}: .*{words}"):
         networks.build("OSNet", SIZE, str(path))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_path_that_is_no_file(make, tmp_path):
+    """A pipe is never opened: that would wait for who writes into it."""
+    path = str(tmp_path / "weights.pth")
+    make(path)
+    with refused(rf"^--backbone_weights={path}: no file, but a folder, a pipe or a device"):
+        networks.check("OSNet", path)
+    assert not public_weights.is_one(path)
 
 
 def test_safetensors_by_its_package(tmp_path, monkeypatch):

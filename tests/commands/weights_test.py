@@ -1,9 +1,11 @@
 """`python -m arn_tf.weights`: what it says of a file, and its exit status."""
 
+import dataclasses
 import subprocess
 import sys
 
-from tests.support import small_osnets, small_resnets
+from arn_tf.backbones import osnet, osnet_config
+from tests.support import small_osnets, small_resnets, torch_files
 from tests.support.places import ROOT
 
 
@@ -37,6 +39,15 @@ def test_a_resnet_is_used_as_it_was_trained(tmp_path):
         "It can be used: --preset=strong --backbone=ResNet50 --backbone_weights=resnet50.pth "
         "--last_stride=2"
     )
+
+
+def test_a_learned_average_is_of_pictures_of_one_size(tmp_path):
+    config = dataclasses.replace(osnet_config.named("OSNetAIN_x0_25"), average_size=(3, 2))
+    arrays = small_osnets.tensors(osnet.build(config, config.input_size))
+    torch_files.saved(tmp_path / "file.pth", arrays)
+    done = run(tmp_path, "file.pth")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].endswith("--backbone_weights=file.pth --input_size=48x32")
 
 
 def test_a_tensor_that_is_missing(tmp_path):

@@ -4,6 +4,7 @@ import collections
 import os
 import pickle
 import re
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -15,6 +16,13 @@ from tests.support import torch_files
 from tests.support.torch_files import TensorOf, legacy_file, saved, tensors_of, zip_file
 
 ROW = np.arange(6, dtype="<f4")
+
+
+def nested(depth):
+    """A tuple within a tuple, and so on."""
+    return (nested(depth - 1),) if depth else ()
+
+
 ONE = {"a": TensorOf(ROW)}
 DATA = {"0": ROW.tobytes()}
 
@@ -62,6 +70,20 @@ def test_views_of_one_storage(path):
     _, found = torch_file.read(zip_file(path, held, DATA))
     np.testing.assert_array_equal(found["turned"], [[0, 3], [1, 4], [2, 5]])
     np.testing.assert_array_equal(found["end"], [4, 5])
+
+
+def test_many_views_of_one_storage_take_no_memory(path):
+    """A small file can't ask for much memory."""
+    row = np.zeros(1 << 18, "<f4")
+    held = {str(number): TensorOf(row) for number in range(2_000)}
+    zip_file(path, held, {"0": row.tobytes()})
+    tracemalloc.start()
+    try:
+        _, found = torch_file.read(str(path))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == 2_000 and most < 20 * row.nbytes
 
 
 @pytest.mark.parametrize("wrapped", ["", "state_dict", "model"])
@@ -155,6 +177,47 @@ def test_allowed_names_misused(path, program):
     np.testing.assert_array_equal(found["a"], ROW)
 
 
+def changed(pickled, state):
+    """The pickle of a dictionary whose value at its end is given a state, as BUILD gives one."""
+    assert pickled.endswith(b"s.") and pickle.dumps(state, 2).startswith(b"\x80\x02")
+    return pickled[:-2] + pickle.dumps(state, 2)[2:-1] + b"bs."
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"shape": (1000,)},
+        {"offset": -4},
+        {"strides": (2**40,)},
+        {"storage": None},
+        (None, {"shape": (1000,)}),
+        (None, {"array": 1}),
+    ],
+)
+def test_a_tensor_takes_no_state(path, state):
+    """It was checked as it was made; changed, it would show memory beyond the file's numbers."""
+    whole = torch_files.pickled(ONE)
+    says(zip_file(path, changed(whole, state), DATA), "^its pickle is broken")
+    _, found = torch_file.read(zip_file(path, whole, DATA))
+    np.testing.assert_array_equal(found["a"], ROW)
+
+
+@pytest.mark.parametrize("state", [{"items": 1}, {"get": None}, (None, {"items": 1}), 7])
+def test_the_state_of_a_dictionary_is_ignored(path, state):
+    """PyTorch gives one to that of the weights: versions of its modules."""
+    whole = torch_files.pickled(collections.OrderedDict(a=TensorOf(ROW)))
+    program = whole[:-1] + pickle.dumps(state, 2)[2:-1] + b"b."
+    _, found = torch_file.read(zip_file(path, program, DATA))
+    np.testing.assert_array_equal(found["a"], ROW)
+
+
+@pytest.mark.parametrize("name", ["FloatStorage", "BoolStorage"])
+def test_the_kind_of_a_storage_takes_no_state(path, name):
+    program = b"\x80\x02ctorch\n" + name.encode() + b"\n"
+    program += pickle.dumps((None, {"name": "Evil"}), 2)[2:-1] + b"b."
+    says(zip_file(path, program, {}), "^its pickle is broken")
+
+
 def test_numpy_names_do_nothing(path):
     """`numpy.dtype` and the like are stand-ins, which make nothing of what they are given."""
     program = by_name("numpy", "dtype", "V99999999999")
@@ -176,6 +239,7 @@ def test_numpy_names_do_nothing(path):
         (TensorOf(ROW, offset=-4, shape=(2,), strides=(1,)), "offset -4"),
         (TensorOf(ROW, shape=(2, 3), strides=(1,)), "no shape"),
         (TensorOf(ROW, shape=(1,) * 9, strides=(1,) * 9), "shape"),
+        (TensorOf(ROW, shape=(0, 2**47, 2**47), strides=(1, 1, 1)), "shape"),
         (TensorOf(ROW, count=2**62), "length"),
         (TensorOf(ROW, count=-1), "length"),
         (TensorOf(ROW, key="../../etc/passwd"), "storage is named '../../etc"),
@@ -251,6 +315,8 @@ def test_two_entries_of_one_name(path):
         (lambda path: zip_file(path, {}, {}), "no dictionary"),
         (lambda path: zip_file(path, {"a": 1}, {}), "entry 'a' is no tensor"),
         (lambda path: zip_file(path, {7: TensorOf(ROW)}, DATA), "entry '7' is no tensor"),
+        (lambda path: zip_file(path, {nested(300): 1}, {}), "is no tensor"),
+        (lambda path: zip_file(path, {10**5000: 1}, {}), "is broken"),
         # Index 2 ** 31 of the memo.
         (lambda path: zip_file(path, b"\x80\x02Nr\x00\x00\x00\x80.", {}), "more memory"),
         (lambda path: zip_file(path, b"\x80\x04\x8e" + b"\xff" * 8, {}), "pickle is broken"),
