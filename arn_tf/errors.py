@@ -1,6 +1,16 @@
 """The exceptions that the command lines turn into a message instead of a traceback."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+
+
+def named(arguments: Iterable[str]) -> re.Pattern[str]:
+    """Returns what finds the names of arguments, as group 1, in the text of a `UserError`.
+
+    Not inside a longer name, a path, the name of a file or a value.
+    """
+    names = "|".join(map(re.escape, arguments))
+    return re.compile(rf"(?<![\w./=-])({names})(?![\w/-]|\.\w)")
 
 
 class UserError(ValueError):

@@ -1,4 +1,4 @@
-"""Values of the benchmarks' flags, checked before anything is measured."""
+"""Values of flags of what measures speed or accuracy, checked before anything is measured."""
 
 import argparse
 import os
@@ -35,6 +35,21 @@ def folder(text: str) -> str:
     """
     if not os.path.isdir(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no folder")
+    return text
+
+
+def new_folder(text: str) -> str:
+    """Returns a folder that can be written; it is made where it isn't there.
+
+    Raises:
+        argparse.ArgumentTypeError: it can't be.
+    """
+    try:
+        os.makedirs(text, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error.strerror}") from error
+    if not os.access(text, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} can't be written")
     return text
 
 

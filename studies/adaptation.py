@@ -34,7 +34,7 @@ import tensorflow as tf
 
 from arn_tf import recipes
 from arn_tf.data.split import Split
-from arn_tf.errors import ArgumentError, UserError
+from arn_tf.errors import UserError
 from arn_tf.layers.adam import Adam
 from arn_tf.ranking import scores
 from arn_tf.run import command_line, scored
@@ -54,6 +54,7 @@ from arn_tf.strong.model import StrongModel
 from arn_tf.strong.self_training import SelfTrainer
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stages import ADAPTED
+from benchmarks import flags
 from datasets.files.atomic_files import replace_text
 from studies import adaptation_table, components
 from studies.adaptation_table import START
@@ -259,18 +260,14 @@ def main() -> None:
     parser.add_argument("--query", required=True, help="folder or table, persons known")
     parser.add_argument("--gallery", required=True, help="likewise")
     parser.add_argument("--names", default="", help="template of the paths in both")
-    parser.add_argument("--output", required=True, help="folder for what was measured")
-    parser.add_argument("--rounds", type=int, default=6, help="of self-training")
-    parser.add_argument("--seeds", type=int, default=3, help="of each row")
+    parser.add_argument("--output", required=True, type=flags.new_folder, help="for the figures")
+    parser.add_argument("--rounds", type=flags.count, default=6, help="of self-training")
+    parser.add_argument("--seeds", type=flags.count, default=3, help="of each row")
     usual = [row for row in ROWS if row != _GEM]
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=usual, help="to be measured")
     options = parser.parse_args()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     tf.config.experimental.enable_op_determinism()
-    try:
-        os.makedirs(options.output, exist_ok=True)
-    except OSError as error:
-        raise ArgumentError("output", options.output, str(error)) from error
     begun = RunDir(options.run)
     settings = recipes.settings_of(begun)
     if (
@@ -281,7 +278,7 @@ def main() -> None:
         raise UserError(f"{options.run}: no finished run of --preset=strong --source=none")
     figures = [measured(begun, START, 0, options)]
     for seed in range(options.seeds):
-        for row in options.rows:
+        for row in dict.fromkeys(options.rows):
             figures.append(measured(begun, row, seed, options))
             print(adaptation_table.report(figures), flush=True)
 

@@ -43,7 +43,7 @@ import tensorflow as tf
 
 from arn_tf import recipes
 from arn_tf.data.split import Split
-from arn_tf.errors import ArgumentError, UserError
+from arn_tf.errors import UserError
 from arn_tf.ranking import intervals
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
@@ -52,6 +52,7 @@ from arn_tf.strong import batches, camera_statistics
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stages import ADAPTED
+from benchmarks import flags
 from datasets.files.atomic_files import replace_text
 from studies.camera_crops import Refilled, by_number
 from studies.camera_features import (
@@ -202,17 +203,15 @@ def main() -> None:
     parser.add_argument("--query", required=True, help="folder or table, persons known")
     parser.add_argument("--gallery", required=True, help="likewise")
     parser.add_argument("--names", default="", help="template of the paths in both")
-    parser.add_argument("--output", required=True, help="folder for features and figures")
+    parser.add_argument(
+        "--output", required=True, type=flags.new_folder, help="for features and figures"
+    )
     parser.add_argument(
         "--layers", choices=("running", "camera"), default="running", help="of few pictures"
     )
-    parser.add_argument("--draws", type=int, default=5, help="of pictures of each number")
+    parser.add_argument("--draws", type=flags.count, default=5, help="of pictures of each number")
     options = parser.parse_args()
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        os.makedirs(options.output, exist_ok=True)
-    except OSError as error:
-        raise ArgumentError("output", options.output, str(error)) from error
     for path in options.runs:
         run = RunDir(path)
         settings = recipes.settings_of(run)

@@ -30,6 +30,7 @@ import tensorflow as tf
 from arn_tf import recipes
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.split import Split
+from arn_tf.errors import ArgumentError
 from arn_tf.layers.normalization import TARGET
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.run import command_line
@@ -39,6 +40,7 @@ from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_plain
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
+from benchmarks import flags
 from datasets.files.atomic_files import replace_text, replaced
 from studies import label_free_scores as scores
 from studies import model_choice_table, source_validation
@@ -237,19 +239,33 @@ def _digest(path: str) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
+def _kept(path: str) -> dict[str, dict]:
+    """Returns the figures of earlier calls, {key of a run: figures}."""
+    if not os.path.exists(path):
+        return {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        problem = f"not figures of this study ({error}); name another file"
+        raise ArgumentError("output", path, problem) from error
+
+
 def main() -> None:
     """Measures the runs of the command line and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN_DIR")
-    parser.add_argument("--output", default="model_choice.json", help="figures, kept and added to")
-    parser.add_argument("--embeddings", help="folder that keeps embeddings between calls")
+    parser.add_argument(
+        "--output",
+        type=flags.new_file,
+        default="model_choice.json",
+        help="figures, kept and added to",
+    )
+    parser.add_argument(
+        "--embeddings", type=flags.new_folder, help="folder that keeps embeddings between calls"
+    )
     arguments = parser.parse_args()
-    kept = {}
-    if os.path.exists(arguments.output):
-        with open(arguments.output, encoding="utf-8") as file:
-            kept = json.load(file)
-    if arguments.embeddings:
-        os.makedirs(arguments.embeddings, exist_ok=True)
+    kept = _kept(arguments.output)
     pictures, found = Pictures(), {}
     for path in arguments.runs:
         run = measure_run(path, pictures, kept, arguments.embeddings)

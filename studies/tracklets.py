@@ -33,7 +33,7 @@ import tensorflow as tf
 
 from arn_tf import recipes
 from arn_tf.data.split import Split
-from arn_tf.errors import ArgumentError, UserError
+from arn_tf.errors import UserError
 from arn_tf.ranking import intervals, scores
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
@@ -45,6 +45,7 @@ from arn_tf.strong.embedding import embed_by_camera
 from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stage_choice import CHOICE_FILE
 from arn_tf.strong.stages import ADAPTED
+from benchmarks import flags
 from datasets.files.atomic_files import replace_text
 
 ROWS = ("without", "tracklets", "times")
@@ -296,16 +297,12 @@ def main() -> None:
     parser.add_argument("--query", required=True, help="folder or table, persons known")
     parser.add_argument("--gallery", required=True, help="likewise")
     parser.add_argument("--names", default="", help="template of the paths in both")
-    parser.add_argument("--output", required=True, help="folder for the runs of all rows")
-    parser.add_argument("--rounds", type=int, default=2, help="of self-training")
-    parser.add_argument("--steps", type=int, default=40, help="of a round")
+    parser.add_argument("--output", required=True, type=flags.new_folder, help="for the runs")
+    parser.add_argument("--rounds", type=flags.count, default=2, help="of self-training")
+    parser.add_argument("--steps", type=flags.count, default=40, help="of a round")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="to be measured")
     options = parser.parse_args()
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        os.makedirs(options.output, exist_ok=True)
-    except OSError as error:
-        raise ArgumentError("output", options.output, str(error)) from error
     figures = []
     for path in options.runs:
         begun = RunDir(path)
@@ -314,10 +311,11 @@ def main() -> None:
             raise UserError(f"{path}: no run of --preset=strong whose source stage is finished")
         if settings.target in DATASETS or not os.path.isdir(settings.target):
             raise UserError(f"{path}: its target, {settings.target}, is no folder of pictures")
-        names = [_name(begun, row) for row in options.rows]
+        rows = dict.fromkeys(options.rows)
+        names = [_name(begun, row) for row in rows]
         known = [os.path.exists(os.path.join(options.output, name, FIGURES)) for name in names]
         first = {} if all(known) else first_clusters(begun, settings)
-        for row in options.rows:
+        for row in rows:
             figures.append(measured(begun, settings, row, options, first) | {"run": path})
             print(report(figures), flush=True)
 

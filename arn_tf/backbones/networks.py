@@ -81,9 +81,7 @@ def check(name: str, weights: str) -> None:
         _read(name, weights)
 
 
-def made_of(
-    found: public_weights.PublicWeights, input_size: tuple[int, int]
-) -> keras.Model:
+def made_of(found: public_weights.PublicWeights, input_size: tuple[int, int]) -> keras.Model:
     """Builds the network of a weights file.
 
     Raises:

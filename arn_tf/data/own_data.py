@@ -141,7 +141,7 @@ class OwnData:
             name: as in `split`.
         """
         rows = self._rows(name)
-        persons = _persons(self.listing, dict(self._persons))
+        persons = _persons(self.listing, self._persons)
         return persons[rows], _cameras(self.listing)[rows]
 
     def _listed(self, path: str, names: str, skip_bad: bool) -> listing.Listing:

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from absl import app, flags, logging
 
-from arn_tf.errors import UserError
+from arn_tf.errors import UserError, named
 from arn_tf.run import streams
 
 # What TensorFlow's C++ prints as it starts, whatever TF_CPP_MIN_LOG_LEVEL is; cuInit fails where
@@ -29,9 +29,6 @@ def message(error: Exception) -> str:
     text = str(error)
     if not isinstance(error, UserError) or not error.arguments:
         return text
-    names = "|".join(map(re.escape, error.arguments))
-    # Not inside a longer name, a path, the name of a file or a value.
-    word = rf"(?<![\w./=-])({names})(?![\w/-]|\.\w)"
 
     def flag(match: re.Match[str]) -> str:
         before, name = text[: match.start()], match[1]
@@ -41,7 +38,7 @@ def message(error: Exception) -> str:
         sure = "_" in name or text[match.end() :].startswith("=") or begins
         return f"--{name}" if sure else name
 
-    return re.sub(word, flag, text)
+    return named(error.arguments).sub(flag, text)
 
 
 def run(main: Callable[..., None], argument: str = "") -> None:

@@ -9,6 +9,7 @@ from arn_tf.data.own_data import OwnData
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
+from arn_tf.ranking import arguments
 from arn_tf.run.data import opened, tell_changes
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import DATASETS, RunSettings
@@ -86,17 +87,18 @@ def check(settings: RunSettings, labelled: Labelled) -> None:
         labelled: the user's own pictures to score on, if any; else the target's are.
 
     Raises:
-        UserError: no person is known, all pictures are of one camera, or they can't be read.
+        UserError: no person is known, none was seen by two cameras, or they can't be read.
     """
     if labelled.query:
-        cameras = []
+        persons: dict[str, int] = {}
+        listed = []
         for argument, path in (("query", labelled.query), ("gallery", labelled.gallery)):
             if path:
-                data = _opened(settings, argument, path, labelled.names)
+                data = _opened(settings, argument, path, labelled.names, persons)
                 _check_persons(data, argument, path)
-                cameras.append(data.listed("train")[1])
+                listed.append(data.listed("train"))
         if not labelled.same_camera:
-            _check_cameras(cameras)
+            _check_matches(listed[0], listed[-1])
         return
     if labelled.gallery:
         raise _gallery_alone()
@@ -116,7 +118,8 @@ def check(settings: RunSettings, labelled: Labelled) -> None:
         )
     scored_on = [name for name in ("query", "gallery") if data.has_split(name)]
     names = scored_on if len(scored_on) == 2 else ["train"]
-    _check_cameras([data.listed(name)[1] for name in names])
+    listed = [data.listed(name) for name in names]
+    _check_matches(listed[0], listed[-1])
 
 
 def _own(settings: RunSettings, labelled: Labelled) -> tuple[Split, Split]:
@@ -164,6 +167,27 @@ def _check_cameras(of_pictures: Sequence[np.ndarray]) -> None:
             "_{*}; or pass same_camera to arn_tf.evaluate, which lets pictures of one camera match",
             ["names", "same_camera"],
         )
+
+
+def _check_matches(
+    query: tuple[np.ndarray, np.ndarray], gallery: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """Raises UserError where no person of the query was seen by another camera of the gallery.
+
+    Args:
+        query: person_id and camera_id, int64 [Q] each.
+        gallery: likewise, [G].
+    """
+    _check_cameras([query[1], gallery[1]])
+    seen_by: dict[int, set[int]] = {}
+    for person, camera in zip(*(each.tolist() for each in gallery), strict=True):
+        seen_by.setdefault(person, set()).add(camera)
+    views = zip(*(each.tolist() for each in query), strict=True)
+    if not any(
+        person > 0 and seen_by.get(person, set()) - {camera} for person, camera in set(views)
+    ):
+        problem = arguments.no_match(query[0], gallery[0], query[1], gallery[1])
+        raise UserError(f"the pictures can't be scored: {problem}", ["query", "gallery", "names"])
 
 
 def _nobody_known(argument: str, path: str) -> UserError:

@@ -7,11 +7,10 @@ oracle. A third one, where it is asked for, begins with another network.
 
 import dataclasses
 import os
-import re
 from collections.abc import Mapping
 
 from arn_tf.backbones import networks
-from arn_tf.errors import UserError
+from arn_tf.errors import UserError, named
 from arn_tf.run.ablation import Ablation, AblationRun, Bound
 from arn_tf.strong import evaluate, oracle
 from arn_tf.strong.settings import StrongSettings
@@ -84,6 +83,5 @@ def _check_beside(settings: StrongSettings) -> None:
         settings.check()
         networks.check(settings.backbone, settings.backbone_weights)
     except UserError as error:
-        names = "|".join(sorted(_FLAGS, key=len, reverse=True))
-        text = re.sub(rf"(?<![\w-])({names})(?![\w-])", lambda m: _FLAGS[m[1]], str(error))
+        text = named(_FLAGS).sub(lambda found: _FLAGS[found[1]], str(error))
         raise UserError(text, [_FLAGS.get(name, name) for name in error.arguments]) from error

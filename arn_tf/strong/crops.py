@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -35,9 +36,16 @@ def read_crops(
         cameras.
 
     Raises:
-        UserError: no pictures, a folder or picture that can't be read, or one without a camera.
+        UserError: no pictures, a folder or picture that can't be read, one without a camera, or
+            two names of cameras that stand for one number.
     """
+    if camera_pattern and names:
+        raise UserError(
+            "names and camera_pattern both say where the camera is told: give one of them",
+            ["names", "camera_pattern"],
+        )
     told = _by_pattern(images, camera_pattern) if camera_pattern else _by_listing(images, names)
+    _check_numbers(images, dict.fromkeys(told.values()))
     paths = list(told)
     cameras = np.array([camera_names.number_of(camera) for camera in told.values()], np.int64)
     of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
@@ -48,6 +56,19 @@ def read_crops(
         crops = np.stack(list(threads.map(lambda path: _read(path, image_size), chosen)))
     known = dict(zip(cameras.tolist(), told.values(), strict=True))
     return crops, cameras[rows], known
+
+
+def _check_numbers(images: str, names: Iterable[str]) -> None:
+    """Raises UserError where two cameras would be taken for one."""
+    numbers: dict[int, str] = {}
+    for name in names:
+        other = numbers.setdefault(camera_names.number_of(name), name)
+        if other != name:
+            raise UserError(
+                f"images={images}: cameras {other!r} and {name!r} have one number; rename one of "
+                "them",
+                ["images"],
+            )
 
 
 def _by_pattern(folder: str, camera_pattern: str) -> dict[str, str]:
@@ -87,15 +108,6 @@ def _by_listing(images: str, names: str) -> dict[str, str]:
         raise UserError(f"images={images}: {problem}", ["images", "names"]) from error
     for line in [f"{found.told_by}", *found.examples(), *found.notes]:
         print(printable(line), flush=True)
-    numbers: dict[int, str] = {}
-    for name in found.camera.names:
-        other = numbers.setdefault(camera_names.number_of(name), name)
-        if other != name:
-            raise UserError(
-                f"images={images}: cameras {other!r} and {name!r} have one number; rename one of "
-                "them",
-                ["images"],
-            )
     unknown = np.flatnonzero(found.camera.codes == listing.UNKNOWN)
     if len(unknown):
         raise UserError(

@@ -120,7 +120,7 @@ def _read_legacy(path: str) -> dict[str, np.ndarray]:
         if not isinstance(key, str) or key not in storages:
             raise NotTensors("its list of storages names one that no tensor has")
         (count,) = struct.unpack("<q", file.read(8))
-        if count != storages[key].count:
+        if count != storages[key].length:
             raise zipfile.BadZipFile(f"storage {key} has another length than its tensors say")
         contents[key] = file.read(count * storages[key].dtype.itemsize)
     return _arrays(held, lambda storage: contents.get(storage.key, b""))
@@ -134,10 +134,10 @@ def _arrays(held: Any, content: Callable[[Storage], bytes]) -> dict[str, np.ndar
         storage = tensor.storage
         if storage.key not in numbers:
             data = content(storage)
-            if len(data) != storage.count * storage.dtype.itemsize:
+            if len(data) != storage.length * storage.dtype.itemsize:
                 raise zipfile.BadZipFile(
                     f"storage {storage.key} of {name[:80]} has {len(data)} bytes, not those of "
-                    f"{storage.count} numbers"
+                    f"{storage.length} numbers"
                 )
             numbers[storage.key] = storage.numbers(data)
         found[name] = tensor.array(numbers[storage.key])

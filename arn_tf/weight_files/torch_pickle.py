@@ -50,12 +50,12 @@ class Storage(NamedTuple):
     Attributes:
         key: its name in the file.
         kind: as PyTorch names it, of `ELEMENTS`.
-        count: of the numbers.
+        length: how many they are.
     """
 
     key: str
     kind: str
-    count: int
+    length: int
 
     @property
     def dtype(self) -> np.dtype:
@@ -63,10 +63,10 @@ class Storage(NamedTuple):
         return np.dtype(ELEMENTS[self.kind])
 
     def numbers(self, content: bytes) -> np.ndarray:
-        """Returns its numbers, [count], bfloat16 as float32.
+        """Returns its numbers, [length], bfloat16 as float32.
 
         Args:
-            content: as it lies in the file, `count` numbers.
+            content: as it lies in the file, `length` numbers.
         """
         found = np.frombuffer(content, self.dtype)
         if self.kind == "BFloat16Storage":
@@ -86,7 +86,7 @@ class Tensor(NamedTuple):
         """Returns the tensor, which is read only: it takes no memory of its own.
 
         Args:
-            numbers: of the storage, [storage.count].
+            numbers: of the storage, [storage.length].
         """
         return np.lib.stride_tricks.as_strided(
             numbers[self.offset :],
@@ -203,10 +203,10 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: object) -> 
     size = math.prod(shape)
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     # A stride of 0 would make much of little.
-    if size and (last >= storage.count or size > storage.count):
+    if size and (last >= storage.length or size > storage.length):
         raise NotTensors(
             f"a tensor of shape {shape} with strides {strides} from {offset} on needs more than "
-            f"the {storage.count} numbers of storage {storage.key}"
+            f"the {storage.length} numbers of storage {storage.key}"
         )
     return Tensor(storage, offset if size else 0, shape, strides)
 

@@ -168,6 +168,22 @@ def test_pictures_to_score_on_are_checked_before_the_target_is_trained_on(tmp_pa
         scored.check(own, Labelled(str(tmp_path / "nowhere")))
 
 
+def test_persons_of_one_camera_each_are_refused_before_the_target_is_trained_on(tmp_path, settings):
+    names = "{person_id}_{camera}_{*}"
+    files = ["a_1_1.png", "a_1_2.png", "b_2_1.png", "b_2_2.png"]
+    root = own_pictures.write(tmp_path / "apart", dict.fromkeys(files, b"no picture"))
+    with refused("can't be scored: no query has a match.*was seen by one camera only$"):
+        scored.check(settings, Labelled(root, names=names))
+    with refused("can't be scored: no query has a match.*was seen by one camera only$"):
+        scored.check(dataclasses.replace(settings, target=root, names=names), TARGETS_OWN)
+    # Persons of other folders have numbers of their own: those of "c" are not those of "a".
+    other = own_pictures.write(tmp_path / "other", {"c_2_1.png": b"no picture"})
+    with refused("can't be scored: no query has a match.*no person of query_person_id is in"):
+        scored.check(settings, Labelled(root, other, names))
+    both = own_pictures.write(tmp_path / "both", {"a_2_1.png": b"no picture"})
+    scored.check(settings, Labelled(root, both, names))
+
+
 def test_pictures_of_one_camera_are_refused_before_the_target_is_trained_on(tmp_path, settings):
     files = {f"{person}_7_{n}.png": b"no picture" for person in "ab" for n in (1, 2)}
     root, names = own_pictures.write(tmp_path / "one", files), "{person_id}_{camera}_{*}"

@@ -229,6 +229,7 @@ def test_the_table_itself_is_no_oracle(folders):
         ({"backbone": "Nowhere"}, "--beside=Nowhere: "),
         ({"backbone": "../Tiny"}, r"--beside=\.\./Tiny: "),
         ({"backbone_weights": "gone.h5"}, "--beside_weights=gone.h5: "),
+        ({"backbone_weights": "no/backbone/w.h5"}, "--beside_weights=no/backbone/w.h5: "),
         ({"input_size": "wide"}, "--beside_input_size=wide: give HEIGHTxWIDTH"),
         ({"backbone": "OSNet", "backbone_weights": "imagenet"}, "pass --beside_weights=FILE"),
     ],

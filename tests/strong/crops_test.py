@@ -218,3 +218,11 @@ def test_two_names_of_one_number_are_not_one_camera(tmp_path):
     own_pictures.write(tmp_path, files)
     with refused("--images=.*: cameras '01' and '1' have one number"):
         read_crops(str(tmp_path), "", SIZE)
+    named = {f"{n}_c{name}.png": own_pictures.encoded(n) for n, name in enumerate(("01", "1"))}
+    with refused("--images=.*: cameras '01' and '1' have one number"):
+        read_crops(own_pictures.write(tmp_path / "named", named), PATTERN, SIZE)
+
+
+def test_cameras_are_told_in_one_way(tmp_path):
+    with refused("^--names and --camera_pattern both say where the camera is told: give one"):
+        read_crops(str(tmp_path), PATTERN, SIZE, "{camera}/{*}")
