@@ -10,6 +10,9 @@ import keras
 
 from arn_tf.errors import ArgumentError, UserError
 
+# How Keras's files of weights begin: HDF5, its archive, the list of a weights file in parts.
+_STARTS = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"{")
+
 
 def application(name: str) -> ModuleType:
     """Returns the module of a network of `keras.applications`, with its `preprocess_input`.
@@ -56,7 +59,7 @@ def build(name: str, input_size: tuple[int, int], weights: str = "imagenet") -> 
 
 
 def check(name: str, weights: str) -> None:
-    """Checks that there is such a network, and such a file where weights are one's.
+    """Checks that there is such a network, and a file of Keras's weights where they are one's.
 
     Args:
         name: of the network, as in `keras.applications`.
@@ -66,12 +69,29 @@ def check(name: str, weights: str) -> None:
         UserError: there isn't.
     """
     application(name)
-    if weights not in ("imagenet", "random") and not os.path.isfile(os.path.expanduser(weights)):
+    if weights in ("imagenet", "random"):
+        return
+    path = os.path.expanduser(weights)
+    if not os.path.isfile(path):
         raise ArgumentError(
             "backbone_weights",
             weights,
             "no such file. Pass imagenet, random or the path of a weights file of "
             f"{name} without its head (include_top=False).",
+        )
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        problem = f"can't be read ({error.strerror})"
+        raise ArgumentError("backbone_weights", weights, problem) from error
+    if not start.startswith(_STARTS):
+        raise ArgumentError(
+            "backbone_weights",
+            weights,
+            f"not a weights file of Keras, which {name} needs, nor one of public weights. A page "
+            "that says that the file can't be had, or a pointer of Git LFS, is sometimes saved "
+            "under its name: look at its size",
         )
 
 

@@ -74,11 +74,13 @@ def check(name: str, weights: str) -> None:
         UserError: as `build`, but for what only shows when weights are given to the network.
     """
     if osnet_config.named(name) is None:
-        keras_applications.check(name, weights)
-        if public_weights.is_one(weights):
-            _read(name, weights)
-    elif weights != "random":
-        _read(name, weights)
+        keras_applications.application(name)
+        if not public_weights.is_one(weights):
+            keras_applications.check(name, weights)
+            return
+    elif weights == "random":
+        return
+    _read(name, weights)
 
 
 def made_of(found: public_weights.PublicWeights, input_size: tuple[int, int]) -> keras.Model:

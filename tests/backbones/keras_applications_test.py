@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from arn_tf.backbones import keras_applications
+from arn_tf.backbones import keras_applications, networks
 from arn_tf.errors import UserError
 from tests.support.places import SHARED
+from tests.support.user_errors import refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:.input_shape. is undefined or non-square")
 
@@ -151,14 +152,6 @@ def broken(path):
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
 
 
-def text(path):
-    path.write_text("<html>404 Not Found</html>")
-
-
-def empty(path):
-    path.touch()
-
-
 def truncated(path):
     small().save_weights(path)
     content = path.read_bytes()
@@ -166,7 +159,7 @@ def truncated(path):
 
 
 @pytest.mark.parametrize(
-    "make", [foreign_dense, foreign_mobilenet, narrower, broken, text, empty, truncated]
+    "make", [foreign_dense, foreign_mobilenet, narrower, broken, truncated]
 )
 def test_foreign_or_broken_file(make, tmp_path):
     path = tmp_path / "file.weights.h5"
@@ -180,10 +173,24 @@ def test_foreign_or_broken_file(make, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_file_of_no_known_kind(tmp_path):
-    path = tmp_path / "weights.bin"
-    path.write_bytes(bytes(100))
-    with pytest.raises(UserError, match="not a weights file of MobileNetV2"):
+@pytest.mark.parametrize("call", [keras_applications.check, networks.check])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        bytes(100),
+        b"<html>404 Not Found</html>",
+        b"version https://git-lfs.github.com/spec/v1",
+        b"\x89PNG\r\n\x1a\n",
+    ],
+)
+def test_file_of_no_known_kind(content, call, tmp_path):
+    """Before a run reads its pictures, too."""
+    path = tmp_path / "file.weights.h5"
+    path.write_bytes(content)
+    with refused(f"^--backbone_weights={path}: not a weights file of Keras.* look at its size$"):
+        call("MobileNetV2", str(path))
+    with refused(f"^--backbone_weights={path}: not a weights file of Keras"):
         small(str(path))
 
 
