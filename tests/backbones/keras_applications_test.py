@@ -158,9 +158,7 @@ def truncated(path):
     path.write_bytes(content[: len(content) // 2])
 
 
-@pytest.mark.parametrize(
-    "make", [foreign_dense, foreign_mobilenet, narrower, broken, truncated]
-)
+@pytest.mark.parametrize("make", [foreign_dense, foreign_mobilenet, narrower, broken, truncated])
 def test_foreign_or_broken_file(make, tmp_path):
     path = tmp_path / "file.weights.h5"
     make(path)
