@@ -67,6 +67,20 @@ def number_of(name: str | None) -> int:
     return _NAMED | int.from_bytes(hashlib.sha256(text).digest()[:8], "big") % _NAMED
 
 
+def named(names: Iterable[str]) -> dict[int, str]:
+    """Returns {number: name} of cameras.
+
+    Raises:
+        ValueError: two names are one number, as 1 and 01 are.
+    """
+    numbers: dict[int, str] = {}
+    for name in names:
+        other = numbers.setdefault(number_of(name), name)
+        if other != name:
+            raise ValueError(f"cameras {other!r} and {name!r} have one number; rename one of them")
+    return numbers
+
+
 def numbers_of(files: Iterable[str], pattern: re.Pattern[str]) -> list[int]:
     """Returns each file's camera as a number, `UNKNOWN_CAMERA` where its name has none."""
     return [number_of(name_of(file, pattern)) for file in files]

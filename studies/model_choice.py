@@ -245,10 +245,15 @@ def _kept(path: str) -> dict[str, dict]:
         return {}
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
-        problem = f"not figures of this study ({error}); name another file"
+            kept = json.load(file)
+    except OSError as error:
+        problem = f"can't be read ({error.strerror})"
         raise ArgumentError("output", path, problem) from error
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict):
+        raise ArgumentError("output", path, "not figures of this study; name another file")
+    return kept
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from datasets.files import answers
 Config = OSNetConfig | ResNetConfig
 # What readers meet in a file that says what can't be: a shape that no memory holds, a number of
 # thousands of digits, constants within constants.
-_OF_BROKEN_FILES = (ArithmeticError, MemoryError, OSError, RecursionError, ValueError)
+_OF_BROKEN_FILES = (ArithmeticError, MemoryError, RecursionError, ValueError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,12 @@ def _tensors(path: str) -> tuple[str, dict[str, np.ndarray]]:
         reason = getattr(error, "strerror", None) or error
         raise BadWeights(f"can't be read ({reason}); give the path of a file") from error
     try:
-        return _read_by_start(path, start)
+        # Of numbers that float32 doesn't hold; what comes of them isn't finite, and refused.
+        with np.errstate(over="ignore"):
+            return _read_by_start(path, start)
+    except OSError as error:
+        problem = f"can't be read ({error.strerror or error}); {answers.way_out(error)}"
+        raise BadWeights(problem) from error
     except _OF_BROKEN_FILES as error:
         reason = str(error)[:100] or type(error).__name__
         raise BadWeights(f"the file is broken ({reason}); fetch it again") from error

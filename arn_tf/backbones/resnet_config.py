@@ -81,8 +81,8 @@ def config_of(tensors: Mapping[str, np.ndarray]) -> ResNetConfig | None:
         while f"layer{stage}.{count}.conv3.weight" in tensors:
             count += 1
         blocks.append(count)
-    width = next(iter(_shape(tensors, "conv1.weight")), 0)
     first = _shape(tensors, "conv1.weight")
+    width = next(iter(first), 0)
     if tuple(blocks) not in RESNETS or not width or first != (width, 3, 7, 7):
         return None
     for stage, count in enumerate(blocks):

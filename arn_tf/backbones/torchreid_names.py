@@ -77,7 +77,10 @@ def config_of(tensors: Mapping[str, np.ndarray]) -> OSNetConfig | None:
     head = []
     while f"fc.{3 * len(head)}.weight" in tensors:
         head.append(_outputs(tensors, f"fc.{3 * len(head)}.weight"))
-    if len(blocks) != 3 or min(channels[1:]) < _LEAST or not all(channels + head):
+    average = _shape(tensors, "global_avgpool.weight")[2:]
+    if len(blocks) != 3 or min(channels[1:]) < _LEAST or not all((*channels, *head, *average)):
+        return None
+    if "global_avgpool.weight" in tensors and len(average) != 2:
         return None
     return OSNetConfig(
         channels=tuple(channels),
@@ -86,7 +89,7 @@ def config_of(tensors: Mapping[str, np.ndarray]) -> OSNetConfig | None:
         head=tuple(head),
         picture_instance="in_first.weight" in tensors,
         gate_groups=ZOO_GATE_GROUPS if "conv2.1.gate.gn.weight" in tensors else 0,
-        average_size=_shape(tensors, "global_avgpool.weight")[2:],
+        average_size=average,
         prelu="fc.2.weight" in tensors,
     )
 

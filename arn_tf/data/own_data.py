@@ -235,13 +235,10 @@ def _numbered(found: listing.Listing) -> dict[int, str]:
     Raises:
         ListingError: two names are one number, as 1 and 01 are.
     """
-    numbers: dict[int, str] = {}
-    for name in found.camera.names:
-        other = numbers.setdefault(camera_names.number_of(name), name)
-        if other != name:
-            raise listing.ListingError(
-                f"cameras {other!r} and {name!r} have one number; rename one of them"
-            )
+    try:
+        numbers = camera_names.named(found.camera.names)
+    except ValueError as error:
+        raise listing.ListingError(str(error)) from error
     # Some digits are none to int(), such as ², or too many.
     return {
         number: name for number, name in numbers.items() if str(number) != (name.lstrip("0") or "0")

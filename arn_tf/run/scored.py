@@ -9,7 +9,6 @@ from arn_tf.data.own_data import OwnData
 from arn_tf.data.reid_data import ReidData
 from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
-from arn_tf.ranking import arguments
 from arn_tf.run.data import opened, tell_changes
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import DATASETS, RunSettings
@@ -179,15 +178,24 @@ def _check_matches(
         gallery: likewise, [G].
     """
     _check_cameras([query[1], gallery[1]])
+    asked, there = (
+        {(person, camera) for person, camera in zip(*map(np.ndarray.tolist, each), strict=True)}
+        for each in (query, gallery)
+    )
     seen_by: dict[int, set[int]] = {}
-    for person, camera in zip(*(each.tolist() for each in gallery), strict=True):
-        seen_by.setdefault(person, set()).add(camera)
-    views = zip(*(each.tolist() for each in query), strict=True)
-    if not any(
-        person > 0 and seen_by.get(person, set()) - {camera} for person, camera in set(views)
-    ):
-        problem = arguments.no_match(query[0], gallery[0], query[1], gallery[1])
-        raise UserError(f"the pictures can't be scored: {problem}", ["query", "gallery", "names"])
+    for person, camera in there:
+        if person > 0:
+            seen_by.setdefault(person, set()).add(camera)
+    if any(seen_by.get(person, set()) - {camera} for person, camera in asked):
+        return
+    problem = "no person of the query is in the gallery"
+    if any(person in seen_by for person, _ in asked):
+        problem = "every person in both was seen by one camera, and a match is of another one"
+    raise UserError(
+        f"the pictures can't be scored: {problem}. Give pictures of persons whom two cameras saw, "
+        "or tell persons and cameras with names={person_id}_{camera}_{*}",
+        ["names"],
+    )
 
 
 def _nobody_known(argument: str, path: str) -> UserError:

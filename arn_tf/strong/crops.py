@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import os
-from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -45,7 +44,10 @@ def read_crops(
             ["names", "camera_pattern"],
         )
     told = _by_pattern(images, camera_pattern) if camera_pattern else _by_listing(images, names)
-    _check_numbers(images, dict.fromkeys(told.values()))
+    try:
+        known = camera_names.named(told.values())
+    except ValueError as error:
+        raise ArgumentError("images", images, str(error)) from error
     paths = list(told)
     cameras = np.array([camera_names.number_of(camera) for camera in told.values()], np.int64)
     of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
@@ -54,21 +56,7 @@ def read_crops(
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         chosen = [paths[row] for row in rows]
         crops = np.stack(list(threads.map(lambda path: _read(path, image_size), chosen)))
-    known = dict(zip(cameras.tolist(), told.values(), strict=True))
     return crops, cameras[rows], known
-
-
-def _check_numbers(images: str, names: Iterable[str]) -> None:
-    """Raises UserError where two cameras would be taken for one."""
-    numbers: dict[int, str] = {}
-    for name in names:
-        other = numbers.setdefault(camera_names.number_of(name), name)
-        if other != name:
-            raise UserError(
-                f"images={images}: cameras {other!r} and {name!r} have one number; rename one of "
-                "them",
-                ["images"],
-            )
 
 
 def _by_pattern(folder: str, camera_pattern: str) -> dict[str, str]:

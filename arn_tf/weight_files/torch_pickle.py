@@ -2,18 +2,18 @@
 
 A pickle is a program: it may call anything that it can name, and set attributes of what it made.
 Here it can name what tensors need and no more, and what it is given for a name is a stand-in of
-this module, whose objects take no attributes.
+this module; what these make takes no attributes.
 """
 
-import io
 import math
 import pickle
-import pickletools
 import re
 import reprlib
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+
+from arn_tf.weight_files import pickle_limits
 
 # {storage: element as it lies in the file}; bfloat16 is the upper half of a float32.
 ELEMENTS = {
@@ -106,14 +106,9 @@ def load(stream: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
         NotTensors: it names something else, or is broken.
     """
     start = stream.tell()
-    end = stream.seek(0, io.SEEK_END)
-    stream.seek(start)
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
-            # The memo is as long as its largest index says: a few bytes could ask for 64 GB.
-            memo = opcode.name in ("PUT", "BINPUT", "LONG_BINPUT")
-            if memo and int(argument or 0) > end - start:
-                raise NotTensors("its pickle asks for more memory than a file of its size can need")
+        if problem := pickle_limits.problem(stream):
+            raise NotTensors(problem)
         stream.seek(start)
         unpickler = _Unpickler(stream)
         return unpickler.load(), unpickler.storages
@@ -143,7 +138,8 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) in _IGNORED:
             return type("Ignored", (_Ignored,), {})
         raise NotTensors(
-            f"it names {module}.{name}, which no tensor needs, and reading it could run any program"
+            f"it names {f'{module}.{name}'[:120]}, which no tensor needs, and reading it could run "
+            "any program"
         )
 
     def persistent_load(self, key: Any) -> Storage:
@@ -155,9 +151,9 @@ class _Unpickler(pickle.Unpickler):
         if any(key[5:]):
             raise NotTensors("a storage is a view of another one")
         if not isinstance(name, str) or not re.fullmatch(r"\w{1,40}", name):
-            raise NotTensors(f"a storage is named {str(name)[:40]!r}")
+            raise NotTensors(f"a storage is named {reprlib.repr(name)[:80]}")
         if not _counts([count]):
-            raise NotTensors(f"storage {name} has a length of {str(count)[:40]}")
+            raise NotTensors(f"storage {name} has a length of {reprlib.repr(count)[:80]}")
         storage = Storage(name, kind.name, count)
         if self.storages.setdefault(name, storage) != storage:
             raise NotTensors(f"storage {name} has two types or lengths")

@@ -176,6 +176,10 @@ LAST = "conv4.1.conv2.3.layers.3.conv2.weight"
         ({"conv1.conv.weight": np.zeros((2**40, 0), "<f4")}, "no network that is known here"),
         ({"fc.0.weight": np.zeros((2**40, 0), "<f4")}, "no network that is known here"),
         ({"conv4.0.conv3.conv.weight": np.zeros((10**5, 1), "<f4")}, "no network that is known"),
+        # A learned average of a map of two sides.
+        ({"global_avgpool.weight": np.ones((128, 1, 5), "<f4")}, "no network that is known here"),
+        ({"global_avgpool.weight": np.ones((128, 1), "<f4")}, "no network that is known here"),
+        ({"global_avgpool.weight": np.ones((128, 1, 0, 2), "<f4")}, "no network that is known"),
         # Gates of a sixteenth of a quarter of its channels.
         ({"conv2.0.conv3.conv.weight": np.zeros((48, 12, 1, 1), "<f4")}, "no network that is kn"),
         ({"conv5.bn.bias": np.full(128, 1e300)}, "conv5.bn.bias .*not finite"),

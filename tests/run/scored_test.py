@@ -172,14 +172,22 @@ def test_persons_of_one_camera_each_are_refused_before_the_target_is_trained_on(
     names = "{person_id}_{camera}_{*}"
     files = ["a_1_1.png", "a_1_2.png", "b_2_1.png", "b_2_2.png"]
     root = own_pictures.write(tmp_path / "apart", dict.fromkeys(files, b"no picture"))
-    with refused("can't be scored: no query has a match.*was seen by one camera only$"):
+    apart = "can't be scored: every person in both was seen by one camera, .* tell .* --names="
+    with refused(apart):
         scored.check(settings, Labelled(root, names=names))
-    with refused("can't be scored: no query has a match.*was seen by one camera only$"):
+    with refused(apart):
         scored.check(dataclasses.replace(settings, target=root, names=names), TARGETS_OWN)
     # Persons of other folders have numbers of their own: those of "c" are not those of "a".
     other = own_pictures.write(tmp_path / "other", {"c_2_1.png": b"no picture"})
-    with refused("can't be scored: no query has a match.*no person of query_person_id is in"):
+    with refused("can't be scored: no person of the query is in the gallery. .* --names="):
         scored.check(settings, Labelled(root, other, names))
+    # Nor is one that nobody knows.
+    unknown = tmp_path / "unknown.csv"
+    unknown.write_text("file,camera,person_id\nother/c_2_1.png,2,c\napart/b_2_1.png,2,\n")
+    known = tmp_path / "known.csv"
+    known.write_text("file,camera,person_id\napart/a_1_1.png,1,a\napart/b_2_2.png,1,\n")
+    with refused("can't be scored: no person of the query is in the gallery"):
+        scored.check(settings, Labelled(str(known), str(unknown)))
     both = own_pictures.write(tmp_path / "both", {"a_2_1.png": b"no picture"})
     scored.check(settings, Labelled(root, both, names))
 

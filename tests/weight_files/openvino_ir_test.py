@@ -1,6 +1,7 @@
 """What is read of a network in OpenVINO's format, and what is said of a file that is none."""
 
 import collections
+import os
 
 import numpy as np
 import pytest
@@ -72,6 +73,15 @@ def test_constant_elsewhere(said, tmp_path):
     assert text.startswith("kernel is ")
     assert "face-detection-0200.bin has 16" in text
     assert "Fetch both again" in text
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_numbers_in_what_is_no_file(make, tmp_path):
+    """A pipe is never opened: that would wait for who writes into it."""
+    path = small_ir.write(tmp_path)
+    path.with_suffix(".bin").unlink()
+    make(path.with_suffix(".bin"))
+    assert "face-detection-0200.bin beside it, which can't be read (no file)" in problem(path)
 
 
 @pytest.mark.parametrize("said", [{"offset": "x"}, {"size": ""}, {"shape": "2, ?"}])
