@@ -9,6 +9,7 @@ from tests.support.places import ROOT
 CODE = """
 import sys
 sys.argv = ["-m"]
+sys.orig_argv.append("studies.adaptation")
 from datasets import tensorflow_process
 tensorflow_process.prepare = lambda: print("tensorflow" in sys.modules)
 import studies
