@@ -94,8 +94,11 @@ def check(settings: RunSettings, labelled: Labelled) -> None:
         for argument, path in (("query", labelled.query), ("gallery", labelled.gallery)):
             if path:
                 data = _opened(settings, argument, path, labelled.names, persons)
-                _check_persons(data, argument, path)
+                if not data.has_split("train"):
+                    raise _nobody_known(argument, path)
                 listed.append(data.listed("train"))
+                if not (listed[-1][0] > 0).any():
+                    raise _nobody_known(argument, path)
         if not labelled.same_camera:
             _check_matches(listed[0], listed[-1])
         return
@@ -152,11 +155,6 @@ def _opened(
     return OwnData(argument, path, names, skip_bad_images, size, persons=persons)
 
 
-def _check_persons(data: OwnData, argument: str, path: str) -> None:
-    if not (data.has_split("train") and (data.listed("train")[0] > 0).any()):
-        raise _nobody_known(argument, path)
-
-
 def _check_cameras(of_pictures: Sequence[np.ndarray]) -> None:
     """Raises UserError where no picture is of another camera than the others."""
     if np.unique(np.concatenate(of_pictures)).size == 1:
@@ -179,8 +177,7 @@ def _check_matches(
     """
     _check_cameras([query[1], gallery[1]])
     asked, there = (
-        {(person, camera) for person, camera in zip(*map(np.ndarray.tolist, each), strict=True)}
-        for each in (query, gallery)
+        set(zip(*map(np.ndarray.tolist, each), strict=True)) for each in (query, gallery)
     )
     seen_by: dict[int, set[int]] = {}
     for person, camera in there:

@@ -45,11 +45,12 @@ def read_crops(
         )
     told = _by_pattern(images, camera_pattern) if camera_pattern else _by_listing(images, names)
     try:
-        known = camera_names.named(told.values())
+        known = camera_names.named(dict.fromkeys(told.values()))
     except ValueError as error:
         raise ArgumentError("images", images, str(error)) from error
     paths = list(told)
-    cameras = np.array([camera_names.number_of(camera) for camera in told.values()], np.int64)
+    numbers = {name: number for number, name in known.items()}
+    cameras = np.array([numbers[name] for name in told.values()], np.int64)
     of_camera = [np.flatnonzero(cameras == camera) for camera in np.unique(cameras)]
     rows = np.sort(np.concatenate([all[row_pictures.spread(len(all))] for all in of_camera]))
 

@@ -243,7 +243,7 @@ def test_numpy_names_do_nothing(path):
         (TensorOf(ROW, count=2**62), "length"),
         (TensorOf(ROW, count=-1), "length"),
         (TensorOf(ROW, key="../../etc/passwd"), "storage is named '../../etc"),
-        (TensorOf(ROW, key=7), "storage is named 7"),
+        (TensorOf(ROW, key=7), r"storage is named 7\. Save"),
     ],
 )
 def test_impossible_tensors(path, tensor, words):
