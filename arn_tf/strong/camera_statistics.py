@@ -112,7 +112,7 @@ def estimate_in_place(
         raise ValueError("there are no pictures to estimate statistics from")
     # The source's embeddings stay as they are by its running statistics.
     model.table.set_moments(SOURCE, *model.running_statistics())
-    whole = {TARGET: _Origin(row_pictures.spread(len(pictures)))}
+    whole = {TARGET: _Origin(row_pictures.spread(len(pictures), row_pictures.MOST_OF_TARGET))}
     return _fill(model, pictures, whole | _of_cameras(model, camera_id, []), layers)
 
 

@@ -13,6 +13,9 @@ from arn_tf.strong.model import StrongModel
 
 # More tell no more, and take longer.
 MOST_PICTURES = 1024
+# The target's row is what few pictures of a camera are shrunk toward: more moved no mAP
+# (docs/results.md#calibration).
+MOST_OF_TARGET = 256
 _BATCH = 128
 # Is told the number of batches that are done.
 Advance = Callable[[int], object]
@@ -22,9 +25,14 @@ def _untold(count: int) -> None:
     """Tells nobody."""
 
 
-def spread(count: int) -> np.ndarray:
-    """Returns rows of evenly spread pictures, all or `MOST_PICTURES` of `count`; int [<= count]."""
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_PICTURES)).astype(int))
+def spread(count: int, most: int | None = None) -> np.ndarray:
+    """Returns rows of evenly spread pictures, all or some of `count`; int [<= count].
+
+    Args:
+        count: of pictures.
+        most: of the rows; None: `MOST_PICTURES`.
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most or MOST_PICTURES)).astype(int))
 
 
 def batches(used: np.ndarray) -> list[np.ndarray]:

@@ -217,15 +217,26 @@ def test_no_pictures(model):
         estimate(model, crops(0, 0), np.zeros(0, np.int64))
 
 
-def test_more_pictures_than_are_taken(model, monkeypatch):
-    """Evenly spread ones stand for all."""
+@pytest.mark.parametrize(
+    ("of_target", "used"), [(256, list(range(17))), (5, [0, 4, 8, 12, 16]), (2, [0, 16])]
+)
+def test_more_pictures_than_are_taken(model, monkeypatch, of_target, used):
+    """Evenly spread ones stand for all, of a camera and of the target."""
     monkeypatch.setattr(row_pictures, "MOST_PICTURES", 5)
+    monkeypatch.setattr(row_pictures, "MOST_OF_TARGET", of_target)
     pictures = crops(4, 17)
     adapted, outcomes = estimate(model, pictures, np.full(17, 1))
     assert (outcomes[1].pictures, outcomes[1].used) == (17, 5)
-    _, moments = by_hand(model, pictures[[0, 4, 8, 12, 16]])
-    expected = np.concatenate([mean for mean, _ in moments])
-    np.testing.assert_allclose(rows(adapted, 2)["mean"][0], expected, rtol=1e-4, atol=CLOSE)
+
+    def mean(of: list[int]) -> np.ndarray:
+        _, moments = by_hand(model, pictures[of])
+        return np.concatenate([mean for mean, _ in moments])
+
+    close = {"rtol": 1e-4, "atol": CLOSE}
+    np.testing.assert_allclose(rows(adapted, TARGET)["mean"][0], mean(used), **close)
+    own = mean([0, 4, 8, 12, 16])
+    expected = mean(used) + own_share(5) * (own - mean(used))
+    np.testing.assert_allclose(rows(adapted, 2)["mean"][0], expected, **close)
 
 
 def test_statistics_bring_cameras_together(estimated):
