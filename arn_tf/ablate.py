@@ -28,12 +28,12 @@ from arn_tf import recipes
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run import command_line, streams
 from arn_tf.run.ablation import Ablation
+from arn_tf.run.labelled import Labelled
 from arn_tf.run.settings import RunSettings
 
 if TYPE_CHECKING:
     from arn_tf.ranking.evaluation import Evaluation
     from arn_tf.run.folder import RunDir
-    from arn_tf.run.scored import Labelled
     from arn_tf.run.seed_rows import SeedRow
 
 # Flags of the network beside -> settings of its run.
@@ -45,7 +45,7 @@ _BESIDE = {
 
 
 def ablate(
-    settings: RunSettings, ablation: Ablation, seeds: int, labelled: "Labelled"
+    settings: RunSettings, ablation: Ablation, seeds: int, labelled: Labelled
 ) -> tuple[dict[str, "SeedRow"], list[str]]:
     """Trains and scores every row with seeds 0 to `seeds` - 1.
 
@@ -121,7 +121,7 @@ def _follow_parent() -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
-def _train_and_score(settings: RunSettings, labelled: "Labelled") -> "Evaluation":
+def _train_and_score(settings: RunSettings, labelled: Labelled) -> "Evaluation":
     """Returns the evaluation of one run, which it trains first where it isn't finished."""
     streams.prepare()  # this process has its own
     command_line.start_tensorflow(settings.replicas)
@@ -161,7 +161,7 @@ def main() -> None:
     from arn_tf.run import scored, seed_rows
 
     query, gallery = map(os.path.expanduser, (flags.FLAGS.query, flags.FLAGS.gallery))
-    labelled = scored.Labelled(query, gallery, settings.names)
+    labelled = Labelled(query, gallery, settings.names)
     scored.check(settings, labelled)
     ablation = recipes.recipe_of(settings).ablation(settings, beside)
     if not settings.model_dir:

@@ -13,12 +13,12 @@ from absl import flags
 from arn_tf import recipes
 from arn_tf.errors import ArgumentError
 from arn_tf.run import command_line, outputs
+from arn_tf.run.labelled import Labelled
 from arn_tf.run.settings import DATASETS, RunSettings
 
 if TYPE_CHECKING:
     from arn_tf.data.pair_pictures import PairPictures
     from arn_tf.run.folder import RunDir
-    from arn_tf.run.scored import Labelled
 
 
 def main() -> None:
@@ -34,7 +34,6 @@ def main() -> None:
     from arn_tf.run import results
     from arn_tf.run.folder import RunDir
     from arn_tf.run.pairs import scored
-    from arn_tf.run.scored import Labelled
     from datasets.files import atomic_files
 
     arguments = flags.FLAGS
@@ -107,7 +106,7 @@ def _check_page(path: str) -> None:
     outputs.check_writable("report", path)
 
 
-def _check_place(argument: str, path: str, run: "RunDir", *given: "RunSettings | Labelled") -> None:
+def _check_place(argument: str, path: str, run: "RunDir", *given: RunSettings | Labelled) -> None:
     """Raises a `UserError` where a file would lie among pictures: the next run would list it."""
     from datasets.files import walk
 

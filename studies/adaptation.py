@@ -40,6 +40,7 @@ from arn_tf.ranking import scores
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import Labelled
 from arn_tf.strong import (
     batches,
     camera_statistics,
@@ -220,7 +221,7 @@ def measured(begun: RunDir, row: str, seed: int, options: argparse.Namespace) ->
             return json.load(file)
     settings = dataclasses.replace(recipes.settings_of(begun), seed=seed)
     split = opened(settings, "target", begun).split("train")
-    labelled = scored.Labelled(options.query, options.gallery, options.names)
+    labelled = Labelled(options.query, options.gallery, options.names)
     splits = scored.splits(settings, begun, labelled)
     if splits is None:
         raise UserError("no person of query and gallery is known", ["query", "gallery"])

@@ -48,6 +48,7 @@ from arn_tf.ranking import intervals
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import Labelled
 from arn_tf.strong import batches, camera_statistics
 from arn_tf.strong.model import StrongModel
 from arn_tf.strong.settings import StrongSettings
@@ -179,9 +180,7 @@ def _opened(
     run: RunDir, settings: StrongSettings, options: argparse.Namespace
 ) -> tuple[dict[str, Split], StrongModel]:
     """Returns the splits, and the calibrated model with statistics of its layers in every row."""
-    found = scored.splits(
-        settings, run, scored.Labelled(options.query, options.gallery, options.names)
-    )
+    found = scored.splits(settings, run, Labelled(options.query, options.gallery, options.names))
     if found is None:
         raise UserError("no person of query and gallery is known", ["query", "gallery"])
     train = opened(settings, "target", run).split("train")

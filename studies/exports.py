@@ -21,6 +21,7 @@ from arn_tf.errors import UserError
 from arn_tf.ranking import intervals, scores
 from arn_tf.run import command_line, scored
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import Labelled
 from arn_tf.served import loaded
 
 _BATCH = 32
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--names", default="", help="template of the paths in both")
     options = parser.parse_args(argv)
     run = RunDir(options.model_dir)
-    labelled = scored.Labelled(options.query, options.gallery, options.names)
+    labelled = Labelled(options.query, options.gallery, options.names)
     found = scored.splits(recipes.settings_of(run), run, labelled)
     if found is None:
         raise UserError(

@@ -38,6 +38,7 @@ from arn_tf.ranking import intervals, scores
 from arn_tf.run import command_line, scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import Labelled
 from arn_tf.run.settings import DATASETS
 from arn_tf.strong import batches, clustering, target_clusters
 from arn_tf.strong import train as strong_train
@@ -199,9 +200,7 @@ def measured(
             os.replace(run.file(f"{stage}.part"), run.file(stage))
     print(f"{name}:", flush=True)
     strong_train.train(settings)
-    found = scored.splits(
-        settings, run, scored.Labelled(options.query, options.gallery, options.names)
-    )
+    found = scored.splits(settings, run, Labelled(options.query, options.gallery, options.names))
     if found is None:
         raise UserError("no person of query and gallery is known", ["query", "gallery"])
     model = run.load_model(strong_train.RESULT)

@@ -16,6 +16,7 @@ from arn_tf.ranking import reranking, scores, tracklets
 from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import TARGETS_OWN, Labelled
 
 UNTRAINED = "untrained"
 SOURCE_ONLY = "source_only"
@@ -36,7 +37,7 @@ def evaluate(
     run: RunDir,
     settings: Settings,
     rerank: bool | None = None,
-    labelled: scored.Labelled = scored.TARGETS_OWN,
+    labelled: Labelled = TARGETS_OWN,
 ) -> Evaluation:
     """Scores every model of a finished run on the target.
 

@@ -13,7 +13,7 @@ from arn_tf.errors import UserError
 from arn_tf.ranking.evaluation import Kept
 from arn_tf.report import cameras
 from arn_tf.run.folder import RunDir
-from arn_tf.run.scored import Labelled
+from arn_tf.run.labelled import Labelled
 from arn_tf.run.settings import RunSettings
 
 # Written by `arn_tf.strong.stage_choice`.

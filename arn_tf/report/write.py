@@ -5,7 +5,7 @@ from arn_tf.ranking.evaluation import Evaluation
 from arn_tf.report.about import about
 from arn_tf.report.page import page
 from arn_tf.run.folder import RunDir
-from arn_tf.run.scored import Labelled
+from arn_tf.run.labelled import Labelled
 from arn_tf.run.settings import RunSettings
 from datasets.files.atomic_files import replace_text
 

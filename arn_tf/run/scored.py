@@ -11,29 +11,9 @@ from arn_tf.data.split import Split
 from arn_tf.errors import ArgumentError, UserError
 from arn_tf.run.data import opened, tell_changes
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import Labelled
 from arn_tf.run.settings import DATASETS, RunSettings
 from datasets.files.printable import printable
-
-
-@dataclasses.dataclass(frozen=True)
-class Labelled:
-    """Pictures of the user's own to score on.
-
-    Attributes:
-        query: folder or table of pictures whose persons are known.
-        gallery: the same; the query's pictures themselves if it is empty.
-        names: template of the paths in both; a guess if it is empty.
-        same_camera: whether a picture of the query's own camera counts as a match.
-    """
-
-    query: str = ""
-    gallery: str = ""
-    names: str = ""
-    same_camera: bool = False
-
-
-# What the target itself has.
-TARGETS_OWN = Labelled()
 
 
 def splits(

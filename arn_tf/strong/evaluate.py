@@ -19,6 +19,7 @@ from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
 from arn_tf.run.data import opened
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import TARGETS_OWN, Labelled
 from arn_tf.strong import batches, camera_statistics, oracle, stage_choice, unlabelled_scores
 from arn_tf.strong import train as strong_train
 from arn_tf.strong.embedding import embed_by_camera, embed_plain
@@ -79,7 +80,7 @@ def evaluate(
     run: RunDir,
     settings: StrongSettings,
     rerank: bool | None = None,
-    labelled: scored.Labelled = scored.TARGETS_OWN,
+    labelled: Labelled = TARGETS_OWN,
 ) -> Evaluation:
     """Scores every stage of a finished run on the target, or says what can be said without labels.
 

@@ -4,7 +4,11 @@ import dataclasses
 import itertools
 import json
 import os
+import pathlib
+import re
+import subprocess
 import sys
+import time
 import types
 
 import absl.flags
@@ -20,11 +24,13 @@ from arn_tf.paper.settings import Settings
 from arn_tf.ranking import intervals, protocol
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.ranking.evaluation import Evaluation, Row
-from arn_tf.run import scored, seed_rows
+from arn_tf.run import seed_rows
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import TARGETS_OWN, Labelled
 from arn_tf.strong import ablation as strong_ablation
 from arn_tf.strong import evaluate as strong_evaluate
-from tests.support import small_data, small_strong
+from tests.support import small_data, small_rows, small_strong
+from tests.support.places import ROOT
 from tests.support.user_errors import refused
 
 QUERIES = 12
@@ -96,7 +102,7 @@ def test_baselines_come_first_and_then_the_papers_order(monkeypatch, tmp_path):
 
         def submit(self, function, settings, labelled):
             assert function is ablate._train_and_score
-            assert labelled is scored.TARGETS_OWN
+            assert labelled is TARGETS_OWN
             folder, seed = os.path.basename(settings.model_dir), settings.seed
             found = [Row(key, rows[key].title, rows[key].results[seed]) for key in BASELINES]
             found.append(Row("arn", "ARN", rows[folder].results[seed]))
@@ -106,7 +112,7 @@ def test_baselines_come_first_and_then_the_papers_order(monkeypatch, tmp_path):
     monkeypatch.setattr(ablate.concurrent.futures, "ProcessPoolExecutor", Pool)
     settings = small_data.settings(tmp_path)
     ablation = dataclasses.replace(paper_ablation.ABLATION, notes=("of all",))
-    found, notes = ablate.ablate(settings, ablation, 2, scored.TARGETS_OWN)
+    found, notes = ablate.ablate(settings, ablation, 2, TARGETS_OWN)
     assert list(found) == list(rows)
     for key, row in found.items():
         assert (row.title, row.results) == (rows[key].title, rows[key].results)
@@ -124,6 +130,73 @@ def test_baselines_come_first_and_then_the_papers_order(monkeypatch, tmp_path):
     ]
     for (_, metrics), row in zip(seed_rows.summary(found), rows.values(), strict=True):
         assert metrics == ranking_scores.metrics(row.results)
+
+
+def one_row(monkeypatch, function):
+    """A table of one run, which another process makes by a function of `small_rows`."""
+    monkeypatch.setattr(ablate, "_train_and_score", function)
+    return dataclasses.replace(paper_ablation.ABLATION, runs=paper_ablation.ABLATION.runs[-1:])
+
+
+def test_each_row_has_a_process_of_its_own(monkeypatch, tmp_path):
+    ablation = one_row(monkeypatch, small_rows.scored)
+    labelled = Labelled("searched/")
+    found, notes = ablate.ablate(small_data.settings(tmp_path), ablation, 2, labelled)
+    expected = [
+        small_rows.scored(types.SimpleNamespace(seed=seed, model_dir=""), labelled)
+        for seed in range(2)
+    ]
+    assert [each.mean_ap for each in found["full"].results] == [
+        each["arn"].mean_ap for each in expected
+    ]
+    own = [re.fullmatch(r"seed \d, full ARN: process (\d+) of (\d+)", note) for note in notes[::3]]
+    assert len({match[1] for match in own}) == 2
+    assert {match[2] for match in own} == {str(os.getpid())}
+    # Which would have written its notes.
+    assert all(note.endswith("TensorFlow False") for note in notes[1::3])
+    assert [note.split(": ")[1] for note in notes[2::3]] == [
+        f"{tmp_path}/seed_{seed}/full searched/" for seed in range(2)
+    ]
+
+
+def test_a_process_that_is_killed_says_how_to_go_on(monkeypatch, tmp_path):
+    ablation = one_row(monkeypatch, small_rows.killed)
+    with refused(
+        "row 'full ARN', seed 0, was killed, perhaps for want of memory. The same command"
+    ):
+        ablate.ablate(small_data.settings(tmp_path), ablation, 1, TARGETS_OWN)
+
+
+ENDS_WITH_IT = """
+import dataclasses, sys
+from arn_tf import ablate
+from arn_tf.paper import ablation
+from arn_tf.run.labelled import Labelled
+from tests.support import small_data, small_rows
+
+ablate._train_and_score = small_rows.waiting
+table = dataclasses.replace(ablation.ABLATION, runs=ablation.ABLATION.runs[-1:])
+ablate.ablate(small_data.settings(sys.argv[1]), table, 1, Labelled())
+"""
+
+
+def test_a_rows_process_ends_with_the_tables(tmp_path):
+    """Which would otherwise train on, and keep its folder locked."""
+    file = tmp_path / "seed_0" / "full" / "process"
+    with subprocess.Popen([sys.executable, "-c", ENDS_WITH_IT, tmp_path], cwd=ROOT) as table:
+        wait_for(lambda: file.exists() and file.read_text())
+        table.kill()
+    process = pathlib.Path("/proc", file.read_text())
+    # Ended; its new parent may not have asked how.
+    wait_for(lambda: not process.exists() or "State:\tZ" in (process / "status").read_text())
+
+
+def wait_for(happens):
+    """Waits until something is so."""
+    deadline = time.monotonic() + 120
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_row_that_some_seeds_lack_says_so():
@@ -228,7 +301,7 @@ def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
         raise AssertionError("this would train")
 
     monkeypatch.setattr(paper_train, "train", refuse)
-    evaluation = ablate._train_and_score(settings, scored.TARGETS_OWN)
+    evaluation = ablate._train_and_score(settings, TARGETS_OWN)
     assert evaluation.notes == []
     assert evaluation.rows[-1].key == paper_evaluate.ADAPTED
     assert evaluation[paper_evaluate.ADAPTED].valid_queries == 8
@@ -238,7 +311,7 @@ def test_a_finished_run_is_only_scored(monkeypatch, paper_run):
     ):
         assert not ablate._is_finished(RunDir(changed.run_dir), changed)
         with pytest.raises(AssertionError, match="would train"):
-            ablate._train_and_score(changed, scored.TARGETS_OWN)
+            ablate._train_and_score(changed, TARGETS_OWN)
 
 
 def test_flags_of_a_network_beside_need_its_name(monkeypatch):

@@ -21,7 +21,7 @@ from arn_tf.ranking import intervals, protocol, reranking, scores
 from arn_tf.run import command_line
 from arn_tf.run import results as run_results
 from arn_tf.run.folder import RunDir
-from arn_tf.run.scored import Labelled
+from arn_tf.run.labelled import Labelled
 from tests.support import own_pictures, shared_folders, small_data
 from tests.support.user_errors import refused
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from arn_tf.paper import evaluate, train
-from arn_tf.run.scored import Labelled
+from arn_tf.run.labelled import Labelled
 from tests.support import small_data
 from tests.support.user_errors import refused
 

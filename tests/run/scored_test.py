@@ -12,7 +12,7 @@ from arn_tf import recipes
 from arn_tf.data.split import Split
 from arn_tf.ranking import scores
 from arn_tf.run import scored
-from arn_tf.run.scored import TARGETS_OWN, Labelled
+from arn_tf.run.labelled import TARGETS_OWN, Labelled
 from arn_tf.strong import evaluate as strong_evaluate
 from tests.support import own_pictures, small_strong
 from tests.support.user_errors import refused

@@ -13,7 +13,7 @@ from PIL import Image
 
 from arn_tf import ablate
 from arn_tf.run import seed_rows
-from arn_tf.run.scored import Labelled
+from arn_tf.run.labelled import Labelled
 from arn_tf.strong import ablation as strong_ablation
 from arn_tf.strong import evaluate as strong_evaluate
 from arn_tf.strong import train as strong_train

@@ -10,7 +10,7 @@ import pytest
 
 from arn_tf import export, recipes
 from arn_tf.ranking import protocol, results
-from arn_tf.run.scored import Labelled
+from arn_tf.run.labelled import Labelled
 from arn_tf.served import publish
 from arn_tf.strong import evaluate as strong_evaluate
 from arn_tf.strong.evaluate import SOURCE_ONLY, SOURCE_ONLY_CAMERAS

@@ -15,6 +15,7 @@ from arn_tf.ranking.evaluation import Evaluation
 from arn_tf.report.write import write
 from arn_tf.run import scored
 from arn_tf.run.folder import RunDir
+from arn_tf.run.labelled import TARGETS_OWN
 from arn_tf.run.results import report
 from arn_tf.strong import evaluate as strong_evaluate
 from tests.support import shared_folders, small_data
@@ -95,7 +96,7 @@ def test_without_labels_the_page_is_about_the_training_pictures(strong_run, tmp_
     assert evaluation.kept.query.file_name == train.file_name
     assert evaluation.kept.title in evaluation.without_labels
     path = tmp_path / "page.html"
-    write(str(path), strong_run, settings, scored.TARGETS_OWN, evaluation, "digest")
+    write(str(path), strong_run, settings, TARGETS_OWN, evaluation, "digest")
     text = path.read_text(encoding="utf-8")
     assert "Surest matches" in text and "No person is known" in text
 
@@ -132,5 +133,5 @@ def test_a_page_that_cannot_be_written_leaves_what_was_there(strong_run, tmp_pat
     folder = pathlib.Path(tmp_path / "page.html")
     folder.mkdir()
     with refused(r"^--report=.*page.html: can't be written"):
-        write(str(folder), strong_run, settings, scored.TARGETS_OWN, evaluation, "digest")
+        write(str(folder), strong_run, settings, TARGETS_OWN, evaluation, "digest")
     assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
