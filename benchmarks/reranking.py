@@ -85,7 +85,7 @@ def jaccard(embeddings: np.ndarray, camera: np.ndarray) -> str:
 def cluster(embeddings: np.ndarray, camera: np.ndarray) -> str:
     """Clusters the images; returns the counts and how pure the clusters are."""
     labels, counts = clustering.cluster(embeddings, camera)
-    person = np.arange(len(labels)) % (len(labels) // IMAGES_OF_A_PERSON)
+    person = 1 + np.arange(len(labels)) % (len(labels) // IMAGES_OF_A_PERSON)
     return f"{counts}, purity {clustering.purity(labels, person):.2f}"
 
 

@@ -100,6 +100,6 @@ def resizable(value: np.ndarray) -> tf.Variable:
 
 
 def _context() -> tf.distribute.ReplicaContext | None:
-    """Returns the the replica's context, or None where it is alone or outside a step."""
+    """Returns the replica's context, or None where it is alone or outside a step."""
     context = tf.distribute.get_replica_context()
     return context if context is not None and context.num_replicas_in_sync > 1 else None

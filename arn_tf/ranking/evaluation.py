@@ -1,6 +1,7 @@
 """What the evaluation of a run gives: rows by key and title, ranked lists, notes."""
 
 import dataclasses
+import math
 
 import numpy as np
 from PIL import Image
@@ -77,3 +78,8 @@ class Evaluation:
             if row.key == key:
                 return row.result
         raise KeyError(key)
+
+
+def shown(number: float) -> str:
+    """Returns a number without labels for a reader; a dash for NaN, where there is none."""
+    return "-" if math.isnan(number) else f"{number:.3f}"

@@ -134,6 +134,8 @@ def draw_lists_across_cameras(
 ) -> Image.Image:
     """Draws what is nearest to some pictures in other cameras, where nobody knows the persons.
 
+    Of one camera or none, among all other pictures.
+
     Args:
         embeddings: real [N, D], of unit length.
         split: the N pictures.
@@ -144,9 +146,11 @@ def draw_lists_across_cameras(
     Returns:
         an RGB image; see `ranked_lists.draw`.
     """
-    lists = []
+    lists, several = [], np.unique(split.view_id[split.view_id >= 0]).size > 1
     for row in np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)):
         others = np.flatnonzero(split.view_id != split.view_id[row])
+        if not several:
+            others = np.delete(np.arange(len(split)), row)
         similarity = embeddings[others] @ embeddings[row]
         best = np.argsort(-similarity, kind="stable")[:length]
         first = ranked_lists.Thumbnail(split.images[row], f"query\n{split.camera(row)}", None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from arn_tf.ranking import scores, tracklets
-from arn_tf.ranking.evaluation import Kept, Row
+from arn_tf.ranking.evaluation import Kept, Row, shown
 from arn_tf.ranking.results import RankingResult
 from arn_tf.report import cameras, charts, html
 from arn_tf.report.about import About
@@ -99,7 +99,7 @@ def unlabelled_table(models: Mapping[str, Mapping[str, float]], kept: str) -> st
     rows = [
         (
             ' class="kept"' if title == kept else "",
-            [html.text(title), *(f"{numbers[name]:.3f}" for name in names)],
+            [html.text(title), *(shown(numbers[name]) for name in names)],
         )
         for title, numbers in models.items()
     ]

@@ -1,11 +1,12 @@
 """The table of a run's scores: printed, and kept in the run's results.json."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 from arn_tf.errors import UserError
 from arn_tf.ranking import scores, tracklets
-from arn_tf.ranking.evaluation import Evaluation
+from arn_tf.ranking.evaluation import Evaluation, shown
 from arn_tf.ranking.pair_scores import CameraPair, PairScores
 from arn_tf.run.folder import RunDir
 from arn_tf.run.settings import RunSettings
@@ -42,7 +43,11 @@ def report(
         "source": settings.source,
         "target": settings.target,
         "rows": rows,
-        "without_labels": evaluation.without_labels,
+        # JSON has no NaN.
+        "without_labels": {
+            title: {name: None if math.isnan(value) else value for name, value in numbers.items()}
+            for title, numbers in evaluation.without_labels.items()
+        },
         "notes": evaluation.notes,
         "pairs": evaluation.pairs.to_json() if evaluation.pairs else None,
     }
@@ -80,7 +85,7 @@ def _print_without_labels(settings: RunSettings, evaluation: Evaluation) -> None
     width = max(map(len, evaluation.without_labels))
     print(f"{'':{width}}  " + "  ".join(names))
     for title, numbers in evaluation.without_labels.items():
-        cells = (f"{numbers[name]:{len(name)}.3f}" for name in names)
+        cells = (f"{shown(numbers[name]):>{len(name)}}" for name in names)
         print(f"{title:{width}}  " + "  ".join(cells))
     print(
         "\nother_camera_share: of the 10 nearest, over chance; mutual_rate: pictures that are each "

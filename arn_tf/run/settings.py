@@ -104,7 +104,11 @@ class RunSettings:
         "what is in a public one",
     )
     images_per_identity: int = positive(4, "of each identity in a source batch (measured)")
-    seed: int = setting(0, "of weights, batches, flips and dropout: equal seeds give equal runs")
+    seed: int = setting(
+        0,
+        "of weights, batches, flips and dropout: equal seeds give equal runs",
+        less_than=2**32,
+    )
     replicas: int = setting(
         0, "0: all GPUs, or one CPU; N: as many GPUs, or parts of the CPU", changes_result=False
     )

@@ -43,7 +43,8 @@ def told(run: RunDir) -> list[str]:
     for stage, entry in known.items():
         part = f"{stage} {_minutes(entry)}"
         attempts = int(entry["attempts"])
-        killed = attempts - int(entry["measured"])
+        # Fewer than none where the file was lost between an attempt's beginning and its end.
+        killed = max(attempts - int(entry["measured"]), 0)
         if killed:
             part += f" without {killed} of {attempts} attempts, which were killed"
         elif attempts > 1:

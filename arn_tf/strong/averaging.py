@@ -13,7 +13,8 @@ from arn_tf.strong.model import StrongModel
 def mean_of(run: RunDir, files: list[str], model: StrongModel) -> StrongModel:
     """Gives a model the mean of several files' weights of E_I; the rest is the last one's.
 
-    Its table is that of other weights, and must be estimated anew.
+    Its table is that of other weights, and must be estimated anew. Its running statistics, which
+    the source's row is made of, are means of the rounds': no picture of the source passes again.
 
     Args:
         run: folder of the run.

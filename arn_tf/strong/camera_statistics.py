@@ -39,13 +39,11 @@ class Outcome:
     """What became of one camera; as text, half a sentence.
 
     Attributes:
-        pictures: number of its pictures.
-        used: number that its statistics come from, evenly spread ones of many.
+        used: number of its pictures that its statistics come from, evenly spread ones of many.
         known: whether the model had statistics of it before.
         name: of the camera.
     """
 
-    pictures: int
     used: int
     known: bool
     name: str = ""
@@ -153,7 +151,7 @@ def _outcomes(
 ) -> dict[int, Outcome]:
     most = row_pictures.MOST_PICTURES
     return {
-        camera: Outcome(count, min(count, most), camera in known, names[camera])
+        camera: Outcome(min(count, most), camera in known, names[camera])
         for camera, count in counts.items()
     }
 

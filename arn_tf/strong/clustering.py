@@ -234,18 +234,20 @@ def purity(labels: np.ndarray, person_id: np.ndarray) -> float:
 
     Args:
         labels: integers [N], as `cluster` gives them.
-        person_id: integers [N].
+        person_id: integers [N]; images of persons that aren't known, below 0, don't count, and
+            those of distractors, 0, are wrong in any cluster.
 
     Returns:
-        From 0 to 1; NaN where no image is used.
+        From 0 to 1; NaN where no image that is used counts.
     """
     labels = np.asarray(labels)
     person = arguments.ids("person_id", person_id, labels)
-    used = labels >= 0
+    used = (labels >= 0) & (person >= 0)
     if not used.any():
         return math.nan
-    (cluster_of, _), count = np.unique([labels[used], person[used]], axis=1, return_counts=True)
-    main = np.zeros(cluster_of.max() + 1, np.int64)
+    known = used & (person > 0)
+    (cluster_of, _), count = np.unique([labels[known], person[known]], axis=1, return_counts=True)
+    main = np.zeros(labels.max() + 1, np.int64)
     np.maximum.at(main, cluster_of, count)
     return float(main.sum() / used.sum())
 

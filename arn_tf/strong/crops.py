@@ -56,7 +56,9 @@ def read_crops(
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         chosen = [paths[row] for row in rows]
-        crops = np.stack(list(threads.map(lambda path: _read(path, image_size), chosen)))
+        crops = np.empty((len(chosen), *image_size, 3), np.uint8)
+        for row, crop in enumerate(threads.map(lambda path: _read(path, image_size), chosen)):
+            crops[row] = crop
     return crops, cameras[rows], known
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from arn_tf.data.split import Split
 from arn_tf.errors import UserError
+from arn_tf.layers.normalization import UNKNOWN_CAMERA
 from arn_tf.ranking import reranking, scores, tracklets
 from arn_tf.ranking.evaluation import Evaluation, Kept, Row
 from arn_tf.run import scored
@@ -171,21 +172,28 @@ def _without_labels(run: RunDir, settings: StrongSettings, split: Split) -> Eval
     model = run.load_model(strong_train.RESULT)
     titles = titles_of(settings)
     first = titles[UNTRAINED if settings.sources else SOURCE_ONLY]
+    trained = os.path.exists(run.file(round_file(1)))
+    # Without a round the result is the source's model, perhaps calibrated since.
+    adapted = run.load_model(ADAPTED_FILE) if trained else model
     stages = {
         first: embed_plain(run.load_model(strong_train.INITIAL), pictures),
-        titles[SOURCE_ONLY_CAMERAS]: embed_by_camera(
-            run.load_model(ADAPTED_FILE), pictures, split.camera_id
-        ),
+        titles[SOURCE_ONLY_CAMERAS]: embed_by_camera(adapted, pictures, split.camera_id),
     }
     notes = [
         "no person of the target is known, so nothing can be scored: these numbers only compare "
         "models on one target. Name pictures whose persons are known with query and gallery"
     ]
     kept = titles[SOURCE_ONLY_CAMERAS]
-    if os.path.exists(run.file(round_file(1))):
+    if trained:
         kept = titles[ADAPTED_CAMERAS]
         stages[kept] = embed_by_camera(model, pictures, split.camera_id)
         notes.append(f"the {_learnt(settings)} row is that of {_kept(run)}")
+    several = np.unique(split.camera_id[split.camera_id >= 0]).size > 1
+    if not several:
+        notes.append(
+            "the target has fewer than two cameras that are known, and these numbers compare "
+            "pictures of different ones: there are none"
+        )
     numbers = {
         title: {
             "other_camera_share": unlabelled_scores.other_camera_share(each, split.camera_id),
@@ -194,7 +202,8 @@ def _without_labels(run: RunDir, settings: StrongSettings, split: Split) -> Eval
         }
         for title, each in stages.items()
     }
-    title = f"{settings.direction}: nearest in other cameras, {kept}"
+    place = "in other cameras" if several else "of all pictures"
+    title = f"{settings.direction}: nearest {place}, {kept}"
     lists = scores.draw_lists_across_cameras(stages[kept], split, title)
     made = Kept(kept, split, split, stages[kept], stages[kept])
     return Evaluation([], lists, notes, numbers, made)
@@ -205,6 +214,7 @@ def _cameras_without_statistics(
 ) -> list[str]:
     cameras = np.unique(np.concatenate([split.camera_id for split in splits]))
     names = {number: name for split in splits for number, name in split.camera_names.items()}
+    names[UNKNOWN_CAMERA] = "unknown"
     missing = [
         names.get(int(camera), str(camera)) for camera in cameras if camera not in model.cameras
     ]

@@ -5,6 +5,7 @@ and no way to adapt. What learns so calls itself an ORACLE wherever it is told o
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -104,12 +105,21 @@ def check_pictures(person_id: np.ndarray, camera_id: np.ndarray) -> None:
     _raise(_lacking(labels(person_id, camera_id)[1]))
 
 
-def last(stages: int) -> Choice:
-    """Returns the last of some stages: labels need no choice without them."""
+def last(alarms: Sequence[str | None]) -> Choice:
+    """Returns the last stage that is sound: labels need no choice without them.
+
+    Args:
+        alarms: why each stage, in the order of training, is known to be collapsed, or None.
+    """
+    stages = len(alarms)
+    sound = [stage for stage, alarm in enumerate(alarms) if alarm is None]
     reason = f"{MARK}: the last stage that was trained on the target's labels, without a choice"
     if stages == 1:
         reason = f"{MARK}: no round was trained"
-    return Choice(stages - 1, reason, (float("nan"),) * stages)
+    elif not sound:
+        reason = f"{MARK}: every stage is collapsed"
+    reason += "".join(f"; stage {n} is out: {each}" for n, each in enumerate(alarms, 1) if each)
+    return Choice(sound[-1] if sound else 0, reason, (float("nan"),) * stages)
 
 
 def title(of_adaptation: str) -> str:

@@ -82,7 +82,7 @@ def _clusters(
         }
         print(f"  {_way(found)}", flush=True)
     curves = {f"clusters/{key}": record[key] for key in shown}
-    if counts.used and (split.person_id > 0).any():
+    if (split.person_id[found.labels >= 0] > 0).any():
         purity = clustering.purity(found.labels, split.person_id)
         record["diagnosis_by_labels"] = {"purity": purity}
         print(f"  diagnosis by labels, which nothing else reads: purity {purity:.2f}")

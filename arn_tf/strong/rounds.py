@@ -98,14 +98,18 @@ class TargetRounds:
         """
         last = self._train_rounds()
         stages = compared(last)
-        later = averaged(last)
-        if not later:
+        if not averaged(last):
             return stages
         if not os.path.exists(self._run.file(AVERAGE)):
             with stage_times.timed(self._run, "average"):
-                # It is computed in the last round's model, which is to be embedded with first.
-                self.stages.alarm(later[-1])
-                self.stages.save(mean_of(self._run, later, self.stages.model(later[-1])), AVERAGE)
+                # Rounds end with the first alarm. The mean is computed in the last one's model,
+                # which is embedded with before.
+                later = averaged(last - bool(self.stages.alarm(round_file(last))))
+                if later:
+                    mean = mean_of(self._run, later, self.stages.model(later[-1]))
+                    self.stages.save(mean, AVERAGE)
+            if not later:
+                return stages
         if not self.stages.alarm(AVERAGE):
             self.stages.forget_embeddings(stages.pop())
         return [*stages, AVERAGE]

@@ -89,6 +89,12 @@ class StrongSettings(RunSettings):
     def check(self) -> None:
         """Raises UserError for the first setting that can't be."""
         super().check()
+        if self.batch_size % 2:
+            raise ArgumentError(
+                "batch_size",
+                self.batch_size,
+                "half a target batch is of one camera: give an even number",
+            )
         check_last_stride(self.backbone, self.last_stride)
         if self.oracle_labels and not self.self_training_rounds:
             raise ArgumentError(

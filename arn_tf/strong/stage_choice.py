@@ -21,6 +21,8 @@ _MOST_COSINE, _LEAST_RANK = 0.99, 3
 _LEAST_LEAD = 0.01
 # Fewer pictures than this may well span few directions.
 _LEAST_PICTURES = 16
+# Pictures in float64 at a time.
+_BLOCK = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +115,7 @@ def record(run: RunDir, stages: Sequence[str], choice: Choice) -> None:
     text = json.dumps({"stage": stage, "reason": choice.reason, "scores": scores}, indent=2)
     replace_text(run.file(CHOICE_FILE), text + "\n")
     tensorboard.write_stage(run, "choice", 0, {}, f"```json\n{text}\n```")
-    print(f"kept: {stage} ({choice.reason})", flush=True)
+    print(f"kept: {stage}, of {', '.join(stages)} ({choice.reason})", flush=True)
 
 
 def consensus(
@@ -135,16 +137,20 @@ def consensus(
         precision: float64 [candidates, Q], average precision.
         why_not: why the clusters can't serve, in words, with the others empty; or None.
     """
-    candidates = [units_of(f"candidates[{i}]", each) for i, each in enumerate(_alike(candidates))]
+    candidates = _alike(candidates)
     camera = arguments.ids("camera_id", camera_id, candidates[0])
-    if np.unique(camera[camera >= 0]).size >= 2:
-        candidates = [embeddings[camera >= 0] for embeddings in candidates]
-        camera = camera[camera >= 0]
-        apart = camera
+    rows = np.flatnonzero(camera >= 0)
+    if np.unique(camera[rows]).size >= 2:
+        camera = apart = camera[rows]
     else:
         # A camera for each picture: then all others may match it.
-        apart = np.arange(len(camera))
-    labels, counts = clustering.cluster(np.concatenate(candidates, axis=1), camera)
+        rows = apart = np.arange(len(camera))
+    # One copy of all: a large target's fill the memory.
+    dtype = np.result_type(*(arguments.common_dtype(each, each) for each in candidates))
+    units = np.empty((len(rows), len(candidates), candidates[0].shape[1]), dtype)
+    for i, each in enumerate(candidates):
+        units[:, i] = units_of(f"candidates[{i}]", each)[rows]
+    labels, counts = clustering.cluster(units.reshape(len(rows), -1), camera)
     why_not = clustering.stop_reason(counts)
     if why_not:
         return np.empty(0, np.int64), np.empty((len(candidates), 0)), why_not
@@ -155,7 +161,7 @@ def consensus(
             protocol.rank_gallery(
                 embeddings[used], embeddings, person[used], person, apart[used], apart
             ).average_precision
-            for embeddings in candidates
+            for embeddings in units.swapaxes(0, 1)
         ]
     )
     valid = np.isfinite(precision[0])
@@ -178,11 +184,11 @@ def collapsed(embeddings: np.ndarray) -> str | None:
     zeros = int(np.count_nonzero(~np.any(embeddings, axis=1)))
     if zeros:
         return f"the embeddings of {zeros} of {len(embeddings)} pictures are zero"
-    units = units_of("embeddings", embeddings).astype(np.float64)
+    units = units_of("embeddings", embeddings)
     images = len(units)
     if images < _LEAST_PICTURES:
         return None
-    total = units.sum(axis=0)
+    total = units.sum(axis=0, dtype=np.float64)
     cosine = (total @ total - images) / (images * (images - 1))
     if cosine > _MOST_COSINE:
         return f"the embeddings are nearly the same for all pictures: mean cosine {cosine:.4f}"
@@ -213,10 +219,16 @@ def effective_rank(units: np.ndarray) -> float:
     Args:
         units: real [N, D].
     """
-    centred = units - units.mean(axis=0)
-    if len(centred) < centred.shape[1]:
-        centred = centred.T
-    spectrum = np.maximum(np.linalg.eigvalsh(centred.T @ centred), 0)
+    mean = units.mean(axis=0, dtype=np.float64)
+    if len(units) < units.shape[1]:
+        centred = units - mean
+        products = centred @ centred.T
+    else:
+        products = np.zeros((len(mean), len(mean)))
+        for start in range(0, len(units), _BLOCK):
+            centred = units[start : start + _BLOCK] - mean
+            products += centred.T @ centred
+    spectrum = np.maximum(np.linalg.eigvalsh(products), 0)
     if not spectrum.sum() > 0:
         return 1.0
     share = spectrum[spectrum > 0] / spectrum.sum()

@@ -2,7 +2,7 @@
 
     adapted   the source's weights, or those given, with statistics of each target camera
     round N   after a round of self-training
-    average   the mean of the later half of the rounds
+    average   the mean of the later half of the rounds, without one that has an alarm
 
 Each is a file of the run's folder.
 """

@@ -22,6 +22,8 @@ _Pictures = np.ndarray | JoinedPictures
 class PairSampler:
     """Target batches of two cameras and of clusters that both have seen.
 
+    Of a target whose used pictures show fewer than two known cameras both halves are of all of it.
+
     A cluster's pictures in a camera are drawn evenly over its tracklets there, so that a long one
     does not swamp the others; a picture without tracklet counts as one.
 
@@ -51,9 +53,12 @@ class PairSampler:
         self.batch_size = batch_size
         self._seed = seed
         used = np.flatnonzero(labels >= 0)
-        if (camera_id[used] >= 0).any():
-            # Beside known cameras an unknown one is none.
-            used = used[camera_id[used] >= 0]
+        known = camera_id[used] >= 0
+        if np.unique(camera_id[used[known]]).size > 1:
+            # Beside two cameras an unknown one is none.
+            used = used[known]
+        else:
+            camera_id = np.full_like(camera_id, -1)
         rows = {}
         for row in used:
             rows.setdefault((labels[row], camera_id[row]), []).append(row)

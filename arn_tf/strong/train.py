@@ -166,7 +166,7 @@ def _train(
     with stage_times.timed(run, "choice"):
         # Of an oracle too, which takes no choice by them: they say what became of the model.
         alarms = [rounds.stages.alarm(stage) for stage in stages]
-        choice = oracle.last(len(stages))
+        choice = oracle.last(alarms)
         if not settings.oracle_labels:
             embeddings = [rounds.stages.embeddings(stage) for stage in stages]
             choice = stage_choice.choose(embeddings, split.camera_id, alarms)

@@ -68,6 +68,20 @@ def test_ranked_lists_show_what_was_found(monkeypatch):
     assert [t.correct for t in second.gallery][:1] == [True]
 
 
+@pytest.mark.parametrize(
+    ("cameras", "nearest"), [([1, 2, 2, 1], [(2, 1), (3, 0)]), ([4] * 4, [(3, 2, 1), (2, 3, 0)])]
+)
+def test_lists_without_labels_are_of_other_cameras_or_of_all(monkeypatch, cameras, nearest):
+    drawn = []
+    monkeypatch.setattr(scores.ranked_lists, "draw", lambda rows, header: drawn.extend(rows))
+    pictures = split([1, 2, 3, 4], cameras)
+    embeddings = np.array([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6], [0.96, 0.28]])
+    scores.draw_lists_across_cameras(embeddings, pictures, "title", count=4)
+    for row, expected in enumerate(nearest):
+        found = [thumbnail.image for thumbnail in drawn[row].gallery]
+        assert found == [pictures.images[i] for i in expected]
+
+
 @pytest.mark.parametrize("count, shown", [(1, 1), (2, 2), (8, 2)])
 def test_ranked_lists_have_a_line_for_each_query(count, shown):
     arguments = QUERY_EMBEDDINGS, GALLERY_EMBEDDINGS, QUERY, GALLERY, "title"

@@ -1,6 +1,7 @@
 """How long stages took: what adds up, what was killed, what is told."""
 
 import json
+import os
 import types
 
 import pytest
@@ -68,6 +69,13 @@ def test_an_attempt_that_was_killed_is_said(run, clock):
         spend(clock, 60, 120)
     [told] = stage_times.told(run)
     assert "round 1 1.0 (2.0) without 1 of 2 attempts, which were killed" in told
+
+
+def test_a_file_that_is_lost_while_a_stage_runs(run, clock):
+    with stage_times.timed(run, "round 1"):
+        spend(clock, 60, 120)
+        os.remove(run.file("times.json"))
+    assert stage_times.told(run) == ["minutes (of CPUs): round 1 1.0 (2.0); together 1.0 (2.0)"]
 
 
 def test_nothing_is_told_of_a_run_that_kept_no_times(run):

@@ -47,7 +47,7 @@ def test_cameras_of_one_look_are_clustered_together():
     labels, counts = clustering.cluster(embeddings, camera)
     np.testing.assert_array_equal(found.labels, labels)
     assert found.counts == counts and not found.joined and found.stop_reason is None
-    assert found.conflicts < 0.05 and clustering.purity(labels, person) == 1
+    assert found.conflicts < 0.05 and clustering.purity(labels, person + 1) == 1
     assert found.cameras_compared == found.cameras_sharing == 1
 
 

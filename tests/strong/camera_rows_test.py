@@ -50,7 +50,7 @@ def test_which_cameras_get_a_row(estimated):
 
 
 def test_few_pictures_are_told():
-    told = {count: str(Outcome(count, count, known=True)) for count in (1, 63, 64)}
+    told = {count: str(Outcome(count, known=True)) for count in (1, 63, 64)}
     assert told == {
         1: "refreshed from 1 picture, fewer than 64: its statistics are shrunk, 94% of them are "
         "those that it had",

@@ -226,7 +226,7 @@ def test_more_pictures_than_are_taken(model, monkeypatch, of_target, used):
     monkeypatch.setattr(row_pictures, "MOST_OF_TARGET", of_target)
     pictures = crops(4, 17)
     adapted, outcomes = estimate(model, pictures, np.full(17, 1))
-    assert (outcomes[1].pictures, outcomes[1].used) == (17, 5)
+    assert outcomes[1].used == 5
 
     def mean(of: list[int]) -> np.ndarray:
         _, moments = by_hand(model, pictures[of])

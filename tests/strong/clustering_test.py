@@ -37,7 +37,7 @@ def test_separate_people_become_clusters():
     assert found == clustering.ClusterCounts(120, 120, 12, 10, 0, 0, 0, clustering.EPS[0])
     assert found.used_share == 1 and found.largest_share == 1 / 12
     assert clustering.stop_reason(found) is None
-    assert clustering.purity(labels, person) == 1
+    assert clustering.purity(labels, person + 1) == 1
 
 
 def test_labels_are_numbered_by_first_appearance():
@@ -174,6 +174,15 @@ def test_when_self_training_must_stop(changes, reason):
 def test_purity_by_hand():
     # Two of three in cluster 0, two of two in cluster 1, the unused do not count.
     assert clustering.purity([0, 0, 0, 1, 1, -1], np.array([5, 5, 6, 6, 6, 9])) == 4 / 5
+
+
+def test_purity_where_not_everyone_is_known():
+    labels = np.array([0] * 10 + [1, 1, 1])
+    person = np.array([-1] * 9 + [5] + [0, 0, 7])
+    # One of one in cluster 0, one of three in cluster 1: distractors are not one person.
+    assert clustering.purity(labels, person) == 2 / 4
+    assert clustering.purity(labels, np.where(labels == 0, person, 0)) == 1 / 4
+    assert math.isnan(clustering.purity(labels, np.full(13, -1)))
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,15 @@ def test_nobody():
     assert counts == oracle.PersonCounts(2, 0, 0, 0, 2)
 
 
+def test_of_stages_the_last_that_is_sound():
+    choice = oracle.last([None, None, "all are alike"])
+    assert (choice.index, len(choice.scores)) == (1, 3)
+    assert choice.reason.endswith("without a choice; stage 3 is out: all are alike")
+    assert oracle.last([None, None, None]).index == 2
+    assert oracle.last(["one", "two"]).index == 0
+    assert "every stage is collapsed; stage 1 is out: one" in oracle.last(["one", "two"]).reason
+
+
 # What can't be learnt from.
 
 
@@ -152,7 +161,9 @@ def test_the_last_round_is_kept_without_a_choice(finished):
         choice = json.load(file)
     assert choice["stage"] == "round_2.keras" and choice["reason"].startswith(ORACLE)
     assert set(choice["scores"].values()) == {None}
-    assert f"kept: round_2.keras ({ORACLE}" in printed
+    assert (
+        f"kept: round_2.keras, of adapted.keras, round_1.keras, round_2.keras ({ORACLE}" in printed
+    )
 
 
 def test_the_log_and_the_records_of_rounds_say_so(finished, adapted):

@@ -138,7 +138,10 @@ class TestRecord:
         stages = ["adapted.keras", "round_1.keras"]
         choice = stage_choice.Choice(index, "because", (np.nan, 0.5))
         stage_choice.record(RunDir(str(tmp_path)), stages, choice)
-        assert f"kept: {stages[index]} (because)" in capsys.readouterr().out
+        assert (
+            f"kept: {stages[index]}, of adapted.keras, round_1.keras (because)"
+            in capsys.readouterr().out
+        )
         assert json.loads((tmp_path / "choice.json").read_text()) == {
             "stage": stages[index],
             "reason": "because",

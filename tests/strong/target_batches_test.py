@@ -79,6 +79,22 @@ def test_a_target_of_one_camera():
     assert np.mean(rows[:, 0] != rows[:, 1]) > 0.9
 
 
+def test_a_target_with_one_camera_that_is_known_is_drawn_from_as_a_whole():
+    labels, _ = clusters()
+    camera_id = np.full(300, -1)
+    camera_id[labels == 4] = 7
+    rows = drawn(PairSampler(labels, camera_id, 16, 0), 1500)
+    np.testing.assert_array_equal(np.unique(rows), np.flatnonzero(labels >= 0))
+    np.testing.assert_array_equal(labels[rows[:, 0]], labels[rows[:, 1]])
+
+
+def test_beside_two_cameras_pictures_of_none_are_left():
+    labels, camera_id = clusters(cameras=3)
+    camera_id[::3] = -1
+    rows = drawn(PairSampler(labels, camera_id, 16, 0), 1500)
+    np.testing.assert_array_equal(np.unique(rows), np.flatnonzero((labels >= 0) & (camera_id >= 0)))
+
+
 def test_batches_follow_from_seed_and_step():
     labels, camera_id = clusters()
     first = PairSampler(labels, camera_id, 16, 3)

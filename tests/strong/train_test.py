@@ -238,8 +238,11 @@ def test_other_settings_in_a_used_folder_are_named(run):
 
 def test_a_batch_that_has_no_halves(tmp_path):
     odd = settings(tmp_path, batch_size=5, images_per_identity=5)
-    with refused("--batch_size=5: half a target batch"):
+    with refused("--batch_size=5: half a target batch is of one camera: give an even number"):
         strong_train.train(odd)
+    assert os.listdir(tmp_path) == []
+    with refused("--seed=4294967296: must be less than 4294967296"):
+        strong_train.train(settings(tmp_path, seed=2**32))
 
 
 def test_a_target_smaller_than_a_batch(tmp_path):

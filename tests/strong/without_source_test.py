@@ -1,5 +1,6 @@
 """Runs without a source: calibration and self-training on the target alone, scores, kill -9."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -15,8 +16,9 @@ from arn_tf.data.reid_data import ReidData
 from arn_tf.ranking.evaluation import Evaluation
 from arn_tf.run import results
 from arn_tf.run.folder import RunDir
-from arn_tf.strong import batches, camera_statistics
+from arn_tf.strong import batches, camera_statistics, unlabelled_scores
 from arn_tf.strong import evaluate as strong_evaluate
+from arn_tf.strong.embedding import embed_by_camera, embed_plain
 from arn_tf.strong.evaluate import (
     ADAPTED,
     ADAPTED_CAMERAS,
@@ -27,6 +29,7 @@ from arn_tf.strong.evaluate import (
     UNTRAINED_CAMERAS,
 )
 from arn_tf.strong.settings import StrongSettings
+from arn_tf.strong.stages import TargetStages
 from tests.support import small_data, small_strong, small_tables
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
@@ -112,6 +115,35 @@ def test_a_mean_with_an_alarm_gives_the_last_round_its_place_back(run, tmp_path)
     assert list(choice["scores"]) == [f"{name}.keras" for name in STAGES[1:-1]]
     assert choice["scores"]["average.keras"] is None is not choice["scores"]["round_3.keras"]
     assert choice["stage"] != "average.keras"
+
+
+def test_a_round_with_an_alarm_is_no_part_of_the_mean(run, tmp_path, monkeypatch):
+    """A fourth round that is as the third; without the alarm the mean would be of both."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in ("average", "model"):
+        os.remove(folder / f"{name}.keras")
+    shutil.copyfile(folder / "round_3.keras", folder / "round_4.keras")
+    four = dataclasses.replace(alone(folder), self_training_rounds=4)
+    four.save(folder / "settings.json")
+    found = TargetStages.alarm
+
+    def alarm(stages: TargetStages, stage: str) -> str | None:
+        return "all are alike" if stage == "round_4.keras" else found(stages, stage)
+
+    monkeypatch.setattr(TargetStages, "alarm", alarm)
+    again, _ = trained(four)
+    assert_equal(weights(again, "average"), weights(run, "average"))
+    # Of three rounds the mean would be of one.
+    for name in ("average", "model", "round_4"):
+        os.remove(folder / f"{name}.keras")
+    alone(folder).save(folder / "settings.json")
+    monkeypatch.setattr(
+        TargetStages, "alarm", lambda stages, stage: "alike" if stage == "round_3.keras" else None
+    )
+    again, printed = trained(alone(folder))
+    assert not os.path.exists(again.file("average.keras"))
+    assert "stage 4 is out: alike" in printed
 
 
 def test_the_average_is_of_the_later_half_with_statistics_of_its_own(run):
@@ -219,12 +251,64 @@ def test_rows_are_called_what_they_are(run, found, capsys):
 
 def test_without_labels_too(run, tmp_path, monkeypatch):
     monkeypatch.setattr(strong_evaluate.scored, "splits", lambda *_: None)
+    values = recipes.settings_of(run)
+    found = strong_evaluate.evaluate(run, values)
+    target = ReidData("duke", values.data_dir, values.manual_dir).split("train")
+    pictures = batches.decoded(target, values.image_size)
+
+    def numbers(stage: str, plain: bool = False) -> dict[str, float]:
+        model, camera_id = run.load_model(f"{stage}.keras"), target.camera_id
+        embeddings = embed_plain(model, pictures)
+        if not plain:
+            embeddings = embed_by_camera(model, pictures, camera_id)
+        return {
+            "other_camera_share": unlabelled_scores.other_camera_share(embeddings, camera_id),
+            "mutual_rate": unlabelled_scores.mutual_rate(embeddings, camera_id),
+            "similarity_entropy": unlabelled_scores.similarity_entropy(embeddings, camera_id),
+        }
+
+    expected = {
+        ROWS[SOURCE_ONLY]: numbers("initial", plain=True),
+        ROWS[SOURCE_ONLY_CAMERAS]: numbers("adapted"),
+        ROWS[ADAPTED_CAMERAS]: numbers("model"),
+    }
+    assert found.without_labels == expected
+    # Without a round the model is the calibrated one, and may have learnt cameras since.
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for number in range(1, ROUNDS + 1):
+        os.remove(folder / f"round_{number}.keras")
+    found = strong_evaluate.evaluate(RunDir(str(folder)), values)
+    assert found.without_labels == {
+        ROWS[SOURCE_ONLY]: expected[ROWS[SOURCE_ONLY]],
+        ROWS[SOURCE_ONLY_CAMERAS]: expected[ROWS[ADAPTED_CAMERAS]],
+    }
+
+
+def test_a_target_of_one_camera_has_no_numbers_without_labels(run, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(strong_evaluate.scored, "splits", lambda *_: None)
+    opened = strong_evaluate.opened
+
+    class OneCamera:
+        def __init__(self, *arguments):
+            self._data = opened(*arguments)
+
+        def split(self, name):
+            split = self._data.split(name)
+            return dataclasses.replace(split, camera_id=np.full(len(split), 2))
+
+    monkeypatch.setattr(strong_evaluate, "opened", OneCamera)
     found = strong_evaluate.evaluate(run, recipes.settings_of(run))
-    assert list(found.without_labels) == [
-        ROWS[SOURCE_ONLY],
-        ROWS[SOURCE_ONLY_CAMERAS],
-        ROWS[ADAPTED_CAMERAS],
-    ]
+    assert any("fewer than two cameras that are known" in note for note in found.notes)
+    results.report(RunDir(str(tmp_path)), recipes.settings_of(run), found, "digest")
+    assert re.search(rf"{re.escape(ROWS[SOURCE_ONLY])} +-  +-  +-\n", capsys.readouterr().out)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = (tmp_path / "results.json").read_text()
+    record = json.loads(text, parse_constant=refuse)
+    assert set(record["without_labels"][ROWS[SOURCE_ONLY]].values()) == {None}
 
 
 def test_pairs_of_rows_that_an_ablation_compares_are_there(run, found):
