@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from arn_tf.backbones import networks, public_weights
 from arn_tf.strong.model import StrongModel
+from arn_tf.weight_files.bad_weights import BadWeights
 from tests.support import small_data, small_resnets, torch_files
 from tests.support.user_errors import refused
 
@@ -50,6 +51,24 @@ def test_what_pytorch_computes(head, tmp_path):
     again, _ = networks.build("ResNet50", SIZE, "gone.pth", facts)
     again.set_weights(network.get_weights())
     np.testing.assert_array_equal(encoded(again, facts), maps)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "name"), [((3, 4, 23, 3), "ResNet101"), ((3, 8, 36, 3), "ResNet152")]
+)
+def test_deeper_ones_are_known_by_their_blocks(blocks, name, tmp_path):
+    """Of 33 and 50 blocks, with three convolutions each and two layers around: He et al., 2016."""
+    assert 3 * sum(blocks) + 2 == int(name.removeprefix("ResNet"))
+    arrays = small_resnets.tensors(blocks=blocks)
+    path = torch_files.saved(tmp_path / "file.pth", arrays, "state_dict")
+    found = dict(public_weights.read(path).facts())
+    assert found["network"] == f"{name}, channels 8, 32, 64, 128, 256"
+    # One block fewer is no network of theirs.
+    last = f"layer3.{blocks[2] - 1}."
+    fewer = {key: value for key, value in arrays.items() if not key.startswith(last)}
+    path = torch_files.saved(tmp_path / "fewer.pth", fewer, "state_dict")
+    with pytest.raises(BadWeights):
+        public_weights.read(path)
 
 
 def test_what_is_in_the_file(file):

@@ -24,12 +24,12 @@ from arn_tf.paper.settings import Settings
 from arn_tf.ranking import intervals, protocol
 from arn_tf.ranking import scores as ranking_scores
 from arn_tf.ranking.evaluation import Evaluation, Row
-from arn_tf.run import seed_rows
+from arn_tf.run import scored, seed_rows
 from arn_tf.run.folder import RunDir
 from arn_tf.run.labelled import TARGETS_OWN, Labelled
 from arn_tf.strong import ablation as strong_ablation
 from arn_tf.strong import evaluate as strong_evaluate
-from tests.support import small_data, small_rows, small_strong
+from tests.support import shared_folders, small_data, small_rows, small_strong
 from tests.support.places import ROOT
 from tests.support.user_errors import refused
 
@@ -292,6 +292,53 @@ def test_what_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     assert f"* {name}: {100 * mean:+.1f} [{100 * low:+.1f}, " in text
     assert low < mean < high
     assert "full ARN less w/o E_S, E_T: not compared, as not every seed has both" in text
+
+
+def test_what_the_flags_ask_for_is_what_is_made(tmp_path, monkeypatch):
+    """Which pictures, which runs, how many seeds; the shares of the bound; a folder by itself."""
+    keys = (
+        strong_evaluate.SOURCE_ONLY_CAMERAS,
+        strong_evaluate.ADAPTED_CAMERAS,
+        strong_ablation.SUPERVISED,
+    )
+    rows = {key: seed_rows.SeedRow(key, [ranked(0, gain)]) for gain, key in enumerate(keys)}
+    asked, checked = [], []
+
+    def made(*arguments):
+        asked.append(arguments)
+        return rows, []
+
+    monkeypatch.setattr(ablate, "ablate", made)
+    monkeypatch.setattr(scored, "check", lambda *arguments: checked.append(arguments))
+    own = small_strong.settings("")
+    monkeypatch.setattr(ablate.recipes, "from_flags", lambda: own)
+    given = {"query": "~/q", "gallery": "g", "beside": "Tiny", "beside_weights": "random"}
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags(seeds=3, **given))
+    monkeypatch.setattr(sys, "argv", ["ablate"])
+    monkeypatch.chdir(tmp_path)
+    ablate.main()
+    [(settings, table, seeds, labelled)] = asked
+    assert labelled == Labelled(os.path.expanduser("~/q"), "g", own.names)
+    assert checked == [(own, labelled)]
+    assert [run.folder for run in table.runs] == ["strong", "supervised", "beside_Tiny"]
+    assert (seeds, settings.model_dir) == (3, "runs/strong_market_to_duke")
+    record = json.loads((tmp_path / "runs/strong_market_to_duke/table.json").read_text())
+    start, reached, limit = (rows[key].results[0].mean_ap for key in keys)
+    assert record["shares"] == pytest.approx(
+        {"of_bound": reached / limit, "of_way": (reached - start) / (limit - start)}
+    )
+
+
+def test_a_table_that_cannot_be_written_is_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ablate, "ablate", lambda *_: (of_all_rows(), []))
+    monkeypatch.setattr(ablate.recipes, "from_flags", lambda: small_data.settings(tmp_path))
+    monkeypatch.setattr(ablate.flags, "FLAGS", small_flags())
+    with shared_folders.no_new_files(monkeypatch, tmp_path, "EROFS"):
+        ablate.main()
+    printed = capsys.readouterr().out
+    assert f"table.md and table.json can't be written in {tmp_path}: Read-only" in printed
+    assert "full ARN less source only, target statistics" in printed
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_finished_run_is_only_scored(monkeypatch, paper_run):

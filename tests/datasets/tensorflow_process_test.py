@@ -35,8 +35,9 @@ thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 """
-# Of 4 x 131 MiB, 4 KiB each, where a page is cleared anew each time; where it isn't, a few.
-ALL, FEW = 4 * 131 * 256, 200
+# Of 4 x 131 MiB: a few where freed memory is kept. Elsewhere one for each page of 4 KiB that is
+# cleared anew, 134,000; of 2 MiB, where the kernel gives those, 2,600.
+FEW, MANY = 200, 1000
 
 
 def python(program: str, **variables: str) -> list[str]:
@@ -68,7 +69,7 @@ def test_freed_memory_is_used_again():
 )
 def test_what_the_user_has_set_stays(variables):
     kept, *found = python(FAULTS, **variables)
-    assert kept == "False" and min(map(int, found)) > ALL / 3
+    assert kept == "False" and min(map(int, found)) > MANY
 
 
 def test_another_allocator_is_left_alone(tmp_path):

@@ -16,6 +16,8 @@ from arn_tf.run.folder import RunDir
 from arn_tf.strong import camera_statistics
 from arn_tf.strong.calibrate import calibrate
 from arn_tf.strong.model import StrongModel
+from arn_tf.strong.served_model import served_model
+from datasets import camera_names
 from tests.support import small_calibration, small_data, small_tables
 from tests.support.small_calibration import PATTERN, contents, noise, write_crops
 from tests.support.small_data import assert_equal
@@ -71,6 +73,28 @@ def test_a_camera_is_dropped(run):
     assert model.table.rows_of([1]).tolist() == [TARGET]
     calibrate(run, "", PATTERN, ["2"])
     assert run.load_model("model.keras").cameras == []
+
+
+def test_cameras_go_by_their_names(run, tmp_path):
+    """In what is told, in the model's file, in what is served, and to forget one."""
+    write_crops(tmp_path / "c" / "hall", 0, noise(2, 64, 50, 200))
+    write_crops(tmp_path / "c" / "lift", 0, noise(3, 3))
+    _, outcomes = calibrate(run, str(tmp_path / "c"), "", (), "{camera}/{*}")
+    told = {outcome.name: str(outcome) for outcome in outcomes.values()}
+    assert told["hall"] == "added from 64 pictures"
+    assert told["lift"].startswith("added from 3 pictures, fewer than 64")
+    model = run.load_model("model.keras")
+    assert set(model.camera_names.values()) == {"1", "2", "hall", "lift"}
+    assert set(served_model(model).camera_names.values()) == {"1", "2", "hall", "lift"}
+    assert model.camera_names[camera_names.number_of("hall")] == "hall"
+    calibrate(run, "", "", ["lift"])
+    assert set(run.load_model("model.keras").camera_names.values()) == {"1", "2", "hall"}
+    # The second time it is known.
+    _, outcomes = calibrate(run, str(tmp_path / "c"), "", (), "{camera}/{*}")
+    assert {outcome.name: outcome.known for outcome in outcomes.values()} == {
+        "hall": True,
+        "lift": False,
+    }
 
 
 def test_three_crops_of_a_camera_count_for_little_and_it_says_so(run, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import normalize
 
-from arn_tf.strong import camera_clusters, clustering, target_clusters, tracklets
+from arn_tf.strong import camera_clusters, camera_links, clustering, target_clusters, tracklets
 from tests.support.small_people import filmed
 
 
@@ -136,3 +136,57 @@ def test_one_camera_or_none_is_clustered_as_a_whole(camera):
 def test_embeddings_that_are_all_the_same_are_told():
     found = target_clusters.find(np.ones((2000, 4)), np.arange(2000) % 2)
     assert found.counts.collapsed and "hardly tell images apart" in found.stop_reason
+
+
+def counts(clusters: int = 20, used: int = 200, one_camera: int = 0) -> clustering.ClusterCounts:
+    return clustering.ClusterCounts(400, used, clusters, 10, 0, one_camera, 0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("together", "joined", "conflicts", "takes_joined"),
+    [
+        (counts(20), counts(30), 0.26, True),
+        # Too few conflicts, not known how many, not the more, or of no use.
+        (counts(20), counts(30), 0.25, False),
+        (counts(20), counts(30), math.nan, False),
+        (counts(20), counts(20), 0.9, False),
+        (counts(20), counts(30, used=79), 0.9, False),
+    ],
+)
+def test_which_clusters_are_taken(monkeypatch, together, joined, conflicts, takes_joined):
+    links = camera_links.Links(
+        np.zeros((0, 2), int), np.zeros(0), 50, 40, 1, 1, background=np.zeros((2, 2))
+    )
+    found = choose(monkeypatch, together, joined, conflicts, links)
+    assert found.joined == takes_joined
+    assert found.counts == (joined if takes_joined else together)
+    assert (found.labels[0] == 1) == takes_joined and found.stop_reason is None
+
+
+@pytest.mark.parametrize(
+    ("one_camera", "standing_out", "stops"),
+    [(81, 10, True), (80, 10, False), (81, 40, False)],
+    ids=["both", "a fifth of the clusters have two cameras", "most links stand out"],
+)
+def test_when_cameras_seem_to_share_nobody(monkeypatch, one_camera, standing_out, stops):
+    links = camera_links.Links(
+        np.zeros((0, 2), int), np.zeros(0), 50, standing_out, 1, 1, background=np.zeros((2, 2))
+    )
+    found = choose(monkeypatch, counts(20, one_camera=one_camera), counts(5), 0.0, links)
+    assert ("no two cameras seem to share" in (found.stop_reason or "")) == stops
+
+
+def choose(
+    monkeypatch: pytest.MonkeyPatch,
+    together: clustering.ClusterCounts,
+    joined: clustering.ClusterCounts,
+    conflicts: float,
+    links: camera_links.Links,
+) -> target_clusters.TargetClusters:
+    """What `target_clusters.find` makes of such clusters: labels are 0 together and 1 joined."""
+    labels, camera = np.zeros(400, int), np.arange(400) % 2
+    monkeypatch.setattr(clustering, "cluster", lambda *_, **__: (labels, together))
+    monkeypatch.setattr(camera_clusters, "in_cameras", lambda *_: (labels, 0))
+    monkeypatch.setattr(camera_clusters, "joined", lambda *_: (labels + 1, joined, links))
+    monkeypatch.setattr(target_clusters, "conflicts", lambda *_: conflicts)
+    return target_clusters.find(np.ones((400, 4)), camera)

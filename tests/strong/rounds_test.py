@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 from arn_tf.layers.normalization import TARGET
-from arn_tf.strong.stages import compared
+from arn_tf.strong import rounds, stages
+from arn_tf.strong import train as strong_train
+from arn_tf.strong.stages import compared, round_file
 from tests.support import small_tables
 from tests.support.small_data import assert_equal
 from tests.support.small_strong import settings, trained, weights
@@ -61,6 +63,46 @@ def test_a_round_whose_loss_is_not_finite_is_no_round(run, tmp_path):
     assert_equal(weights(again, "model"), weights(run, "adapted"))
     with open(folder / "round_1.json") as file:
         assert "is not finite" in json.load(file)["stopped"]
+
+
+def test_no_batch_is_drawn_twice(run, tmp_path, monkeypatch):
+    """Rounds draw on where the source stage stopped, and each where the one before did."""
+    drawn, batches = [], rounds.target_batches.batches
+
+    def watched(sampler, source, pairs, pictures, steps, first, seed):
+        drawn.append((first, steps))
+        return batches(sampler, source, pairs, pictures, steps, first, seed)
+
+    monkeypatch.setattr(rounds.target_batches, "batches", watched)
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in ("model", "round_1", "round_2"):
+        os.remove(folder / f"{name}.keras")
+    again = settings(folder)
+    again.save(folder / "settings.json")
+    trained(again)
+    # 144 pictures of 12 identities in batches of 16, three times; then four steps a round.
+    assert drawn == [(27, 4), (31, 4)]
+
+
+def test_embeddings_that_nobody_compares_are_let_go(run, tmp_path, monkeypatch):
+    """Of many rounds they would fill the memory."""
+    made, target_rounds = [], strong_train.TargetRounds
+
+    def watched(*arguments):
+        made.append(target_rounds(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(strong_train, "TargetRounds", watched)
+    monkeypatch.setattr(rounds, "compared", lambda last: [stages.ADAPTED, round_file(last)])
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    for name in ("model", "round_1", "round_2"):
+        os.remove(folder / f"{name}.keras")
+    again = settings(folder)
+    again.save(folder / "settings.json")
+    trained(again)
+    assert sorted(made[0].stages._assessed) == [stages.ADAPTED, "round_2.keras"]
 
 
 def test_no_rounds_at_all(run, tmp_path):

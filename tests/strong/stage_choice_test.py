@@ -75,6 +75,26 @@ class TestChoose:
                 patch.setattr(stage_choice, "_LEAST_LEAD", 0)
                 assert stage_choice.choose(candidates, np.tile(CAMERA, 3)).index == 0
 
+    def test_a_lead_within_a_standard_error_is_none(self, monkeypatch):
+        """2.5 points in each cluster are a lead; 30 and -25 by turns may be chance."""
+        labels = np.repeat(np.arange(4), 5)
+        candidates = [pictures(1.0, seed) for seed in range(2)]
+        for lead, kept in (([0.025] * 4, 0), ([0.3, -0.25, 0.3, -0.25], 1)):
+            precision = np.array([0.5 + np.repeat(lead, 5), np.full(20, 0.5)])
+            monkeypatch.setattr(
+                stage_choice, "consensus", lambda *_, found=precision: (labels, found, None)
+            )
+            choice = stage_choice.choose(candidates, CAMERA)
+            assert choice.scores == pytest.approx((0.525, 0.5))
+            assert choice.index == kept
+
+    def test_the_standard_error_is_over_clusters_by_hand(self):
+        # Of cluster 3 the deviations from the mean, .15, sum to .1, of cluster 7 to -.1.
+        difference, labels = np.array([0.1, 0.2, 0.3, 0.0]), np.array([3, 7, 3, 7])
+        lead, error = stage_choice._paired(difference, labels)
+        assert lead == pytest.approx(0.15)
+        assert error == pytest.approx(np.sqrt(2 / 1 * (0.1**2 + 0.1**2)) / 4)
+
     def test_never_takes_a_collapsed_one(self):
         candidates = [pictures(1.0, 0), pictures(0.9, 1), COLLAPSED]
         choice = stage_choice.choose(candidates, CAMERA)

@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -164,35 +163,26 @@ def test_a_source_stage_of_ones_own(run, tmp_path, stages):
 # kill -9.
 
 
-def killed(line, moment):
-    """Runs a command line, kills it as soon as there is a file; returns what it had printed."""
-    process = small_data.start(line)
-    deadline = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < deadline and not os.path.exists(moment):
-        time.sleep(0.002)
-    alive = process.poll() is None
-    process.kill()
-    process.wait()
-    assert alive, f"it ended before the moment came: {process.printed()[-2000:]}"
-    return process.printed()
-
-
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, stages):
     run = RunDir(str(tmp_path / "run"))
     line = small_data.command("arn_tf.train", settings(run.path))
 
-    killed(line, run.file(run.checkpoint("source", 1)))
-    assert run.newest_checkpoint("source")[0] in (1, 2)
+    small_data.killed_at(line, "after", run.file(run.checkpoint("source", 1)))
+    assert run.newest_checkpoint("source")[0] == 1
     assert not os.path.exists(run.file("source.keras"))
 
     # Its clusters are written before its training begins.
-    text = killed(line, run.file("round_2.json"))
+    text = small_data.killed_at(line, "after", run.file("round_2.json"))
     assert "source: epochs 1 " not in text
     assert os.path.exists(run.file("round_1.keras"))
     assert not os.path.exists(run.file("round_2.keras"))
 
-    # The choice, which comes next, takes a while.
-    text = killed(line, run.file("round_2.keras"))
+    text = small_data.killed_at(line, "before", run.file("round_2.keras"))
+    assert "round 1:" not in text and "round 2:" in text
+    assert not os.path.exists(run.file("round_2.keras"))
+
+    # The choice comes next.
+    text = small_data.killed_at(line, "after", run.file("round_2.keras"))
     assert "source: epochs" not in text
     assert "round 1:" not in text
     assert "round 2:" in text
@@ -220,6 +210,38 @@ def test_a_run_killed_between_its_last_epoch_and_its_next_stage(run, tmp_path, s
     assert os.listdir(folder / "checkpoints") == []
     for name in ("source", "adapted"):
         assert_equal(stages[name], weights(again, name))
+
+
+# What settings become.
+
+
+def test_a_model_is_made_as_the_settings_say(tmp_path):
+    given = {
+        "label_smoothing": 0.2,
+        "weight_decay": 1e-3,
+        "precision": "bfloat16",
+        "last_stride": 2,
+        "seed": 5,
+    }
+    own = settings(tmp_path, triplet_margin=0.4, **given)
+    model = strong_train._initial_model(own, 7, np.zeros((1, *own.image_size, 3), np.uint8))
+    expected = given | {"margin": 0.4, "num_identities": 7, "input_size": [*own.image_size]}
+    config = model.get_config()
+    assert {key: config[key] for key in expected} == expected
+
+
+def test_the_rate_of_the_source_stage_warms_up_and_falls_along_a_cosine(tmp_path):
+    """200 steps, of which a tenth warm up."""
+    model = StrongModel(3, "Tiny", "random", (64, 32))
+    own = settings(tmp_path, epochs=10, adam_learning_rate=4e-3)
+    strong_train.compile_for_source(model, own, steps_per_epoch=20)
+    found = {}
+    for step in (0, 10, 20, 110, 155, 200):
+        model.optimizer.iterations.assign(step)
+        found[step] = float(model.optimizer.learning_rate)
+    fall = 2e-3 * (1 + np.cos(np.pi * 0.75))
+    expected = {0: 0, 10: 2e-3, 20: 4e-3, 110: 2e-3, 155: fall, 200: 0}
+    assert found == pytest.approx(expected, abs=1e-8)
 
 
 # What is refused.

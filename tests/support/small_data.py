@@ -8,12 +8,15 @@ import atexit
 import dataclasses
 import functools
 import io
+import os
 import pathlib
 import runpy
 import shutil
+import signal
 import sys
 import tempfile
 import types
+import unittest.mock
 import zipfile
 
 import keras
@@ -28,6 +31,8 @@ from tests.support.places import ROOT
 from tests.support.program import Program
 
 LAYOUTS = {"market": MARKET, "duke": DUKE}
+# Variable of a process that `killed_at` starts.
+_DEATH = "ARN_TF_TEST_DEATH"
 HEIGHT, WIDTH = 64, 32
 
 
@@ -208,6 +213,40 @@ def finish(line):
     return process.returncode, out, err
 
 
+def killed_at(line, when, path):
+    """Runs a command line that dies, as by kill -9, as a file gets its name.
+
+    Args:
+        line: see `command`.
+        when: "before" it has it, while it lies beside under another one; or "after".
+        path: of the file.
+
+    Returns:
+        what it had printed.
+    """
+    environment = {_DEATH: f"{when} {path}"}
+    with unittest.mock.patch.dict(os.environ, environment):
+        process = start(line)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL, err[-3000:]
+    return process.printed()
+
+
+def _die_as_told():
+    """Ends this process where `killed_at` says: what is kept gets its name by `os.replace`."""
+    when, _, path = os.environ[_DEATH].partition(" ")
+    replace = os.replace
+
+    def dying(source, target, **named):
+        dies = os.path.abspath(target) == os.path.abspath(path)
+        if not (dies and when == "before"):
+            replace(source, target, **named)
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = dying
+
+
 def run_again(test_file, *arguments):
     """Runs a test file as a program of its own; fails with the end of what it says."""
     status, _, err = finish([sys.executable, test_file, *arguments])
@@ -218,4 +257,6 @@ register_network("Tiny", tiny_network)
 
 if __name__ == "__main__":
     del sys.argv[0]
+    if _DEATH in os.environ:
+        _die_as_told()
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

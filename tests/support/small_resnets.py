@@ -1,6 +1,6 @@
 """A narrow ResNet50 as a file of torchreid, with random weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,16 @@ BLOCKS = (3, 4, 6, 3)
 PERSONS = 7
 
 
-def tensors(head: int = 0) -> dict[str, np.ndarray]:
+def tensors(head: int = 0, blocks: Sequence[int] = BLOCKS) -> dict[str, np.ndarray]:
     """Returns its weights in PyTorch's shapes, by PyTorch's names, those of a classifier too.
 
     Args:
         head: width of the fully connected layer behind the average; 0: there is none.
+        blocks: of each stage, where it is another ResNet.
     """
     random = np.random.default_rng(0)
     found = {}
-    for name, shape in _shapes(head):
+    for name, shape in _shapes(head, blocks):
         if name.endswith("running_var") or (len(shape) == 1 and name.endswith("weight")):
             # Of a residual a fifth, so that sixteen of them don't add up to thousands.
             value = random.uniform(0.5, 1.5, shape) * (0.2 if "bn3.weight" in name else 1)
@@ -39,10 +40,10 @@ def saved(path: Any, head: int = 0) -> str:
     return torch_files.saved(path, tensors(head), "state_dict")
 
 
-def _shapes(head: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _shapes(head: int, of_stages: Sequence[int]) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield from _layer("conv1", (WIDTH, 3, 7, 7), "bn1")
     channels = WIDTH
-    for stage, blocks in enumerate(BLOCKS):
+    for stage, blocks in enumerate(of_stages):
         inner = WIDTH * 2**stage
         for place in range(blocks):
             own = f"layer{stage + 1}.{place}"

@@ -116,7 +116,7 @@ def test_the_classifier_of_training_is_left_out():
         (
             'from-layer="157" from-port="1" to-layer="296"',
             'from-layer="156" from-port="2" to-layer="296"',
-            "is",
+            "641 is no constant",
         ),
     ],
 )

@@ -144,6 +144,16 @@ def test_other_xml(tmp_path):
     )
 
 
+def test_the_version_before(tmp_path):
+    assert openvino_ir.read(str(small_ir.write(tmp_path, version="10"))).operations
+
+
+def test_a_file_too_large_for_a_graph_is_not_read(tmp_path):
+    path = small_ir.write(tmp_path)
+    os.truncate(path, (64 << 20) + 1)
+    assert problem(path) == "an XML file of more than 64 MiB, no network's graph"
+
+
 def test_other_version(tmp_path):
     assert "<net>, version 6: not a network" in problem(small_ir.write(tmp_path, version="6"))
 
