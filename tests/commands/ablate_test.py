@@ -304,8 +304,9 @@ def test_what_the_flags_ask_for_is_what_is_made(tmp_path, monkeypatch):
     rows = {key: seed_rows.SeedRow(key, [ranked(0, gain)]) for gain, key in enumerate(keys)}
     asked, checked = [], []
 
-    def made(*arguments):
-        asked.append(arguments)
+    def made(settings, *others):
+        asked.append((settings, *others))
+        os.makedirs(settings.run_dir)  # as its runs do
         return rows, []
 
     monkeypatch.setattr(ablate, "ablate", made)
