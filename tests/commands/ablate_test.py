@@ -184,11 +184,20 @@ def test_a_rows_process_ends_with_the_tables(tmp_path):
     """Which would otherwise train on, and keep its folder locked."""
     file = tmp_path / "seed_0" / "full" / "process"
     with subprocess.Popen([sys.executable, "-c", ENDS_WITH_IT, tmp_path], cwd=ROOT) as table:
-        wait_for(lambda: file.exists() and file.read_text())
-        table.kill()
-    process = pathlib.Path("/proc", file.read_text())
-    # Ended; its new parent may not have asked how.
-    wait_for(lambda: not process.exists() or "State:\tZ" in (process / "status").read_text())
+        try:
+            wait_for(lambda: file.exists() and file.read_text())
+        finally:
+            table.kill()
+    status = pathlib.Path("/proc", file.read_text(), "status")
+
+    def ended():
+        """Its new parent may not have asked how."""
+        try:
+            return "State:\tZ" in status.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    wait_for(ended)
 
 
 def wait_for(happens):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import tensorflow as tf
 
 from arn_tf.layers.normalization import TARGET
+from arn_tf.run.folder import RunDir
 from arn_tf.strong import rounds, stages
 from arn_tf.strong import train as strong_train
+from arn_tf.strong.settings import StrongSettings
 from arn_tf.strong.stages import compared, round_file
 from tests.support import small_tables
 from tests.support.small_data import assert_equal
@@ -25,6 +28,16 @@ def run(strong_run):
 @pytest.fixture(scope="module")
 def stopped(stopped_training):
     return stopped_training
+
+
+def before_rounds(run: RunDir, folder: pathlib.Path, **changes: object) -> StrongSettings:
+    """Copies a run as it was before its rounds, with other settings; returns those."""
+    shutil.copytree(run.path, folder)
+    for name in ("model", "round_1", "round_2"):
+        os.remove(folder / f"{name}.keras")
+    changed = settings(folder, **changes)
+    changed.save(folder / "settings.json")
+    return changed
 
 
 def test_a_guard_stops_self_training_and_keeps_what_there_was(stopped):
@@ -51,12 +64,7 @@ def test_cameras_with_few_pictures_are_named(stopped):
 
 def test_a_round_whose_loss_is_not_finite_is_no_round(run, tmp_path):
     folder = tmp_path / "run"
-    shutil.copytree(run.path, folder)
-    for name in ("model", "round_1", "round_2"):
-        os.remove(folder / f"{name}.keras")
-    wild = settings(folder, self_training_learning_rate=1e30)
-    wild.save(folder / "settings.json")
-    again, printed = trained(wild)
+    again, printed = trained(before_rounds(run, folder, self_training_learning_rate=1e30))
     assert "self-training stops before round 1: " in printed
     assert "is not finite at step" in printed
     assert "a lower self_training_learning_rate may help" in printed
@@ -74,13 +82,7 @@ def test_no_batch_is_drawn_twice(run, tmp_path, monkeypatch):
         return batches(sampler, source, pairs, pictures, steps, first, seed)
 
     monkeypatch.setattr(rounds.target_batches, "batches", watched)
-    folder = tmp_path / "run"
-    shutil.copytree(run.path, folder)
-    for name in ("model", "round_1", "round_2"):
-        os.remove(folder / f"{name}.keras")
-    again = settings(folder)
-    again.save(folder / "settings.json")
-    trained(again)
+    trained(before_rounds(run, tmp_path / "run"))
     # 144 pictures of 12 identities in batches of 16, three times; then four steps a round.
     assert drawn == [(27, 4), (31, 4)]
 
@@ -95,13 +97,7 @@ def test_embeddings_that_nobody_compares_are_let_go(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(strong_train, "TargetRounds", watched)
     monkeypatch.setattr(rounds, "compared", lambda last: [stages.ADAPTED, round_file(last)])
-    folder = tmp_path / "run"
-    shutil.copytree(run.path, folder)
-    for name in ("model", "round_1", "round_2"):
-        os.remove(folder / f"{name}.keras")
-    again = settings(folder)
-    again.save(folder / "settings.json")
-    trained(again)
+    trained(before_rounds(run, tmp_path / "run"))
     assert sorted(made[0].stages._assessed) == [stages.ADAPTED, "round_2.keras"]
 
 

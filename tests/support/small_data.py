@@ -227,7 +227,10 @@ def killed_at(line, when, path):
     environment = {_DEATH: f"{when} {path}"}
     with unittest.mock.patch.dict(os.environ, environment):
         process = start(line)
-    _, err = process.communicate(timeout=300)
+    try:
+        _, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode == -signal.SIGKILL, err[-3000:]
     return process.printed()
 
