@@ -217,7 +217,8 @@ def measure_run(
                     np.savez(partial, **embedded)
         stages.append({"stage": name, **measure(embedded, settings, pictures, weights)})
         targets.append(embedded["views"].sum(axis=0))
-        alarms.append(stage_choice.collapsed_statistics(*embedded["standardization"]))
+        alarm = stage_choice.collapsed_statistics(*embedded["standardization"])
+        alarms.append(alarm or stage_choice.collapsed(targets[-1]))
         print(f"{path} {name}: {stages[-1]}", flush=True)
     camera = pictures(settings, settings.target, "train")[0].camera_id
     choice = stage_choice.choose(targets, camera, alarms)

@@ -195,12 +195,7 @@ def _without_labels(run: RunDir, settings: StrongSettings, split: Split) -> Eval
             "pictures of different ones: there are none"
         )
     numbers = {
-        title: {
-            "other_camera_share": unlabelled_scores.other_camera_share(each, split.camera_id),
-            "mutual_rate": unlabelled_scores.mutual_rate(each, split.camera_id),
-            "similarity_entropy": unlabelled_scores.similarity_entropy(each, split.camera_id),
-        }
-        for title, each in stages.items()
+        title: unlabelled_scores.by_name(each, split.camera_id) for title, each in stages.items()
     }
     place = "in other cameras" if several else "of all pictures"
     title = f"{settings.direction}: nearest {place}, {kept}"

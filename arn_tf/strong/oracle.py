@@ -13,7 +13,7 @@ from arn_tf.data.own_data import OwnData
 from arn_tf.errors import UserError
 from arn_tf.run.settings import DATASETS
 from arn_tf.strong.settings import StrongSettings
-from arn_tf.strong.stage_choice import Choice
+from arn_tf.strong.stage_choice import Choice, left_out
 
 MARK = "ORACLE, by labels"
 _UNUSED = -1
@@ -118,7 +118,7 @@ def last(alarms: Sequence[str | None]) -> Choice:
         reason = f"{MARK}: no round was trained"
     elif not sound:
         reason = f"{MARK}: every stage is collapsed"
-    reason += "".join(f"; stage {n} is out: {each}" for n, each in enumerate(alarms, 1) if each)
+    reason = "; ".join([reason, *left_out(alarms)])
     return Choice(sound[-1] if sound else 0, reason, (float("nan"),) * stages)
 
 

@@ -56,20 +56,18 @@ def choose(
         candidates: real [N, D] each, embeddings of the target's training pictures by every
             checkpoint of one run, in the order of training.
         camera_id: integers [N]; below 0 where it is unknown.
-        alarms: why a candidate is known to be collapsed, or None, of each; what `collapsed` finds
-            comes on top.
+        alarms: why each candidate is known to be collapsed, or None where it isn't; without them
+            `collapsed` finds out.
 
     Raises:
         ValueError: no candidates, or of different shapes.
     """
     candidates = _alike(candidates)
-    alarms = [
-        alarm or collapsed(embeddings)
-        for alarm, embeddings in zip(alarms or [None] * len(candidates), candidates, strict=True)
-    ]
+    if alarms is None:
+        alarms = [collapsed(embeddings) for embeddings in candidates]
     sound = [row for row, alarm in enumerate(alarms) if alarm is None]
     scores = np.full(len(candidates), np.nan)
-    notes = [f"stage {row + 1} is out: {alarm}" for row, alarm in enumerate(alarms) if alarm]
+    notes = left_out(alarms)
     if not sound:
         return Choice(
             0, "every checkpoint is collapsed: " + "; ".join(notes), tuple(scores.tolist())
@@ -97,6 +95,11 @@ def choose(
         f"beats in consensus, {100 * scores[sound[row]]:.1f} %",
     )
     return Choice(sound[row], "; ".join(notes), tuple(scores.tolist()))
+
+
+def left_out(alarms: Sequence[str | None]) -> list[str]:
+    """Returns a note on each stage, in the order of training, that has an alarm."""
+    return [f"stage {number} is out: {alarm}" for number, alarm in enumerate(alarms, 1) if alarm]
 
 
 def record(run: RunDir, stages: Sequence[str], choice: Choice) -> None:

@@ -136,7 +136,7 @@ class TargetStages:
                 print(f"WARNING: {stage}: {alarm}", flush=True)
                 scores, text = {}, alarm
             else:
-                scores = self._scores(found)
+                scores = unlabelled_scores.by_name(found, self._split.camera_id)
                 text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
                 print(f"{stage}, without labels: {text}", flush=True)
             curves = {f"unlabelled/{name}": value for name, value in scores.items()}
@@ -144,11 +144,3 @@ class TargetStages:
             tensorboard.write_stage(self._run, "rounds", place, curves, text)
             self._assessed[stage] = found, alarm
         return self._assessed[stage]
-
-    def _scores(self, embeddings: np.ndarray) -> dict[str, float]:
-        camera_id = self._split.camera_id
-        return {
-            "other_camera_share": unlabelled_scores.other_camera_share(embeddings, camera_id),
-            "mutual_rate": unlabelled_scores.mutual_rate(embeddings, camera_id),
-            "similarity_entropy": unlabelled_scores.similarity_entropy(embeddings, camera_id),
-        }

@@ -20,6 +20,15 @@ from arn_tf.ranking.arguments import units_of
 from arn_tf.strong import directions
 
 
+def by_name(embeddings: np.ndarray, camera_id: np.ndarray) -> dict[str, float]:
+    """Returns {name of a score: its value} of all scores of this module."""
+    return {
+        "other_camera_share": other_camera_share(embeddings, camera_id),
+        "mutual_rate": mutual_rate(embeddings, camera_id),
+        "similarity_entropy": similarity_entropy(embeddings, camera_id),
+    }
+
+
 def other_camera_share(embeddings: np.ndarray, camera_id: np.ndarray, k: int = 10) -> float:
     """Returns other cameras' share of the k nearest, over its chance; HIGHER is better.
 

@@ -30,7 +30,7 @@ def test_kill_at_any_moment_loses_and_doubles_nothing(crops, uninterrupted, tmp_
     line, kept = small_jobs.command(crops, output, shard_size=4), {}
     for _ in range(3):
         wait = rng.uniform(0, 0.06)
-        running = small_jobs.killed(line, output, len(kept) + rng.randint(1, 2), wait)
+        running = small_jobs.killed(line, output, len(kept) + rng.randint(1, 3), wait)
         now = small_jobs.shards(output)
         assert running and kept.items() <= now.items() and len(now) < 15, wait
         kept = now

@@ -273,6 +273,7 @@ def test_without_labels_too(run, tmp_path, monkeypatch):
         ROWS[ADAPTED_CAMERAS]: numbers("model"),
     }
     assert found.without_labels == expected
+    assert list(found.without_labels) == list(expected)
     # Without a round the model is the calibrated one, and may have learnt cameras since.
     folder = tmp_path / "run"
     shutil.copytree(run.path, folder)
